@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Loihi-1 neurocore: compartments, synapses, delays, joins (SPEC.md, "Core"). Knows nothing of audio or layers.
+ *
+ * Why it is laid out like this:
+ *   - Accumulators are 16 bits wide and wrap, as on the chip: an int16 that wraps, times 64, IS the specified q.
+ *   - All groups are updated before any spike is delivered, so a ring of max delay + 1 slots is enough: the slot of this
+ *     step is free again when a spike with the longest delay needs it.
+ *   - 3-bit rows are added two lanes at a time: codes are stored with an offset of 4, so sums only grow and cannot
+ *     borrow from the neighbouring lane; the offset is taken off once, when the slot is consumed. lp_core_init proves that a
+ *     lane cannot carry. */
+#include "edge_lp.h"
+#include "lp_codes.h"
+#include "lp_fix.h"
+
+#if defined(__GNUC__) && defined(__x86_64__) && defined(__linux__) && !defined(LP_NO_CLONES)
+#define LP_CLONES __attribute__((target_clones("avx2", "default"))) /* the compiler vectorises; the C stays portable */
+#else
+#define LP_CLONES
+#endif
+#if defined(__GNUC__)
+#define LP_INLINE static inline __attribute__((always_inline))
+#else
+#define LP_INLINE static inline
+#endif
+
+typedef union { /* two accumulator lanes; h[] is in compartment order on every machine, w is for LP_DENSE3 */
+    uint32_t w;
+    uint16_t h[2];
+} lanes;
+
+typedef struct {
+    const lp_group *spec;
+    int32_t *u, *v;
+    uint16_t *refract;  /* steps still clamped; NULL when no compartment has a refractory period */
+    uint8_t *spikes;    /* NULL: silent */
+    lanes *acc;         /* ring of `slots` rows of `stride` words */
+    int64_t *wide;      /* strict mode: the same ring, 64 bits wide, 2 * stride a row, in place of acc */
+    uint16_t *offset;   /* per slot: what the codes' offsets have added up to */
+    uint32_t stride, slots, head;
+    uint16_t base;      /* value a fresh slot starts from */
+} group_state;
+
+typedef struct { /* the head of the dynamic block: lp_core_state copies it with the states behind it */
+    lp_counts counts;
+    lp_overflow overflow;
+    uint32_t heads[1]; /* n_groups of them */
+} clock_state;
+
+struct lp_core {
+    lp_core_spec spec;
+    group_state *groups;
+    uint16_t *list;       /* spiking sources of one group, in order */
+    clock_state *clock;   /* start of the dynamic block */
+    size_t dynamic_bytes;
+};
+
+#define PAIRS(n) (((n) + 1u) / 2u)
+
+size_t lp_dense3_row(uint32_t n_dst) { return 4u * (size_t)DENSE3_WORDS(n_dst); }
+
+int lp_weight(int32_t mantissa, uint32_t bits, lp_sign_mode mode, int32_t exponent, int32_t *weight)
+{
+    if (!weight || bits < 1 || bits > 8 || exponent < -8 || exponent > 7) return LP_E_ARG;
+    if (mode != LP_SIGN_MIXED && mode != LP_SIGN_EXCITATORY && mode != LP_SIGN_INHIBITORY) return LP_E_ARG;
+    int32_t lo = mode == LP_SIGN_EXCITATORY ? 0 : mode == LP_SIGN_MIXED ? -256 : -255;
+    int32_t hi = mode == LP_SIGN_INHIBITORY ? 0 : 255;
+    if (mantissa < lo || mantissa > hi) return LP_E_ARG;
+    uint32_t lsb = 8 - bits + (mode == LP_SIGN_MIXED);
+    int32_t magnitude = (int32_t)((uint32_t)(mantissa < 0 ? -mantissa : mantissa) >> lsb << lsb);
+    int32_t m = mantissa < 0 ? -magnitude : magnitude;
+    int32_t w = exponent >= 0 ? m * (1 << exponent) : m >> -exponent; /* |m| <= 2^8, so |w| <= 2^15; >> floors */
+    *weight = lp_clip(w, -32767, 32767);
+    return LP_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------- validation -- */
+
+static uint32_t sources(const lp_core_spec *s, const lp_synapses *y)
+{
+    return y->src == LP_INPUT ? s->n_inputs : s->groups[y->src].n;
+}
+
+static int check_group(const lp_core_spec *s, uint32_t i)
+{
+    const lp_group *g = &s->groups[i];
+    if (g->n < 1 || g->n > 65536 || g->vmin > 0 || g->vmin < -LP_V_LIMIT || g->vmax < 0 || g->vmax > LP_V_LIMIT) return LP_E_ARG;
+    if (g->join != LP_NO_JOIN && (g->join < 0 || (uint32_t)g->join >= i || s->groups[g->join].n != g->n)) return LP_E_ARG;
+    for (uint32_t k = 0; k < g->n; k++) {
+        int32_t vth = g->vth_each ? g->vth_each[k] : g->vth, bias = g->bias_each ? g->bias_each[k] : g->bias;
+        uint32_t r = g->refract_each ? g->refract_each[k] : g->refract;
+        if ((g->du_each ? g->du_each[k] : g->du) > 4096 || (g->dv_each ? g->dv_each[k] : g->dv) > 4096) return LP_E_ARG;
+        if (vth < 0 || vth > LP_V_LIMIT || bias < -LP_V_LIMIT || bias > LP_V_LIMIT || r < 1 || r > 64) return LP_E_ARG;
+    }
+    return LP_OK;
+}
+
+static int check_synapses(const lp_core_spec *s, const lp_synapses *y)
+{
+    if (y->dst < 0 || (uint32_t)y->dst >= s->n_groups || y->delay > LP_MAX_DELAY || y->shift > 12) return LP_E_ARG;
+    if (y->src != LP_INPUT && (y->src < 0 || (uint32_t)y->src >= s->n_groups || s->groups[y->src].silent)) return LP_E_ARG;
+    uint32_t n_src = sources(s, y), n_dst = s->groups[y->dst].n;
+    if (y->kind != LP_DIAGONAL && !y->data && n_src) return LP_E_ARG;
+    switch (y->kind) {
+    case LP_DENSE16:
+        return LP_OK;
+    case LP_DENSE3:
+        return y->bytes == n_src * lp_dense3_row(n_dst) ? LP_OK : LP_E_ARG;
+    case LP_SPARSE16:
+        if (!y->rows || y->rows[0] != 0) return LP_E_ARG;
+        for (uint32_t i = 0; i < n_src; i++)
+            if (y->rows[i + 1] < y->rows[i]) return LP_E_ARG;
+        if (y->rows[n_src] && !y->targets) return LP_E_ARG;
+        for (uint32_t k = 0; k < y->rows[n_src]; k++)
+            if (y->targets[k] >= n_dst) return LP_E_ARG;
+        return LP_OK;
+    case LP_SPARSE3:
+        return sparse3_valid(y->data, y->bytes, n_src, n_dst) ? LP_OK : LP_E_ARG;
+    case LP_DIAGONAL:
+        return n_src == n_dst && y->weight >= -32768 && y->weight <= 32767 ? LP_OK : LP_E_ARG;
+    }
+    return LP_E_ARG;
+}
+
+/* The most that one target can receive in a step from y, downwards and upwards, if every source spikes once. Input axons may be named
+ * more than once a step, so a group fed by LP_DENSE3 takes input only from groups. */
+static void reach(const lp_core_spec *s, const lp_synapses *y, int64_t *down, int64_t *up)
+{
+    uint32_t n_src = sources(s, y), n_dst = s->groups[y->dst].n;
+    int64_t least = 0, most = 0;
+    *down = *up = 0;
+    if (y->kind == LP_DENSE3) {
+        *up = 7 * ((int64_t)n_src << y->shift);
+    } else if (y->kind == LP_DIAGONAL) {
+        *(y->weight < 0 ? down : up) = y->weight;
+    } else if (y->kind == LP_SPARSE3) {
+        *down = -4 * ((int64_t)n_src << y->shift);
+        *up = 3 * ((int64_t)n_src << y->shift);
+    } else { /* int16 weights: the extremes, once a source and target (a row may name a target only once here) */
+        const int16_t *w = y->data;
+        size_t count = y->kind == LP_DENSE16 ? (size_t)n_src * n_dst : y->rows[n_src];
+        for (size_t k = 0; k < count; k++) {
+            if (w[k] < least) least = w[k];
+            if (w[k] > most) most = w[k];
+        }
+        *down = least * n_src;
+        *up = most * n_src;
+    }
+}
+
+/* A lane of a group with LP_DENSE3 inputs starts at `base` and must stay in 0..65535 whatever spikes. */
+static int lane_base(const lp_core_spec *s, uint32_t group, uint16_t *base)
+{
+    int64_t down = 0, up = 0, d, u;
+    int dense3 = 0, other_input = 0;
+    for (uint32_t k = 0; k < s->n_synapses; k++) {
+        const lp_synapses *y = &s->synapses[k];
+        if ((uint32_t)y->dst != group) continue;
+        reach(s, y, &d, &u);
+        down += d;
+        up += u;
+        dense3 |= y->kind == LP_DENSE3;
+        other_input |= y->src == LP_INPUT || y->kind == LP_SPARSE16 || y->kind == LP_SPARSE3;
+    }
+    *base = 0;
+    if (!dense3) return LP_OK;
+    if (other_input && down < 0) down = -65536; /* a target named twice could go below: refuse */
+    if (up - down > 65535) return LP_E_LIMIT;
+    *base = (uint16_t)-down;
+    return LP_OK;
+}
+
+/* ----------------------------------------------------------------------------------------------------- layout -- */
+
+static uint32_t longest_delay(const lp_core_spec *s, uint32_t group)
+{
+    uint32_t d = 0;
+    for (uint32_t k = 0; k < s->n_synapses; k++)
+        if ((uint32_t)s->synapses[k].dst == group && s->synapses[k].delay > d) d = s->synapses[k].delay;
+    return d;
+}
+
+static uint32_t accumulator_words(const lp_core_spec *s, uint32_t group)
+{
+    uint32_t words = PAIRS(s->groups[group].n);
+    for (uint32_t k = 0; k < s->n_synapses; k++) /* LP_DENSE3 adds whole words: room for the padding codes */
+        if ((uint32_t)s->synapses[k].dst == group && s->synapses[k].kind == LP_DENSE3) words = 5 * DENSE3_WORDS(s->groups[group].n);
+    return words;
+}
+
+static int has_refractory(const lp_group *g)
+{
+    if (!g->refract_each) return g->refract > 1;
+    for (uint32_t k = 0; k < g->n; k++)
+        if (g->refract_each[k] > 1) return 1;
+    return 0;
+}
+
+static void place(lp_core *core, const lp_core_spec *s, group_state *groups, lp_arena *a)
+{
+    uint32_t widest = 1;
+    for (uint32_t i = 0; i < s->n_groups; i++)
+        if (s->groups[i].n > widest) widest = s->groups[i].n;
+    uint16_t *list = lp_take(a, widest * sizeof(uint16_t));
+    size_t from = a->used;
+    clock_state *clock = lp_take(a, sizeof(clock_state) + s->n_groups * sizeof(uint32_t));
+    for (uint32_t i = 0; i < s->n_groups; i++) {
+        const lp_group *g = &s->groups[i];
+        group_state t = {0};
+        t.spec = g;
+        t.slots = longest_delay(s, i) + 1;
+        t.stride = accumulator_words(s, i);
+        t.u = lp_take(a, g->n * sizeof(int32_t));
+        t.v = lp_take(a, g->n * sizeof(int32_t));
+        t.offset = lp_take(a, t.slots * sizeof(uint16_t));
+        if (s->flags & LP_STRICT) t.wide = lp_take(a, (size_t)t.slots * t.stride * 2 * sizeof(int64_t));
+        else t.acc = lp_take(a, (size_t)t.slots * t.stride * sizeof(lanes));
+        if (has_refractory(g)) t.refract = lp_take(a, g->n * sizeof(uint16_t));
+        if (!g->silent) t.spikes = lp_take(a, g->n);
+        if (groups) {
+            lane_base(s, i, &t.base);
+            if (t.wide) t.base = 0;
+            groups[i] = t;
+        }
+    }
+    if (core) {
+        core->list = list;
+        core->clock = clock;
+        core->dynamic_bytes = a->used - from;
+    }
+}
+
+int lp_core_size(const lp_core_spec *s, size_t *bytes)
+{
+    uint16_t base;
+    int e;
+    if (!s || !bytes || !s->groups || s->n_groups < 1 || s->n_groups > 65536 || s->n_inputs > 65536 || (s->n_synapses && !s->synapses)) return LP_E_ARG;
+    for (uint32_t i = 0; i < s->n_groups; i++)
+        if ((e = check_group(s, i))) return e;
+    for (uint32_t k = 0; k < s->n_synapses; k++)
+        if ((e = check_synapses(s, &s->synapses[k]))) return e;
+    if (!(s->flags & LP_STRICT))
+        for (uint32_t i = 0; i < s->n_groups; i++)
+            if ((e = lane_base(s, i, &base))) return e;
+    lp_arena a = {0};
+    lp_take(&a, sizeof(lp_core));
+    lp_take(&a, s->n_groups * sizeof(group_state));
+    place(NULL, s, NULL, &a);
+    *bytes = a.used;
+    return LP_OK;
+}
+
+int lp_core_init(lp_core **out, const lp_core_spec *s, void *memory, size_t bytes)
+{
+    size_t need;
+    int e = lp_core_size(s, &need);
+    if (e) return e;
+    if (!out || !memory) return LP_E_ARG;
+    if (bytes < need || (uintptr_t)memory % 8) return LP_E_SPACE;
+    lp_arena a = {memory, 0};
+    lp_core *core = lp_take(&a, sizeof(lp_core));
+    core->spec = *s;
+    core->groups = lp_take(&a, s->n_groups * sizeof(group_state));
+    place(core, s, core->groups, &a);
+    lp_core_reset(core);
+    *out = core;
+    return LP_OK;
+}
+
+static void clear_slot(group_state *t, uint32_t slot)
+{
+    if (t->wide) {
+        lp_zero(t->wide + (size_t)slot * t->stride * 2, t->stride * 2 * sizeof(int64_t));
+    } else {
+        lanes *row = t->acc + (size_t)slot * t->stride;
+        uint32_t both = (uint32_t)t->base << 16 | t->base;
+        for (uint32_t i = 0; i < t->stride; i++) row[i].w = both;
+    }
+    t->offset[slot] = t->base;
+}
+
+void lp_core_reset(lp_core *core)
+{
+    lp_zero(core->clock, core->dynamic_bytes);
+    for (uint32_t i = 0; i < core->spec.n_groups; i++) {
+        group_state *t = &core->groups[i];
+        for (uint32_t k = 0; k < t->slots; k++) clear_slot(t, k);
+    }
+}
+
+/* ----------------------------------------------------------------------------------------------------- update -- */
+
+/* Steps 2-7 of the core for one group. `each`, `bias`, `join` are constants at every call, so each variant is its own branch-free loop.
+ * Ranges: |u|, |bias|, |join| <= 2^23, so their sum is below 2^25; |decay(v)| <= 2^23 and |wrap24| <= 2^23, so v is below 2^24. */
+LP_INLINE void update(group_state *t, const int each, const int32_t *bias, const int32_t *join)
+{
+    const lp_group *g = t->spec;
+    const uint32_t n = g->n;
+    const uint16_t *restrict q = (t->acc + (size_t)t->head * t->stride)->h;
+    const uint16_t offset = t->offset[t->head];
+    int32_t *restrict u = t->u;
+    int32_t *restrict v = t->v;
+    uint8_t *restrict spikes = t->spikes;
+    const int32_t ku = 4096 - g->du, kv = 4096 - g->dv, vmin = g->vmin, vmax = g->vmax;
+    const int32_t vth = spikes ? g->vth : INT32_MAX;
+    for (uint32_t i = 0; i < n; i++) {
+        int32_t keep_u = each && g->du_each ? 4096 - g->du_each[i] : ku, keep_v = each && g->dv_each ? 4096 - g->dv_each[i] : kv;
+        int32_t now = lp_wrap24(lp_decay(u[i], keep_u) + (int16_t)(uint16_t)(q[i] - offset) * 64);
+        int32_t in = now + (bias ? bias[i] : g->bias) + (join ? join[i] : 0);
+        int32_t x = lp_clip(lp_decay(v[i], keep_v) + lp_wrap24(in), vmin, vmax);
+        u[i] = now;
+        if (each && t->refract && t->refract[i]) x = 0;
+        int32_t fired = x > (each && g->vth_each && spikes ? g->vth_each[i] : vth);
+        v[i] = fired ? 0 : x;
+        if (spikes) spikes[i] = (uint8_t)fired;
+        if (each && t->refract) {
+            uint16_t r = fired ? (g->refract_each ? g->refract_each[i] : g->refract) : t->refract[i];
+            t->refract[i] = (uint16_t)(r - (r > 0));
+        }
+    }
+}
+
+LP_CLONES static void update_each(group_state *t, const int32_t *bias, const int32_t *join) { update(t, 1, bias, join); }
+LP_CLONES static void update_plain(group_state *t) { update(t, 0, NULL, NULL); }
+LP_CLONES static void update_biased(group_state *t, const int32_t *bias) { update(t, 0, bias, NULL); }
+LP_CLONES static void update_joined(group_state *t, const int32_t *join) { update(t, 0, NULL, join); }
+
+/* The same step with every range checked. Slow and plain. 0, or 1 with *where filled. */
+static int update_strict(group_state *t, const int32_t *join, lp_overflow *where)
+{
+    const lp_group *g = t->spec;
+    const int64_t *q = t->wide + (size_t)t->head * t->stride * 2;
+    int bad = 0;
+    for (uint32_t i = 0; i < g->n; i++) {
+        int32_t now = lp_decay(t->u[i], 4096 - (g->du_each ? g->du_each[i] : g->du)) + (int16_t)q[i] * 64;
+        int32_t in = lp_wrap24(now) + (g->bias_each ? g->bias_each[i] : g->bias) + (join ? join[i] : 0);
+        int32_t x = lp_decay(t->v[i], 4096 - (g->dv_each ? g->dv_each[i] : g->dv)) + lp_wrap24(in);
+        lp_what what = LP_WHAT_SPIKES;
+        int64_t value = 0;
+        if (q[i] != (int16_t)q[i]) what = LP_WHAT_Q, value = q[i];
+        else if (now != lp_wrap24(now)) what = LP_WHAT_U, value = now;
+        else if (in != lp_wrap24(in)) what = LP_WHAT_V, value = in;
+        else if (x > LP_V_LIMIT || x < -LP_V_LIMIT) what = LP_WHAT_V, value = x;
+        if (what != LP_WHAT_SPIKES && !bad) {
+            bad = 1;
+            where->index = i;
+            where->what = what;
+            where->value = value;
+        }
+        x = lp_clip(x, g->vmin, g->vmax);
+        t->u[i] = lp_wrap24(now);
+        if (t->refract && t->refract[i]) x = 0;
+        int fired = t->spikes && x > (g->vth_each ? g->vth_each[i] : g->vth);
+        t->v[i] = fired ? 0 : x;
+        if (t->spikes) t->spikes[i] = (uint8_t)fired;
+        if (t->refract) {
+            uint16_t r = fired ? (g->refract_each ? g->refract_each[i] : g->refract) : t->refract[i];
+            t->refract[i] = (uint16_t)(r - (r > 0));
+        }
+    }
+    return bad;
+}
+
+/* --------------------------------------------------------------------------------------------------- delivery -- */
+
+LP_CLONES static void add_dense16(lanes *acc, const int16_t *weights, uint32_t n, const uint16_t *list, size_t count)
+{
+    uint16_t *restrict a = acc->h;
+    size_t k = 0;
+    for (; k + 1 < count; k += 2) { /* two rows a pass: half the accumulator traffic */
+        const int16_t *restrict x = weights + (size_t)list[k] * n, *restrict y = weights + (size_t)list[k + 1] * n;
+        for (uint32_t i = 0; i < n; i++) a[i] = (uint16_t)(a[i] + (uint16_t)x[i] + (uint16_t)y[i]);
+    }
+    if (k < count) {
+        const int16_t *restrict x = weights + (size_t)list[k] * n;
+        for (uint32_t i = 0; i < n; i++) a[i] = (uint16_t)(a[i] + (uint16_t)x[i]);
+    }
+}
+
+/* Word k of a row, field j (bits 3 j) of its halves: codes + 4 of compartments 2 (j words + k) and one more.
+ * lane_base has shown that no lane passes 65535, so w + w is two 16-bit sums. */
+LP_CLONES static void add_dense3(lanes *restrict acc, const uint8_t *codes, uint32_t words, uint32_t shift, const uint16_t *list, size_t count)
+{
+    for (size_t s = 0; s < count; s++) {
+        const uint8_t *row = codes + (size_t)list[s] * words * 4;
+        for (uint32_t k = 0; k < words; k++) {
+            uint32_t w = lp_le32(row + 4 * k);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+            w = w << 16 | w >> 16; /* h[0] is the upper half here */
+#endif
+            acc[k].w += (w & 0x00070007u) << shift;
+            acc[words + k].w += (w >> 3 & 0x00070007u) << shift;
+            acc[2 * words + k].w += (w >> 6 & 0x00070007u) << shift;
+            acc[3 * words + k].w += (w >> 9 & 0x00070007u) << shift;
+            acc[4 * words + k].w += (w >> 12 & 0x00070007u) << shift;
+        }
+    }
+}
+
+/* Calls for every synapse of one source; the accumulator is 16 bits wide, or 64 in strict mode. */
+static uint32_t add_one_by_one(group_state *t, uint32_t slot, const lp_synapses *y, uint32_t n_dst, uint32_t src)
+{
+    uint16_t *acc = t->acc ? (t->acc + (size_t)slot * t->stride)->h : NULL;
+    int64_t *wide = t->wide ? t->wide + (size_t)slot * t->stride * 2 : NULL;
+    uint32_t count = 0, i = 0;
+    const uint8_t *entries = NULL;
+    switch (y->kind) {
+    case LP_SPARSE16: count = y->rows[src + 1] - y->rows[src]; break;
+    case LP_SPARSE3: count = sparse3_row(y->data, src, &entries); break;
+    case LP_DIAGONAL: count = 1; break;
+    default: count = n_dst;
+    }
+    for (uint32_t k = 0; k < count; k++) {
+        int32_t w = y->weight;
+        i = k;
+        switch (y->kind) {
+        case LP_SPARSE16:
+            i = y->targets[y->rows[src] + k];
+            w = ((const int16_t *)y->data)[y->rows[src] + k];
+            break;
+        case LP_SPARSE3: {
+            w = sparse3_entry(entries + 2 * k, &i) * (1 << y->shift);
+            break;
+        }
+        case LP_DIAGONAL: i = src; break;
+        case LP_DENSE3: w = dense3_code((const uint8_t *)y->data + src * lp_dense3_row(n_dst), DENSE3_WORDS(n_dst), i) * (1 << y->shift); break;
+        case LP_DENSE16: w = ((const int16_t *)y->data)[(size_t)src * n_dst + i]; break;
+        }
+        if (wide) wide[i] += w;
+        else acc[i] = (uint16_t)(acc[i] + (uint16_t)w);
+    }
+    return count;
+}
+
+static uint64_t deliver(const lp_core *core, const lp_synapses *y, const uint16_t *list, size_t count)
+{
+    group_state *t = &core->groups[y->dst];
+    const uint32_t n = t->spec->n;
+    uint32_t slot = t->head + 1 + y->delay;
+    if (slot >= t->slots) slot -= t->slots; /* head < slots and delay < slots: one subtraction is enough */
+    uint64_t synops = 0;
+    if (y->kind == LP_DENSE16 && t->acc) {
+        add_dense16(t->acc + (size_t)slot * t->stride, y->data, n, list, count);
+        return (uint64_t)n * count;
+    }
+    if (y->kind == LP_DENSE3 && t->acc) {
+        add_dense3(t->acc + (size_t)slot * t->stride, y->data, DENSE3_WORDS(n), y->shift, list, count);
+        t->offset[slot] = (uint16_t)(t->offset[slot] + (uint16_t)((4u * count) << y->shift));
+        return (uint64_t)n * count;
+    }
+    for (size_t k = 0; k < count; k++) synops += add_one_by_one(t, slot, y, n, list[k]);
+    return synops;
+}
+
+LP_CLONES static uint32_t list_spikes(const uint8_t *spikes, uint32_t n, uint16_t *list)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        list[count] = (uint16_t)i; /* count <= i < n: in range, and no branch to mispredict */
+        count += spikes[i];
+    }
+    return count;
+}
+
+LP_CLONES static uint32_t count_active(const group_state *t)
+{
+    uint32_t active = 0;
+    for (uint32_t i = 0; i < t->spec->n; i++) active += (t->u[i] | t->v[i]) != 0 || (t->spikes && t->spikes[i]);
+    return active;
+}
+
+/* ------------------------------------------------------------------------------------------------------- step -- */
+
+static int step(lp_core *core, const uint16_t *inputs, size_t n_inputs)
+{
+    const lp_core_spec *s = &core->spec;
+    lp_counts *counts = &core->clock->counts;
+    int bad = 0;
+    for (uint32_t i = 0; i < s->n_groups; i++) {
+        group_state *t = &core->groups[i];
+        const lp_group *g = t->spec;
+        const int32_t *join = g->join == LP_NO_JOIN ? NULL : core->groups[g->join].v;
+        t->head = core->clock->heads[i];
+        if (t->wide) {
+            lp_overflow where = {0};
+            if (update_strict(t, join, &where) && !bad) {
+                bad = 1;
+                where.step = counts->steps;
+                where.group = i;
+                core->clock->overflow = where;
+            }
+        } else if (t->refract || g->du_each || g->dv_each || g->vth_each || (join && g->bias_each)) update_each(t, g->bias_each, join);
+        else if (join) update_joined(t, join);
+        else if (g->bias_each) update_biased(t, g->bias_each);
+        else update_plain(t);
+        clear_slot(t, t->head);
+        counts->updates += g->n;
+        if (s->flags & LP_COUNT) counts->active += count_active(t);
+    }
+    if (n_inputs)
+        for (uint32_t k = 0; k < s->n_synapses; k++)
+            if (s->synapses[k].src == LP_INPUT) counts->synops += deliver(core, &s->synapses[k], inputs, n_inputs);
+    for (uint32_t i = 0; i < s->n_groups; i++) {
+        group_state *t = &core->groups[i];
+        uint32_t count = t->spikes ? list_spikes(t->spikes, t->spec->n, core->list) : 0;
+        counts->spikes += count;
+        if (count)
+            for (uint32_t k = 0; k < s->n_synapses; k++)
+                if (s->synapses[k].src == (int32_t)i) counts->synops += deliver(core, &s->synapses[k], core->list, count);
+    }
+    for (uint32_t i = 0; i < s->n_groups; i++) {
+        uint32_t next = core->clock->heads[i] + 1;
+        core->clock->heads[i] = next == core->groups[i].slots ? 0 : next;
+    }
+    counts->steps++;
+    return bad ? LP_E_OVERFLOW : LP_OK;
+}
+
+static int check_inputs(const lp_core *core, const uint16_t *inputs, size_t n)
+{
+    if (n && !inputs) return LP_E_ARG;
+    for (size_t k = 0; k < n; k++)
+        if (inputs[k] >= core->spec.n_inputs) return LP_E_ARG;
+    return LP_OK;
+}
+
+int lp_core_step(lp_core *core, const uint16_t *inputs, size_t n_inputs)
+{
+    return check_inputs(core, inputs, n_inputs) ? LP_E_ARG : step(core, inputs, n_inputs);
+}
+
+static void record(const lp_core *core, const lp_probe *p, size_t row)
+{
+    const group_state *t = &core->groups[p->group];
+    uint32_t n = t->spec->n;
+    if (p->what == LP_WHAT_SPIKES) {
+        uint8_t *out = (uint8_t *)p->rows + row * p->stride;
+        for (uint32_t i = 0; i < n; i++) out[i] = t->spikes ? t->spikes[i] : 0;
+    } else {
+        const int32_t *from = p->what == LP_WHAT_U ? t->u : t->v;
+        int32_t *out = (int32_t *)p->rows + row * p->stride;
+        for (uint32_t i = 0; i < n; i++) out[i] = from[i];
+    }
+}
+
+int lp_core_run(lp_core *core, size_t steps, const uint32_t *starts, const uint16_t *inputs, const lp_probe *probes, size_t n_probes)
+{
+    for (size_t k = 0; k < n_probes; k++)
+        if (probes[k].group >= core->spec.n_groups || !probes[k].rows || probes[k].what > LP_WHAT_SPIKES) return LP_E_ARG;
+    if (starts) {
+        for (size_t k = 0; k < steps; k++)
+            if (starts[k + 1] < starts[k]) return LP_E_ARG;
+        if (check_inputs(core, inputs ? inputs + starts[0] : NULL, steps ? starts[steps] - starts[0] : 0)) return LP_E_ARG;
+    }
+    for (size_t k = 0; k < steps; k++) {
+        int e = starts && starts[k + 1] > starts[k] ? step(core, inputs + starts[k], starts[k + 1] - starts[k]) : step(core, NULL, 0);
+        for (size_t p = 0; p < n_probes; p++) record(core, &probes[p], k);
+        if (e) return e;
+    }
+    return LP_OK;
+}
+
+const int32_t *lp_core_u(const lp_core *core, uint32_t group) { return group < core->spec.n_groups ? core->groups[group].u : NULL; }
+const int32_t *lp_core_v(const lp_core *core, uint32_t group) { return group < core->spec.n_groups ? core->groups[group].v : NULL; }
+const uint8_t *lp_core_spikes(const lp_core *core, uint32_t group) { return group < core->spec.n_groups ? core->groups[group].spikes : NULL; }
+void lp_core_counts(const lp_core *core, lp_counts *counts) { *counts = core->clock->counts; }
+void lp_core_overflow(const lp_core *core, lp_overflow *where) { *where = core->clock->overflow; }
+
+void *lp_core_state(lp_core *core, size_t *bytes)
+{
+    *bytes = core->dynamic_bytes;
+    return core->clock;
+}

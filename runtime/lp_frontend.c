@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* PCM -> log-mel frames with the level removed (SPEC.md, "Front end").
+ *
+ * Every frame: the last 512 samples, Hann, FFT, power, 40 mel bands, log2; from each band half of its own slow level and half of the
+ * mean slow level of all bands is taken away. So a gain change leaves the features as they are (above the floor), a steady hum or a
+ * coloured channel fades, and a long vowel keeps half of its shape. Causal: nothing looks ahead. */
+#include "edge_lp.h"
+#include "lp_fix.h"
+#include "lp_tables.h"
+
+#define HALF (LP_WINDOW / 2)   /* length of the complex FFT */
+#define FLOOR_BAND 2048        /* 2^7 sample^2 in Q4: digital silence and converter noise count as this */
+#define FLOOR_ALL (16 * FLOOR_BAND)
+#define SLOW 5                 /* slow level: time constant 2^5 frames */
+#define FEATURE_MAX 16384      /* Q10: 16 octaves of power, 48 dB */
+#define LOG2_FEATURES 5450     /* log2(40) in Q10 */
+
+struct lp_frontend {
+    int16_t samples[LP_WINDOW]; /* the last 512, oldest first; the newest hop is being filled */
+    uint32_t filled;            /* of the newest hop */
+    uint32_t frames;            /* saturates at 2^SLOW */
+    int64_t slow[LP_FEATURES];  /* Q4 power */
+    int32_t re[HALF], im[HALF];
+};
+
+size_t lp_frontend_size(void)
+{
+    lp_arena a = {0};
+    lp_take(&a, sizeof(lp_frontend));
+    return a.used;
+}
+
+int lp_frontend_init(lp_frontend **out, void *memory, size_t bytes)
+{
+    if (!out || !memory) return LP_E_ARG;
+    if (bytes < lp_frontend_size() || (uintptr_t)memory % 8) return LP_E_SPACE;
+    *out = memory;
+    lp_frontend_reset(*out);
+    return LP_OK;
+}
+
+void lp_frontend_reset(lp_frontend *f) { lp_zero(f, sizeof *f); }
+
+/* sin(2 pi i / 512) in Q15, -2^15..2^15 */
+static int32_t sine(uint32_t i)
+{
+    i &= 511;
+    uint32_t quarter = i & 127;
+    int32_t s = i & 128 ? lp_sine[128 - quarter] : lp_sine[quarter];
+    return i & 256 ? -s : s;
+}
+static int32_t cosine(uint32_t i) { return sine(i + 128); }
+
+/* (a * c + b * s) / 2^15, rounded to nearest. |a|, |b| < 2^31, |c|, |s| <= 2^15: the sum stays below 2^47. */
+static int32_t rotate(int32_t a, int32_t c, int32_t b, int32_t s) { return (int32_t)(((int64_t)a * c + (int64_t)b * s + 16384) >> 15); }
+
+/* Even samples into the real part, odd ones into the imaginary part, windowed, in Q6, in bit-reversed order.
+ * |pcm| <= 2^15 and Hann <= 1: |x| <= 2^21; sum of |x| over the window <= 2^21 * 256 = 2^29, which bounds every FFT output. */
+static void load(lp_frontend *f)
+{
+    for (uint32_t n = 0, r = 0; n < HALF; n++) {
+        int32_t even = 32768 - cosine(2 * n), odd = 32768 - cosine(2 * n + 1); /* Hann = (1 - cos) / 2, here Q16 */
+        f->re[r] = (f->samples[2 * n] * (even >> 1)) >> 9;                     /* 2^15 * 2^15: fits */
+        f->im[r] = (f->samples[2 * n + 1] * (odd >> 1)) >> 9;
+        uint32_t bit = HALF >> 1;
+        while (r & bit) r ^= bit, bit >>= 1; /* add one to r from the left */
+        r |= bit;
+    }
+}
+
+/* Complex radix-2 FFT of length 256, in place, decimation in time. */
+static void fft(int32_t *re, int32_t *im)
+{
+    for (uint32_t half = 1; half < HALF; half *= 2) {
+        for (uint32_t j = 0; j < half; j++) {
+            int32_t c = cosine(j * (HALF / half)), s = sine(j * (HALF / half)); /* angle 2 pi j / (2 half) */
+            for (uint32_t a = j; a < HALF; a += 2 * half) {
+                uint32_t b = a + half;
+                int32_t x = rotate(re[b], c, im[b], s), y = rotate(im[b], c, re[b], -s);
+                re[b] = re[a] - x;
+                im[b] = im[a] - y;
+                re[a] += x;
+                im[a] += y;
+            }
+        }
+    }
+}
+
+/* |X[k]|^2 of the 512 real samples in Q4, from the FFT Z of their even and odd halves:
+ *   X[k] = (Z[k] + conj Z[256-k]) / 2  -  i e^(-2 pi i k / 512) (Z[k] - conj Z[256-k]) / 2.   Twice X stays below 2^31, its Q12 square below 2^60. */
+static uint64_t power(const lp_frontend *f, uint32_t k)
+{
+    uint32_t a = k & (HALF - 1), b = (HALF - k) & (HALF - 1);
+    int32_t er = f->re[a] + f->re[b], ei = f->im[a] - f->im[b], or_ = f->im[a] + f->im[b], oi = f->re[b] - f->re[a];
+    int32_t c = cosine(k), s = sine(k);
+    int64_t x = ((int64_t)er + rotate(or_, c, oi, s)) >> 1, y = ((int64_t)ei + rotate(oi, c, or_, -s)) >> 1;
+    return (uint64_t)(x * x + y * y) >> 8;
+}
+
+/* log2(x) in Q10, rounded, x >= 1: the exponent, and the fraction by a table of 32 and linear interpolation (error < 2^-12). */
+static int32_t log2_q10(uint64_t x)
+{
+    int32_t e = 0;
+    uint32_t m;
+    for (int32_t k = 32; k; k >>= 1)
+        if (x >> (e + k)) e += k;
+    m = e > 15 ? (uint32_t)(x >> (e - 15)) : (uint32_t)x << (15 - e); /* 2^15 <= m < 2^16 */
+    uint32_t i = m >> 10 & 31, f = m & 1023;
+    uint32_t fraction = ((uint32_t)lp_log2_fraction[i] * (1024 - f) + (uint32_t)lp_log2_fraction[i + 1] * f) >> 10; /* Q14 */
+    return e * 1024 + (int32_t)((fraction + 8) >> 4);
+}
+
+/* Powers of the 40 bands in Q4. The whole spectrum's power is below 2^51 (Parseval), times 256 below 2^59. */
+static void bands(const lp_frontend *f, uint64_t band[LP_FEATURES])
+{
+    for (uint32_t b = 0; b < LP_FEATURES; b++) band[b] = 0;
+    for (uint32_t b = 0; b <= LP_FEATURES; b++)
+        for (uint32_t k = lp_mel_start[b]; k < lp_mel_start[b + 1]; k++) {
+            uint64_t p = power(f, k), up = p * lp_mel_weight[k - lp_mel_start[0]];
+            if (b < LP_FEATURES) band[b] += up;
+            if (b > 0) band[b - 1] += p * 256 - up;
+        }
+    for (uint32_t b = 0; b < LP_FEATURES; b++) band[b] >>= 8;
+}
+
+/* The slow level follows with 2^-shift; shift grows from 0 to SLOW over the first frames, so the start is a running mean, not a guess. */
+static uint32_t slow_shift(uint32_t frames)
+{
+    uint32_t shift = 0;
+    while (shift < SLOW && frames >> shift) shift++;
+    return shift;
+}
+
+static void frame(lp_frontend *f, int16_t features[LP_FEATURES])
+{
+    uint64_t band[LP_FEATURES];
+    int64_t all = 0;
+    uint32_t shift = slow_shift(f->frames);
+    load(f);
+    fft(f->re, f->im);
+    bands(f, band);
+    for (uint32_t b = 0; b < LP_FEATURES; b++) {
+        f->slow[b] += ((int64_t)band[b] - f->slow[b]) >> shift; /* stays in 0..2^51 */
+        all += f->slow[b];
+    }
+    int32_t level = log2_q10((uint64_t)all + LP_FEATURES * FLOOR_ALL) - LOG2_FEATURES;
+    for (uint32_t b = 0; b < LP_FEATURES; b++) { /* each log2 is within 0..57 * 1024 */
+        int32_t now = log2_q10(band[b] + FLOOR_BAND), slow = log2_q10((uint64_t)f->slow[b] + FLOOR_BAND);
+        features[b] = (int16_t)lp_clip((2 * now - slow - level) >> 1, -FEATURE_MAX, FEATURE_MAX);
+    }
+    if (f->frames < 1u << SLOW) f->frames++;
+}
+
+int lp_frontend_push(lp_frontend *f, const int16_t *pcm, size_t n, size_t *used, int16_t features[LP_FEATURES])
+{
+    const size_t want = LP_HOP - f->filled, got = n < want ? n : want;
+    int16_t *to = f->samples + LP_WINDOW - LP_HOP + f->filled;
+    for (size_t i = 0; i < got; i++) to[i] = pcm[i];
+    f->filled += (uint32_t)got;
+    *used = got;
+    if (f->filled < LP_HOP) return 0;
+    frame(f, features);
+    for (uint32_t i = 0; i < LP_WINDOW - LP_HOP; i++) f->samples[i] = f->samples[i + LP_HOP];
+    f->filled = 0;
+    return 1;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Front end, network and detector in a row: PCM in, events out. */
+#include "edge_lp.h"
+#include "lp_fix.h"
+
+struct lp_spotter {
+    lp_frontend *frontend;
+    lp_net *net;
+    lp_detector *detector;
+    int32_t *logits;
+    int16_t features[LP_FEATURES];
+};
+
+int lp_spotter_size(const lp_model *m, uint32_t flags, size_t *bytes)
+{
+    size_t net, detector;
+    lp_arena a = {0};
+    int e;
+    if (!m || !bytes) return LP_E_ARG;
+    if ((e = lp_net_size(m, flags, &net)) || (e = lp_detector_size(m->n_labels, &detector))) return e;
+    lp_take(&a, sizeof(lp_spotter));
+    lp_take(&a, m->n_labels * sizeof(int32_t));
+    *bytes = a.used + lp_frontend_size() + net + detector;
+    return LP_OK;
+}
+
+int lp_spotter_init(lp_spotter **out, const lp_model *m, uint32_t flags, void *memory, size_t bytes)
+{
+    size_t need, part;
+    int e = lp_spotter_size(m, flags, &need);
+    if (e) return e;
+    if (!out || !memory) return LP_E_ARG;
+    if (bytes < need || (uintptr_t)memory % 8) return LP_E_SPACE;
+    lp_arena a = {memory, 0};
+    lp_spotter *s = lp_take(&a, sizeof(lp_spotter));
+    s->logits = lp_take(&a, m->n_labels * sizeof(int32_t));
+    part = lp_frontend_size();
+    if ((e = lp_frontend_init(&s->frontend, lp_take(&a, part), part))) return e;
+    if ((e = lp_net_size(m, flags, &part)) || (e = lp_net_init(&s->net, m, flags, lp_take(&a, part), part))) return e;
+    if ((e = lp_detector_size(m->n_labels, &part))) return e;
+    if ((e = lp_detector_init(&s->detector, m->n_labels, m->n_keywords, &m->detector, lp_take(&a, part), part))) return e;
+    lp_zero(s->logits, m->n_labels * sizeof(int32_t));
+    lp_zero(s->features, sizeof s->features);
+    *out = s;
+    return LP_OK;
+}
+
+void lp_spotter_reset(lp_spotter *s)
+{
+    lp_frontend_reset(s->frontend);
+    lp_net_reset(s->net);
+    lp_detector_reset(s->detector);
+}
+
+int lp_spotter_push(lp_spotter *s, const int16_t *pcm, size_t n, size_t *used, int *frames, lp_event *event)
+{
+    int e;
+    *frames = lp_frontend_push(s->frontend, pcm, n, used, s->features);
+    if (!*frames) return 0;
+    if ((e = lp_net_frame(s->net, s->features, s->logits))) return e;
+    return lp_detector_push(s->detector, s->logits, event);
+}
+
+lp_frontend *lp_spotter_frontend(lp_spotter *s) { return s->frontend; }
+lp_net *lp_spotter_net(lp_spotter *s) { return s->net; }
+lp_detector *lp_spotter_detector(lp_spotter *s) { return s->detector; }
+const int16_t *lp_spotter_features(const lp_spotter *s) { return s->features; }
+const int32_t *lp_spotter_logits(const lp_spotter *s) { return s->logits; }
