@@ -12,11 +12,6 @@
 #include "lp_codes.h"
 #include "lp_fix.h"
 
-#if defined(__GNUC__) && defined(__x86_64__) && defined(__linux__) && !defined(LP_NO_CLONES)
-#define LP_CLONES __attribute__((target_clones("avx2", "default"))) /* the compiler vectorises; the C stays portable */
-#else
-#define LP_CLONES
-#endif
 #if defined(__GNUC__)
 #define LP_INLINE static inline __attribute__((always_inline))
 #else

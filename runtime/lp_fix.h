@@ -9,6 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__GNUC__) && defined(__x86_64__) && defined(__linux__) && !defined(LP_NO_CLONES)
+#define LP_CLONES __attribute__((target_clones("avx2", "default"))) /* the compiler vectorises; the C stays portable */
+#else
+#define LP_CLONES
+#endif
+
 typedef char lp_assert_arithmetic_shift[((-3) >> 1) == -2 ? 1 : -1];
 typedef char lp_assert_modular_cast[(int16_t)0x8001u == -32767 ? 1 : -1];
 

@@ -41,60 +41,80 @@ int lp_frontend_init(lp_frontend **out, void *memory, size_t bytes)
 
 void lp_frontend_reset(lp_frontend *f) { lp_zero(f, sizeof *f); }
 
-/* sin(2 pi i / 512) in Q15, -2^15..2^15 */
-static int32_t sine(uint32_t i)
+/* (a * c + b * s) / 2^15, rounded to nearest. |a|, |b| < 2^31, |c|, |s| <= 2^15: the sum stays below 2^47. Only the low 32 bits of the
+ * quotient are kept, so a logical shift does, which vector units have. */
+static inline int32_t rounded(int64_t sum) { return (int32_t)((uint64_t)(sum + 16384) >> 15); }
+static inline int32_t rotate(int32_t a, int32_t c, int32_t b, int32_t s) { return rounded((int64_t)a * c + (int64_t)b * s); }
+
+/* n with its eight bits in reverse order */
+static inline uint32_t reversed(uint32_t n)
 {
-    i &= 511;
-    uint32_t quarter = i & 127;
-    int32_t s = i & 128 ? lp_sine[128 - quarter] : lp_sine[quarter];
-    return i & 256 ? -s : s;
+    static const uint8_t nibble[16] = {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15};
+    return (uint32_t)nibble[n & 15] << 4 | nibble[n >> 4];
 }
-static int32_t cosine(uint32_t i) { return sine(i + 128); }
 
-/* (a * c + b * s) / 2^15, rounded to nearest. |a|, |b| < 2^31, |c|, |s| <= 2^15: the sum stays below 2^47. */
-static int32_t rotate(int32_t a, int32_t c, int32_t b, int32_t s) { return (int32_t)(((int64_t)a * c + (int64_t)b * s + 16384) >> 15); }
-
-/* Even samples into the real part, odd ones into the imaginary part, windowed, in Q6, in bit-reversed order.
- * |pcm| <= 2^15 and Hann <= 1: |x| <= 2^21; sum of |x| over the window <= 2^21 * 256 = 2^29, which bounds every FFT output. */
+/* Even samples into the real part, odd ones into the imaginary part, windowed, in Q6, in bit-reversed order; from both ends at once,
+ * since the window is symmetric. |pcm| <= 2^15 and Hann <= 1: |x| <= 2^21; the sum of |x| over the window is <= 2^21 * 256 = 2^29, which
+ * bounds every FFT output. */
 static void load(lp_frontend *f)
 {
-    for (uint32_t n = 0, r = 0; n < HALF; n++) {
-        int32_t even = 32768 - cosine(2 * n), odd = 32768 - cosine(2 * n + 1); /* Hann = (1 - cos) / 2, here Q16 */
-        f->re[r] = (f->samples[2 * n] * (even >> 1)) >> 9;                     /* 2^15 * 2^15: fits */
-        f->im[r] = (f->samples[2 * n + 1] * (odd >> 1)) >> 9;
-        uint32_t bit = HALF >> 1;
-        while (r & bit) r ^= bit, bit >>= 1; /* add one to r from the left */
-        r |= bit;
+    const int16_t *x = f->samples, *y = f->samples + LP_WINDOW;
+    for (uint32_t n = 0; n < HALF / 2; n++) {
+        const uint16_t *w = lp_hann + 2 * n;
+        uint32_t r = reversed(n), m = HALF - 1 - r; /* = reversed(HALF - 1 - n) */
+        f->re[r] = (x[2 * n] * w[0]) >> 9; /* 2^15 * 2^15: fits */
+        f->im[r] = (x[2 * n + 1] * w[1]) >> 9;
+        f->re[m] = (y[-2 - 2 * (int32_t)n] * w[2]) >> 9;
+        f->im[m] = (y[-1 - 2 * (int32_t)n] * w[1]) >> 9;
+    }
+}
+
+/* The first two stages of the FFT: angles 0 and a quarter turn, where rotate() is exact and needs no multiplication. */
+static void fft_begin(int32_t *restrict re, int32_t *restrict im)
+{
+    for (uint32_t i = 0; i < HALF; i += 4) {
+        int32_t ar = re[i] + re[i + 1], br = re[i] - re[i + 1], cr = re[i + 2] + re[i + 3], dr = re[i + 2] - re[i + 3];
+        int32_t ai = im[i] + im[i + 1], bi = im[i] - im[i + 1], ci = im[i + 2] + im[i + 3], di = im[i + 2] - im[i + 3];
+        re[i] = ar + cr, re[i + 1] = br + di, re[i + 2] = ar - cr, re[i + 3] = br - di;
+        im[i] = ai + ci, im[i + 1] = bi - dr, im[i + 2] = ai - ci, im[i + 3] = bi + dr;
     }
 }
 
 /* Complex radix-2 FFT of length 256, in place, decimation in time. */
-static void fft(int32_t *re, int32_t *im)
+LP_CLONES static void fft(int32_t *restrict re, int32_t *restrict im)
 {
-    for (uint32_t half = 1; half < HALF; half *= 2) {
-        for (uint32_t j = 0; j < half; j++) {
-            int32_t c = cosine(j * (HALF / half)), s = sine(j * (HALF / half)); /* angle 2 pi j / (2 half) */
-            for (uint32_t a = j; a < HALF; a += 2 * half) {
-                uint32_t b = a + half;
-                int32_t x = rotate(re[b], c, im[b], s), y = rotate(im[b], c, re[b], -s);
-                re[b] = re[a] - x;
-                im[b] = im[a] - y;
-                re[a] += x;
-                im[a] += y;
+    fft_begin(re, im);
+    for (uint32_t half = 4; half < HALF; half *= 2) {
+        const int32_t *c = lp_cosine + half - 4, *s = lp_sine + half - 4; /* angles 2 pi j / (2 half) */
+        for (uint32_t a = 0; a < HALF; a += 2 * half) {
+            int32_t *restrict ar = re + a, *restrict ai = im + a, *restrict br = ar + half, *restrict bi = ai + half;
+            for (uint32_t j = 0; j < half; j++) {
+                int32_t x = rotate(br[j], c[j], bi[j], s[j]), y = rotate(bi[j], c[j], br[j], -s[j]);
+                br[j] = ar[j] - x;
+                bi[j] = ai[j] - y;
+                ar[j] += x;
+                ai[j] += y;
             }
         }
     }
 }
 
-/* |X[k]|^2 of the 512 real samples in Q4, from the FFT Z of their even and odd halves:
- *   X[k] = (Z[k] + conj Z[256-k]) / 2  -  i e^(-2 pi i k / 512) (Z[k] - conj Z[256-k]) / 2.   Twice X stays below 2^31, its Q12 square below 2^60. */
-static uint64_t power(const lp_frontend *f, uint32_t k)
+/* |X[k]|^2 of the 512 real samples in Q4, k = 1..255, from the FFT Z of their even and odd halves:
+ *   X[k] = (Z[k] + conj Z[256-k]) / 2  -  i e^(-2 pi i k / 512) (Z[k] - conj Z[256-k]) / 2.   Twice X stays below 2^31, its Q12 square below 2^60.
+ * k and 256 - k share their products. The result takes the place of Z[k]: low half in re, high half in im. */
+LP_CLONES static void powers(int32_t *restrict re, int32_t *restrict im)
 {
-    uint32_t a = k & (HALF - 1), b = (HALF - k) & (HALF - 1);
-    int32_t er = f->re[a] + f->re[b], ei = f->im[a] - f->im[b], or_ = f->im[a] + f->im[b], oi = f->re[b] - f->re[a];
-    int32_t c = cosine(k), s = sine(k);
-    int64_t x = ((int64_t)er + rotate(or_, c, oi, s)) >> 1, y = ((int64_t)ei + rotate(oi, c, or_, -s)) >> 1;
-    return (uint64_t)(x * x + y * y) >> 8;
+    for (uint32_t k = 1; k <= HALF / 2; k++) {
+        uint32_t j = HALF - k;
+        int32_t er = re[k] + re[j], ei = im[k] - im[j], or_ = im[k] + im[j], oi = re[j] - re[k];
+        int32_t s = lp_quarter[k], c = lp_quarter[HALF / 2 - k];
+        int64_t p = (int64_t)or_ * c + (int64_t)oi * s;
+        int32_t q = rotate(oi, c, or_, -s);
+        int32_t xk = (er + rounded(p)) >> 1, yk = (ei + q) >> 1, xj = (er + rounded(-p)) >> 1, yj = (q - ei) >> 1;
+        uint64_t at_k = (uint64_t)((int64_t)xk * xk + (int64_t)yk * yk) >> 8, at_j = (uint64_t)((int64_t)xj * xj + (int64_t)yj * yj) >> 8;
+        re[k] = (int32_t)(uint32_t)at_k, im[k] = (int32_t)(uint32_t)(at_k >> 32);
+        re[j] = (int32_t)(uint32_t)at_j, im[j] = (int32_t)(uint32_t)(at_j >> 32);
+    }
 }
 
 /* log2(x) in Q10, rounded, x >= 1: the exponent, and the fraction by a table of 32 and linear interpolation (error < 2^-12). */
@@ -116,7 +136,7 @@ static void bands(const lp_frontend *f, uint64_t band[LP_FEATURES])
     for (uint32_t b = 0; b < LP_FEATURES; b++) band[b] = 0;
     for (uint32_t b = 0; b <= LP_FEATURES; b++)
         for (uint32_t k = lp_mel_start[b]; k < lp_mel_start[b + 1]; k++) {
-            uint64_t p = power(f, k), up = p * lp_mel_weight[k - lp_mel_start[0]];
+            uint64_t p = (uint64_t)(uint32_t)f->im[k] << 32 | (uint32_t)f->re[k], up = p * lp_mel_weight[k - lp_mel_start[0]];
             if (b < LP_FEATURES) band[b] += up;
             if (b > 0) band[b - 1] += p * 256 - up;
         }
@@ -138,6 +158,7 @@ static void frame(lp_frontend *f, int16_t features[LP_FEATURES])
     uint32_t shift = slow_shift(f->frames);
     load(f);
     fft(f->re, f->im);
+    powers(f->re, f->im);
     bands(f, band);
     for (uint32_t b = 0; b < LP_FEATURES; b++) {
         f->slow[b] += ((int64_t)band[b] - f->slow[b]) >> shift; /* stays in 0..2^51 */

@@ -14,7 +14,10 @@ def rows(values, per=16):
 
 
 def main():
-    sine = [round(32768 * math.sin(2 * math.pi * i / FFT)) for i in range(FFT // 4 + 1)]
+    quarter = [round(32768 * math.sin(2 * math.pi * i / FFT)) for i in range(FFT // 4 + 1)]
+    angles = [math.pi * j / half for half in (4, 8, 16, 32, 64, 128) for j in range(half)]  # of the FFT's stages from the third on
+    cosine, sine = ([round(32768 * f(a)) for a in angles] for f in (math.cos, math.sin))
+    hann = [(32768 - round(32768 * math.cos(2 * math.pi * i / FFT))) >> 1 for i in range(FFT // 2 + 1)]
     log2 = [round(16384 * math.log2(1 + i / 32)) for i in range(33)]
     # Position of each bin on the axis where band b has its peak at b + 1: bin k gives its fraction to band floor(p), the rest to the one below.
     at = [(mel(k * RATE / FFT) - mel(LOW_HZ)) / (mel(HIGH_HZ) - mel(LOW_HZ)) * (BANDS + 1) for k in range(FFT // 2 + 1)]
@@ -30,8 +33,18 @@ def main():
 #include <stdint.h>
 
 /* round(2^15 sin(2 pi i / {FFT})), i = 0..{FFT // 4} */
-static const uint16_t lp_sine[{len(sine)}] = {{
+static const uint16_t lp_quarter[{len(quarter)}] = {{
+    {rows(quarter)}}};
+
+/* round(2^15 cos), round(2^15 sin) of pi j / half, j = 0..half - 1, at index half - 4 + j; half = 4, 8, .. 128 */
+static const int32_t lp_cosine[{len(cosine)}] = {{
+    {rows(cosine)}}};
+static const int32_t lp_sine[{len(sine)}] = {{
     {rows(sine)}}};
+
+/* Periodic Hann window in Q15, (1 - cos(2 pi i / {FFT})) / 2, i = 0..{FFT // 2}; the rest mirrors it */
+static const uint16_t lp_hann[{len(hann)}] = {{
+    {rows(hann)}}};
 
 /* round(2^14 log2(1 + i / 32)), i = 0..32 */
 static const uint16_t lp_log2_fraction[{len(log2)}] = {{
