@@ -1,0 +1,367 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The .lpb model file in Python: a second reader, and the only writer. Written from SPEC.md "Model file", not from the C.
+
+    spec = unpack(read_model("commands12"))
+    write_model("kws.lpb", pack(spec))
+"""
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from edge_lp.errors import ModelError
+from edge_lp.files import write_file
+from edge_lp.runtime import DetectorConfig
+
+MAGIC = b"\x89LPB"
+MAJOR, MINOR = 1, 0
+FRONT_END = (16000, 512, 160, 40, 1)  # samples/s, window, hop, features, version of the front end
+FEATURES = FRONT_END[3]
+MAX_LAYERS, MAX_UNITS, MAX_LABELS = 8, 1024, 64
+MAX_SHIFT = 12        # a code's shift on the core
+THRESHOLD_ONE = 32767  # posterior 1 in Q15
+SPARSE_BYTES = 131070  # offsets are 16 bits wide, in units of 2 bytes
+OPERATING_POINT = struct.Struct("<HHHhHHHHi")
+# field of ModelSpec: least, greatest; in the order of the file
+RANGES = {"delta": (1, 4096), "steps": (1, 256), "feedback": (1, 32767), "drive_shift": (-16, 6), "synapse_shift": (0, 15),
+          "output_shift": (0, 15), "logit_mul": (1, 255), "logit_shift": (0, 24), "ceiling": (1, 2**23 - 1)}
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """codes: (n_in, n_out) int8, -4..3. A weight of the float net is code * 2**-scale."""
+    codes: np.ndarray
+    scale: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """w: from below; u: from the layer itself, or None. bias: (n,) int16 mantissas; mantissa << bias_shift is in core units, in the
+    output layer in Q8 logits."""
+    w: Matrix
+    u: Matrix | None
+    bias: np.ndarray
+    bias_shift: int
+
+    @property
+    def n(self) -> int:
+        return self.w.codes.shape[1]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything that an .lpb holds. The last layer is the output; the first n_keywords labels are the keywords. Fields: SPEC.md "Network"."""
+    labels: list[str]
+    n_keywords: int
+    delta: int
+    steps: int
+    feedback: int
+    ceiling: int
+    drive_shift: int
+    synapse_shift: int
+    output_shift: int
+    logit_mul: int
+    logit_shift: int
+    detector: DetectorConfig
+    layers: list[Layer]
+    provenance: dict[str, str] = field(default_factory=dict)
+
+
+# ------------------------------------------------------------------------------------------------------- codings --
+
+def _dense_places(n_out: int) -> tuple[int, np.ndarray, np.ndarray]:
+    """Words of 32 bits in a row, and for each target its word and its lowest bit."""
+    words = -(-n_out // 10)
+    target = np.arange(n_out)
+    pair = target // 2
+    return words, pair % words, (3 * (pair // words) + 16 * (target % 2)).astype(np.uint32)
+
+
+def pack_dense(codes: np.ndarray) -> bytes:
+    """(n_in, n_out) codes -> rows of 32-bit words, ten codes a word (SPEC.md, "Dense coding")."""
+    n_in, n_out = codes.shape
+    words, word, bit = _dense_places(n_out)
+    rows = np.zeros((n_in, words), np.uint32)
+    np.bitwise_or.at(rows.T, word, ((codes + 4).astype(np.uint32) << bit).T)
+    return rows.astype("<u4").tobytes()
+
+
+def unpack_dense(data: bytes, n_in: int, n_out: int) -> np.ndarray:
+    """The inverse of pack_dense. ModelError where the length is another."""
+    words, word, bit = _dense_places(n_out)
+    if len(data) != 4 * n_in * words:
+        raise _format(f"a dense {n_in} x {n_out} matrix has {len(data)} bytes, expected {4 * n_in * words}")
+    rows = np.frombuffer(data, "<u4").reshape(n_in, words)
+    return ((rows[:, word] >> bit & 7).astype(np.int8) - 4).astype(np.int8)
+
+
+def pack_sparse(codes: np.ndarray) -> bytes:
+    """(n_in, n_out) codes -> n_in + 1 offsets, then one 16-bit entry for each code that is not 0 (SPEC.md, "Sparse coding")."""
+    source, target = np.nonzero(codes)
+    entries = (codes[source, target] + 4).astype(np.uint16) << 13 | target.astype(np.uint16)
+    offsets = len(codes) + 1 + np.concatenate(([0], np.cumsum(np.count_nonzero(codes, axis=1))))
+    return offsets.astype("<u2").tobytes() + entries.astype("<u2").tobytes()
+
+
+def unpack_sparse(data: bytes, n_in: int, n_out: int) -> np.ndarray:
+    """The inverse of pack_sparse. ModelError where an offset or a target is out of place."""
+    if len(data) % 2 or not 2 * (n_in + 1) <= len(data) <= SPARSE_BYTES:
+        raise _format(f"a sparse {n_in} x {n_out} matrix has {len(data)} bytes, expected an even number from {2 * (n_in + 1)} to {SPARSE_BYTES}")
+    units = np.frombuffer(data, "<u2").astype(np.int64)
+    offsets, entries = units[:n_in + 1], units[n_in + 1:]
+    counts = np.diff(offsets)
+    if offsets[0] != n_in + 1 or offsets[-1] != len(units) or (counts < 0).any():
+        raise _format("the offsets of a sparse matrix do not rise from its first entry to its end")
+    source, target = np.repeat(np.arange(n_in), counts), entries & 0x1fff
+    if (target >= n_out).any() or ((np.diff(target) <= 0) & (np.diff(source) == 0)).any():
+        raise _format(f"the targets in a row of a sparse matrix do not rise, or pass {n_out - 1}")
+    codes = np.zeros((n_in, n_out), np.int8)
+    codes[source, target] = (entries >> 13) - 4
+    return codes
+
+
+# ------------------------------------------------------------------------------------------------------- writing --
+
+def _require(good: bool, message: str) -> None:
+    if not good:
+        raise ValueError(message)
+
+
+def _matrix(name: str, m: Matrix, n_in: int, n_out: int, shift: int | None) -> bytes:
+    codes = np.asarray(m.codes)
+    _require(codes.shape == (n_in, n_out), f"{name} has shape {codes.shape}, expected {(n_in, n_out)}")
+    _require(codes.dtype.kind in "iu", f"{name} has codes of type {codes.dtype}, expected integers")
+    _require(codes.min() >= -4 and codes.max() <= 3, f"{name} has codes from {codes.min()} to {codes.max()}, expected -4 to 3")
+    _require(0 <= m.scale <= 255, f"{name} has scale {m.scale}, expected 0 to 255")
+    if shift is not None:
+        _require(0 <= shift - m.scale <= MAX_SHIFT, f"{name} has scale {m.scale}, expected {max(0, shift - MAX_SHIFT)} to {shift} (its shift on the core is {shift})")
+    dense, sparse = pack_dense(codes), pack_sparse(codes)
+    coding = int(len(sparse) < len(dense))
+    data = sparse if coding else dense
+    return struct.pack("<BBI", coding, m.scale, len(data)) + data
+
+
+def _layers(spec: ModelSpec) -> bytes:
+    _require(2 <= len(spec.layers) <= MAX_LAYERS, f"{len(spec.layers)} layers, expected 2 to {MAX_LAYERS}, the output one included")
+    out, n_in = [struct.pack("<H", len(spec.layers))], FEATURES
+    for i, layer in enumerate(spec.layers):
+        last, name = layer is spec.layers[-1], f"layer {i}"
+        bias, n = np.asarray(layer.bias), layer.n
+        _require(1 <= n <= MAX_UNITS, f"{name} has {n} units, expected 1 to {MAX_UNITS}")
+        _require(bias.shape == (n,), f"{name}: bias has shape {bias.shape}, expected {(n,)}")
+        _require(bias.dtype.kind in "iu" and bias.min() >= -32768 and bias.max() <= 32767, f"{name}: bias must be integers from -32768 to 32767")
+        _require(0 <= layer.bias_shift <= 7, f"{name}: bias_shift is {layer.bias_shift}, expected 0 to 7")
+        if last:
+            _require(layer.u is None and n == len(spec.labels), f"the output layer has {n} units{' and a recurrence' if layer.u else ''}, "
+                     f"expected {len(spec.labels)}, one a label, without recurrence")
+        shift = None if i == 0 else spec.output_shift if last else spec.synapse_shift
+        out += [struct.pack("<HBB", n, layer.u is not None, layer.bias_shift), bias.astype("<i2").tobytes(), _matrix(f"{name}: w", layer.w, n_in, n, shift)]
+        if layer.u is not None:
+            out.append(_matrix(f"{name}: u", layer.u, n, n, spec.synapse_shift))
+        n_in = n
+    return b"".join(out)
+
+
+def _labels(spec: ModelSpec) -> bytes:
+    n = len(spec.labels)
+    _require(1 <= n <= MAX_LABELS, f"{n} labels, expected 1 to {MAX_LABELS}")
+    _require(0 <= spec.n_keywords <= n, f"{spec.n_keywords} keywords of {n} labels")
+    _require(len(set(spec.labels)) == n, "a label is there twice")
+    out = [struct.pack("<HH", n, spec.n_keywords)]
+    for label in spec.labels:
+        text = label.encode()
+        _require(1 <= len(text) <= 255 and label.isprintable(), f"label {label!r} must be 1 to 255 bytes of printable UTF-8")
+        out.append(bytes([len(text)]) + text)
+    return b"".join(out)
+
+
+def _provenance(provenance: dict[str, str]) -> bytes:
+    for key, value in provenance.items():
+        _require(bool(key) and ":" not in key and len((key + value + "x").splitlines()) == 1, f"provenance {key!r}: {value!r} must be one line, the key without a colon")
+    return "".join(f"{key}: {value}\n" for key, value in provenance.items()).encode()
+
+
+def pack(spec: ModelSpec) -> bytes:
+    """The .lpb bytes of a model; each matrix in the smaller of its two codings. ValueError names the field that is out of its range."""
+    for name, (least, greatest) in RANGES.items():
+        value = getattr(spec, name)
+        _require(least <= value <= greatest, f"{name} is {value}, expected {least} to {greatest}")
+    d = spec.detector
+    _require(0 <= d.threshold <= 1, f"detector threshold is {d.threshold}, expected a posterior between 0 and 1")
+    detector = struct.pack("<HHHH", d.window, round(d.threshold * THRESHOLD_ONE), d.refractory, d.latency) \
+        if 0 <= min(d.window, d.refractory, d.latency) and max(d.window, d.refractory, d.latency) <= 65535 else b""
+    _require(bool(detector) and 1 <= d.window <= 200, f"detector {d}: expected window 1 to 200, refractory and latency 0 to 65535 frames")
+    text = _provenance(spec.provenance)
+    body = b"".join((struct.pack("<IHHHH", *FRONT_END), OPERATING_POINT.pack(*(getattr(spec, name) for name in RANGES)), detector,
+                     _labels(spec), _layers(spec), struct.pack("<I", len(text)), text))
+    head = MAGIC + struct.pack("<BBHI", MAJOR, MINOR, 0, 12 + len(body) + 4)
+    return head + body + struct.pack("<I", zlib.crc32(head + body))
+
+
+def write_model(path: str | Path, data: bytes) -> Path:
+    """Writes .lpb bytes through a temporary file. EdgeLpError where that is not possible."""
+    return write_file(path, data)
+
+
+# ------------------------------------------------------------------------------------------------------- reading --
+
+def _format(what: str) -> ModelError:
+    return ModelError(f"{what}: a field contradicts the .lpb format, export the model again")
+
+
+def _limit(what: str) -> ModelError:
+    return ModelError(f"{what}: well-formed, but larger than this runtime can run")
+
+
+class _Cursor:
+    def __init__(self, data: bytes, at: int, end: int):
+        self.data, self.at, self.end = data, at, end
+
+    def take(self, n: int) -> bytes:
+        if self.end - self.at < n:
+            raise _format(f"{n} bytes wanted at offset {self.at}, {self.end - self.at} there")
+        self.at += n
+        return self.data[self.at - n:self.at]
+
+    def fields(self, layout: struct.Struct | str) -> tuple[int, ...]:
+        layout = layout if isinstance(layout, struct.Struct) else struct.Struct(layout)
+        return layout.unpack(self.take(layout.size))
+
+
+def _read_matrix(c: _Cursor, n_in: int, n_out: int) -> Matrix:
+    coding, scale, size = c.fields("<BBI")
+    data = c.take(size)
+    if coding > 1:
+        raise _format(f"coding {coding}, expected 0 (dense) or 1 (sparse)")
+    return Matrix((unpack_sparse if coding else unpack_dense)(data, n_in, n_out), scale)
+
+
+def _read_layer(c: _Cursor, n_in: int) -> Layer:
+    n, flags, bias_shift = c.fields("<HBB")
+    if flags > 1 or n < 1 or bias_shift > 7:
+        raise _format(f"a layer of {n} units with flags {flags} and bias_shift {bias_shift}")
+    if n > MAX_UNITS:
+        raise _limit(f"a layer has {n} units, at most {MAX_UNITS}")
+    bias = np.frombuffer(c.take(2 * n), "<i2").astype(np.int16)
+    w = _read_matrix(c, n_in, n)
+    return Layer(w, _read_matrix(c, n, n) if flags else None, bias, bias_shift)
+
+
+def _check_shift(m: Matrix, shift: int) -> None:
+    if not 0 <= shift - m.scale <= MAX_SHIFT:
+        raise _format(f"scale {m.scale} with a shift of {shift}, expected a difference of 0 to {MAX_SHIFT}")
+
+
+def _read_layers(c: _Cursor, n_labels: int, synapse_shift: int, output_shift: int) -> list[Layer]:
+    n_layers, = c.fields("<H")
+    if n_layers < 2:
+        raise _format(f"{n_layers} layers, expected at least 2")
+    if n_layers > MAX_LAYERS:
+        raise _limit(f"{n_layers} layers, at most {MAX_LAYERS}")
+    layers: list[Layer] = []
+    n_in = FEATURES
+    for i in range(n_layers):
+        layer, last = _read_layer(c, n_in), i == n_layers - 1
+        if last and (layer.u is not None or layer.n != n_labels):
+            raise _format(f"an output layer of {layer.n} units for {n_labels} labels, or a recurrent one")
+        if i:
+            _check_shift(layer.w, output_shift if last else synapse_shift)
+        if layer.u is not None:
+            _check_shift(layer.u, synapse_shift)
+        layers.append(layer)
+        n_in = layer.n
+    return layers
+
+
+def _read_labels(c: _Cursor) -> tuple[list[str], int]:
+    n_labels, n_keywords = c.fields("<HH")
+    if n_labels < 1 or n_keywords > n_labels:
+        raise _format(f"{n_keywords} keywords of {n_labels} labels")
+    if n_labels > MAX_LABELS:
+        raise _limit(f"{n_labels} labels, at most {MAX_LABELS}")
+    labels = [c.take(c.take(1)[0]).decode("utf-8", "replace") for _ in range(n_labels)]
+    if "" in labels:
+        raise _format("an empty label")
+    return labels, n_keywords
+
+
+def _check_frame(data: bytes) -> None:
+    """Magic, versions, size and checksum: each its own message."""
+    if data[:4] != MAGIC[:len(data)]:
+        raise ModelError(f"not an .lpb model: it begins with {data[:4]!r}, expected {MAGIC!r}")
+    if len(data) < 16:
+        raise ModelError(f"{len(data)} bytes are shorter than an .lpb header: the file is cut off, copy or export it again")
+    major, minor, reserved, size = struct.unpack("<BBHI", data[4:12])
+    if major != MAJOR:
+        raise ModelError(f"format {major}.{minor}: written for another major version than {MAJOR}, export the model again")
+    if len(data) < size or size < 16:
+        raise ModelError(f"{len(data)} bytes, shorter than the header's {size}: the file is cut off, copy or export it again")
+    if len(data) > size:
+        raise ModelError(f"{len(data)} bytes, longer than the header's {size}: something was appended, copy or export it again")
+    if zlib.crc32(data[:-4]) != struct.unpack("<I", data[-4:])[0]:
+        raise ModelError("checksum mismatch: the file is damaged, copy or export it again")
+    if minor > MINOR:
+        raise ModelError(f"format {major}.{minor}: written for a newer one than {MAJOR}.{MINOR}, upgrade edge-lp")
+    if reserved:
+        raise _format("bytes 6 and 7 are not 0")
+
+
+def unpack(data: bytes) -> ModelSpec:
+    """The model in .lpb bytes. ModelError for anything that runtime.Model refuses too, with the same cause."""
+    data = bytes(data)
+    _check_frame(data)
+    c = _Cursor(data, 12, len(data) - 4)
+    front_end = c.fields("<IHHHH")
+    if front_end != FRONT_END:
+        raise ModelError(f"trained with another front end: {front_end}, expected {FRONT_END}; train or export the model again")
+    point = dict(zip(RANGES, c.fields(OPERATING_POINT)))
+    for name, (least, greatest) in RANGES.items():
+        if not least <= point[name] <= greatest:
+            raise _format(f"{name} is {point[name]}, expected {least} to {greatest}")
+    window, threshold, refractory, latency = c.fields("<HHHH")
+    if not 1 <= window <= 200 or threshold > THRESHOLD_ONE:
+        raise _format(f"detector window {window}, expected 1 to 200, threshold {threshold}, expected at most {THRESHOLD_ONE}")
+    labels, n_keywords = _read_labels(c)
+    layers = _read_layers(c, len(labels), point["synapse_shift"], point["output_shift"])
+    text = c.take(c.fields("<I")[0]).decode("utf-8", "replace")
+    if c.at != c.end:
+        raise _format(f"{c.end - c.at} bytes behind the provenance")
+    provenance = {key: value for key, _, value in (line.partition(": ") for line in text.split("\n") if line)}
+    return ModelSpec(labels=labels, n_keywords=n_keywords, layers=layers, provenance=provenance,
+                     detector=DetectorConfig(window, threshold / THRESHOLD_ONE, refractory, latency), **point)
+
+
+# ------------------------------------------------------------------------------------------------------- finding --
+
+def shipped_models() -> list[str]:
+    """Names of the models that come with the package."""
+    folder = resources.files("edge_lp") / "models"
+    return sorted(f.name[:-4] for f in folder.iterdir() if f.name.endswith(".lpb")) if folder.is_dir() else []
+
+
+def resolve_model(name: str | Path) -> Path:
+    """A file, a run directory (its model.lpb), or the name of a shipped model -> the file. ModelError says what was looked for."""
+    path = Path(name)
+    if path.is_dir():
+        if (path / "model.lpb").is_file():
+            return path / "model.lpb"
+        raise ModelError(f"{path} is a directory without a model.lpb: give a finished run (edge-lp train), or an .lpb file")
+    if path.is_file():
+        return path
+    if str(name) in shipped_models():
+        return Path(str(resources.files("edge_lp") / "models" / f"{name}.lpb"))
+    raise ModelError(f"no model {str(name)!r}: expected a file, a run directory or a shipped model ({', '.join(shipped_models()) or 'none here'})")
+
+
+def read_model(name: str | Path) -> bytes:
+    """The bytes behind resolve_model(name)."""
+    path = resolve_model(name)
+    try:
+        return path.read_bytes()
+    except OSError as e:
+        raise ModelError(f"cannot read {path}: {e.strerror or e}") from e
