@@ -116,8 +116,8 @@ static int check_synapses(const lp_core_spec *s, const lp_synapses *y)
     return LP_E_ARG;
 }
 
-/* The most that one target can receive in a step from y, downwards and upwards, if every source spikes once. Input axons may be named
- * more than once a step, so a group fed by LP_DENSE3 takes input only from groups. */
+/* The most that one target can receive in a step from y, downwards and upwards, if every source spikes once and names a target once:
+ * true of all but input axons and LP_SPARSE16, so a group fed by LP_DENSE3 takes neither. */
 static void reach(const lp_core_spec *s, const lp_synapses *y, int64_t *down, int64_t *up)
 {
     uint32_t n_src = sources(s, y), n_dst = s->groups[y->dst].n;
@@ -146,7 +146,7 @@ static void reach(const lp_core_spec *s, const lp_synapses *y, int64_t *down, in
 static int lane_base(const lp_core_spec *s, uint32_t group, uint16_t *base)
 {
     int64_t down = 0, up = 0, d, u;
-    int dense3 = 0, other_input = 0;
+    int dense3 = 0, repeats = 0;
     for (uint32_t k = 0; k < s->n_synapses; k++) {
         const lp_synapses *y = &s->synapses[k];
         if ((uint32_t)y->dst != group) continue;
@@ -154,12 +154,11 @@ static int lane_base(const lp_core_spec *s, uint32_t group, uint16_t *base)
         down += d;
         up += u;
         dense3 |= y->kind == LP_DENSE3;
-        other_input |= y->src == LP_INPUT || y->kind == LP_SPARSE16 || y->kind == LP_SPARSE3;
+        repeats |= y->src == LP_INPUT || y->kind == LP_SPARSE16;
     }
     *base = 0;
     if (!dense3) return LP_OK;
-    if (other_input && down < 0) down = -65536; /* a target named twice could go below: refuse */
-    if (up - down > 65535) return LP_E_LIMIT;
+    if (repeats || up - down > 65535) return LP_E_LIMIT;
     *base = (uint16_t)-down;
     return LP_OK;
 }
