@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loihi-1 networks on the C core: a typed description, the chip's limits, golden-case replay, a mapper and an energy estimate."""
+from edge_lp.loihi.limits import LimitError
+from edge_lp.loihi.network import Connection, Group, Inputs, Network, Result, Simulation
+
+__all__ = ["Connection", "Group", "Inputs", "LimitError", "Network", "Result", "Simulation"]
