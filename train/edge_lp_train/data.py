@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A folder of words -> clips with labels and splits, decoded once, and the tf.data pipeline that feeds training.
+
+Features come from the C front end only, so what is trained is what runs.
+"""
+from __future__ import annotations
+
+import hashlib
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from rich.progress import track
+
+from edge_lp.errors import AudioError, EdgeLpError
+from edge_lp.runtime import FEATURES, SAMPLE_RATE, Frontend
+from edge_lp_train.augment import Augment
+from edge_lp_train.presets import SILENCE, UNKNOWN, TrainConfig
+
+SUFFIXES = (".wav", ".flac", ".ogg")
+SPLITS = ("training", "validation", "testing")
+FEATURE_SCALE = 3 * 2.0**-13  # Q10 log2 units -> the net's input; the 3 makes the drive on the core an exact shift (export.py)
+CLIP = SAMPLE_RATE            # samples of a clip
+CLIP_FRAMES = 100
+
+
+@dataclass(frozen=True)
+class Clip:
+    path: Path
+    word: str
+    split: str
+
+
+def which_set(name: str, validation_percent: float = 10.0, testing_percent: float = 10.0) -> str:
+    """Speech Commands' own rule: the SHA-1 of a file name up to `_nohash_` decides, so a speaker stays in one split (Warden 2018, section 6)."""
+    percent = int(hashlib.sha1(re.sub(r"_nohash_.*$", "", name).encode()).hexdigest(), 16) % (2**27) * (100.0 / (2**27 - 1))
+    return "validation" if percent < validation_percent else "testing" if percent < validation_percent + testing_percent else "training"
+
+
+def find_clips(root: Path) -> list[Clip]:
+    """Every recording below root, sorted. training/validation/testing sub-folders are the split if there; else the data set's rule."""
+    if not root.is_dir():
+        raise EdgeLpError(f"{root}: no such folder; expected one with a sub-folder of recordings for each word")
+    split_given = any((root / s).is_dir() for s in SPLITS)
+    clips = []
+    for base, split in [(root / s, s) for s in SPLITS] if split_given else [(root, "")]:
+        for path in sorted(base.glob("*/*")):
+            if path.suffix.lower() in SUFFIXES and path.parent.name != "_background_noise_":
+                clips.append(Clip(path, path.parent.name, split or which_set(path.name)))
+    if not clips:
+        raise AudioError(f"{root}: no recordings found; expected WORD/*.wav, .flac or .ogg, directly or below training, validation and testing")
+    return clips
+
+
+def find_noise(root: Path, given: Path | None) -> list[Path]:
+    """Recordings of background noise: the folder given, or `_background_noise_` in the data set, or none."""
+    base = given or root / "_background_noise_"
+    if given is not None and not given.is_dir():
+        raise EdgeLpError(f"{given}: no such folder; --noise takes a folder of noise recordings")
+    return [p for p in sorted(base.rglob("*")) if p.suffix.lower() in SUFFIXES] if base.is_dir() else []
+
+
+def check_words(config: TrainConfig, clips: list[Clip]) -> None:
+    there = {c.word for c in clips if c.split == "training"}
+    missing = [w for w in config.words if w not in there]
+    if missing:
+        raise EdgeLpError(f"no training recordings of {', '.join(missing)}; the folder has {', '.join(sorted(there))}")
+
+
+def read(path: Path) -> np.ndarray:
+    """A recording as mono int16 at 16 kHz."""
+    try:
+        x, rate = soundfile.read(path, dtype="int16", always_2d=True)
+    except soundfile.SoundFileError as e:
+        raise AudioError(f"{path}: cannot be read as audio ({e}); remove it or replace it") from None
+    x = x[:, 0] if x.shape[1] == 1 else np.round(x.mean(axis=1)).astype(np.int16)
+    return x if rate == SAMPLE_RATE else np.clip(np.round(soxr.resample(x.astype(np.float32), rate, SAMPLE_RATE)), -32768, 32767).astype(np.int16)
+
+
+def read_all(paths: list[Path], about: str) -> list[np.ndarray]:
+    with ThreadPoolExecutor() as pool:
+        return list(track(pool.map(read, paths), description=f"reading {about}", total=len(paths)))
+
+
+def to_clip(x: np.ndarray) -> np.ndarray:
+    """Cut or padded with zeros at the end to one second."""
+    return np.pad(x[:CLIP], (0, max(0, CLIP - len(x))))
+
+
+def fingerprint(clips: list[Clip]) -> str:
+    """SHA-256 over names and contents of the recordings trained on."""
+    h = hashlib.sha256()
+    for c in clips:
+        h.update(f"{c.split}/{c.word}/{c.path.name}\n".encode())
+        h.update(hashlib.sha1(c.path.read_bytes()).digest())
+    return h.hexdigest()
+
+
+def label_of(word: str, config: TrainConfig) -> int:
+    return config.labels.index(word if word in config.labels else UNKNOWN)
+
+
+def features(x: np.ndarray) -> np.ndarray:
+    """(n,) int16 -> (frames, FEATURES) int16 Q10 from a fresh front end."""
+    return Frontend().push(x)
+
+
+@dataclass
+class Corpus:
+    """Decoded training material. words[i] is clip i's word; noise is one long recording."""
+    clips: list[np.ndarray]
+    words: list[str]
+    noise: np.ndarray
+
+
+class Sampler:
+    """Draws training sequences: (frames, FEATURES) float32, (frames,) weights of the decision window, one-hot label. Sequence k of seed s is
+    always the same, whatever thread computes it."""
+
+    def __init__(self, corpus: Corpus, config: TrainConfig) -> None:
+        self.corpus, self.config = corpus, config
+        self.frames = CLIP_FRAMES + config.context
+        self.augment = Augment(config, corpus.noise)
+        by_label: list[list[int]] = [[] for _ in config.labels]
+        for i, w in enumerate(corpus.words):
+            by_label[label_of(w, config)].append(i)
+        self.by_label = [np.array(b, np.int64) for b in by_label]
+        self.unknown_p = self._unknown_weights()
+        n = len(config.words)
+        unknown = config.unknown_share if len(self.by_label[n]) else 0.0
+        rest = 1 - unknown - config.silence_share
+        size = np.array([len(b) for b in self.by_label[:n]], float)
+        share = np.sqrt(size) / np.sqrt(size).sum() * 0.5 + 0.5 / n  # between even and by the square root of what there is
+        self.label_p = np.concatenate([rest * share, [unknown, config.silence_share]])
+
+    def _unknown_weights(self) -> np.ndarray:
+        """Words with many recordings weigh by the square root of their number; a word with a handful is not drawn to death."""
+        words = [self.corpus.words[i] for i in self.by_label[len(self.config.words)]]
+        count = {w: words.count(w) for w in set(words)}
+        p = np.array([1 / np.sqrt(count[w] + 30) for w in words])
+        return p / p.sum() if len(p) else p
+
+    def _clip(self, label: int, rng: np.random.Generator) -> np.ndarray:
+        if self.config.labels[label] == SILENCE:
+            return np.zeros(CLIP, np.int16)
+        which = rng.choice(self.by_label[label], p=self.unknown_p) if label == len(self.config.words) else rng.choice(self.by_label[label])
+        return self.corpus.clips[which]
+
+    def draw(self, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        label = int(rng.choice(len(self.label_p), p=self.label_p))
+        context = int(rng.integers(5, self.config.context + 1)) if self.config.context >= 5 and rng.random() < 0.6 else 0
+        before = self.corpus.clips[int(rng.integers(len(self.corpus.clips)))] if rng.random() < 0.3 else None
+        pcm = self.augment.waveform(self._clip(label, rng), self.frames, context, before, self.config.labels[label] == SILENCE, rng)
+        x = self.augment.features(features(pcm).astype(np.float32) * FEATURE_SCALE, rng)
+        weights = np.zeros(self.frames, np.float32)
+        weights[context:context + CLIP_FRAMES] = 1
+        return x, weights, np.eye(len(self.label_p), dtype=np.float32)[label]
+
+    def dataset(self, first_epoch: int):
+        """An endless tf.data.Dataset of batches; epoch e is the same whether training was resumed or not."""
+        import tensorflow as tf
+
+        n, labels, frames = self.config.clips_per_epoch, len(self.label_p), self.frames
+        start = (self.config.seed << 32) + first_epoch * n
+
+        def draw(seed):
+            x, w, y = tf.numpy_function(lambda s: self.draw(int(s)), [seed], (tf.float32, tf.float32, tf.float32))
+            x.set_shape((frames, FEATURES))
+            w.set_shape((frames,))
+            y.set_shape((labels,))
+            return (x, w), y
+
+        return (tf.data.Dataset.counter(start).map(draw, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+                .batch(self.config.batch, drop_remainder=True).prefetch(4))
+
+
+def validation_set(clips: list[np.ndarray], words: list[str], noise: np.ndarray, config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Clean validation clips as `evaluate` runs them (fresh state), with one silence clip of background noise in twelve. Features int16, labels."""
+    rng = np.random.default_rng(config.seed)
+    pcm = [to_clip(c) for c in clips]
+    labels = [label_of(w, config) for w in words]
+    for _ in range(len(clips) // 12):
+        at = int(rng.integers(0, max(1, len(noise) - CLIP)))
+        level = 10 ** rng.uniform(-2, 0)
+        pcm.append(to_clip((noise[at:at + CLIP] * level).astype(np.int16)))
+        labels.append(config.labels.index(SILENCE))
+    with ThreadPoolExecutor() as pool:
+        return np.stack(list(pool.map(features, pcm))), np.array(labels)
