@@ -351,9 +351,10 @@ class Group:
 
 @dataclass
 class Synapses:
-    """Synapses from a group (or None: the input axons) to a group. Exactly one of dense, sparse, diagonal.
+    """Synapses from a group (or None: the input axons) to a group. Exactly one of dense, sparse, diagonal, dense3, sparse3.
 
     dense: (n_src, n_dst) int16; sparse: (rows (n_src + 1,) uint32, targets uint16, weights int16); diagonal: one int. In accumulator units.
+    dense3, sparse3: 3-bit codes as a model file holds them, a weight is code << shift.
     """
     src: int | None
     dst: int
@@ -361,6 +362,9 @@ class Synapses:
     dense: np.ndarray | None = None
     sparse: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
     diagonal: int | None = None
+    dense3: bytes | None = None
+    sparse3: bytes | None = None
+    shift: int = 0
 
 
 class Core:
@@ -386,6 +390,8 @@ class Core:
 
     def _array(self, values: Any, dtype: Any, ctype: str) -> Any:
         a = np.ascontiguousarray(values, dtype)
+        if not np.array_equal(a, values):
+            raise ValueError(f"an array of the core has values that {np.dtype(dtype)} cannot hold")
         self._keep.append(a)
         return _pointer(ctype, a)
 
@@ -418,8 +424,11 @@ class Core:
             c.rows, c.targets = self._array(rows, np.uint32, "uint32_t *"), self._array(targets, np.uint16, "uint16_t *")
         elif s.diagonal is not None:
             c.kind, c.weight = lib.LP_DIAGONAL, s.diagonal
+        elif (codes := s.dense3 or s.sparse3) is not None:
+            c.kind, c.shift = lib.LP_DENSE3 if s.dense3 else lib.LP_SPARSE3, s.shift
+            c.data, c.bytes = self._array(np.frombuffer(codes, np.uint8), np.uint8, "void *"), len(codes)
         else:
-            raise ValueError("synapses need one of dense, sparse, diagonal")
+            raise ValueError("synapses need one of dense, sparse, diagonal, dense3, sparse3")
 
     def reset(self) -> None:
         lib.lp_core_reset(self._p)

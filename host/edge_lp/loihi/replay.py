@@ -45,7 +45,7 @@ class Case:
         try:
             with np.load(self.path, allow_pickle=False) as z:
                 self._z = {name: z[name] for name in z.files}
-        except Exception as e:  # numpy and zipfile raise a dozen kinds on damaged bytes, OSError among them
+        except Exception as e:  # noqa: BLE001 - numpy and zipfile raise a dozen kinds on damaged bytes
             if isinstance(e, OSError) and e.errno:
                 raise CaseError(f"{path}: {e.strerror}") from None
             raise CaseError(f"{path}: not a readable .npz file, expected a golden case; copy it again") from None
