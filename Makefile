@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+# From a fresh clone: `make demo` or `make test`. Everything goes into .venv; the system's Python stays as it is.
+SOURCES := pyproject.toml CMakeLists.txt host/make_binding.py tools/setup.sh $(wildcard runtime/*.[ch])
+
+help:
+	@echo "make demo    set up, then let the shipped model listen to a stream of spoken commands; pictures in demo-out/"
+	@echo "make test    set up with TensorFlow and whatever the tests need, then run all tests"
+	@echo "make lint    ruff and mypy, as CI runs them"
+	@echo "make clean   remove what make made"
+
+demo: .venv/demo
+	.venv/bin/edge-lp demo --out demo-out
+
+test: .venv/test
+	tools/system-packages.sh
+	.venv/bin/python -m pytest
+
+lint: .venv/test
+	.venv/bin/ruff check host train tests
+	.venv/bin/mypy host/edge_lp train/edge_lp_train
+
+.venv/demo: $(SOURCES)
+	tools/setup.sh demo
+	@touch $@
+
+.venv/test: $(SOURCES)
+	tools/setup.sh demo,train,audio,nir,dev
+	@touch $@ .venv/demo
+
+clean:
+	rm -rf .venv build demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.PHONY: help demo test lint clean
