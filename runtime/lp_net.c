@@ -49,7 +49,8 @@ static void lay_out(lp_net *net, const lp_model *m, uint32_t flags, lp_arena *a)
         d.silent = 1;
         d.vmin = last ? -LP_V_LIMIT : 0;
         d.vmax = last ? LP_V_LIMIT : m->ceiling;
-        d.du = d.dv = m->delta;
+        d.du = m->delta;
+        d.dv = last ? 4096 : m->delta; /* the output's voltage is not read: it follows the current and cannot run up */
         d.refract = 1;
         if (!last) {
             net->bias[i] = lp_take(a, l->n * sizeof(int32_t));
@@ -158,14 +159,12 @@ int lp_net_frame(lp_net *net, const int16_t *features, int32_t *logits)
 {
     const lp_model *m = net->model;
     const lp_layer *out = &m->layers[m->n_layers - 1];
-    int e = LP_OK;
+    int e;
     drive(net, features);
-    for (uint32_t k = 0; k < m->steps; k++) {
-        int bad = lp_core_step(net->core, NULL, 0);
-        if (bad && !e) e = bad;
-    }
+    for (uint32_t k = 0; k < m->steps; k++)
+        if ((e = lp_core_step(net->core, NULL, 0))) return e; /* strict mode: the core's state is that of the step that failed */
     const int32_t *u = lp_core_u(net->core, net->spec.n_groups - 1);
     for (uint32_t i = 0; i < out->n; i++) /* |u| <= 2^23, mul <= 255: below 2^31; |bias| <= 2^22 */
         logits[i] = lp_clip((u[i] * m->logit_mul) >> m->logit_shift, -(1 << 24), 1 << 24) + lp_le16s(out->bias + 2 * i) * (1 << out->bias_shift);
-    return e;
+    return LP_OK;
 }
