@@ -6,12 +6,13 @@ Exit codes: 0 done; 1 the command ran and its answer is no (replay, verify); 2 b
 """
 from __future__ import annotations
 
+import json
 import sys
 from typing import Any
 
 import click
 
-from edge_lp.errors import EdgeLpError
+from edge_lp.errors import EdgeLpError, MissingDependency
 
 
 class _Cli(click.Group):
@@ -70,6 +71,200 @@ def loihi_replay(ctx: click.Context, cases: tuple[str, ...]) -> None:
         differences += difference is not None
         click.echo(f"{Path(path).stem} {difference or 'match'}")
     ctx.exit(1 if differences else 0)
+
+
+_MODEL = click.argument("model", default="commands12")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON in place of text.")
+
+
+def _print(*things: Any) -> None:
+    """Rich tables and lines on stdout, an empty line between them; where stdout is no terminal, wide enough not to fold."""
+    from rich.console import Console
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    for i, thing in enumerate(things):
+        console.print(*([""] if i else []), thing, sep="\n")
+
+
+def _progress(what: str) -> Any:
+    """A function (iterable, n) -> iterable that draws a bar on stderr, if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+    err = Console(stderr=True)
+    return lambda it, n: track(it, what, total=n, console=err, transient=True, disable=not err.is_terminal)
+
+
+@main.command()
+@click.option("--data", type=click.Path(), help="Folder of words, wav/flac/ogg; training, validation and testing sub-folders are the split if there are any.")
+@click.option("--download", type=click.Choice(["speech-commands"]), help="Fetch this data set into --data first (resumes; checksum).")
+@click.option("--preset", help="Words and settings under one name.  [default: commands12]")
+@click.option("--words", help="Keywords, separated by commas, in place of the preset's.")
+@click.option("--noise", type=click.Path(), help="Folder of background noise.  [default: _background_noise_ in --data]")
+@click.option("--out", default="runs/latest", show_default=True, type=click.Path(), help="Run directory: configuration, weights, model, pictures.")
+@click.option("--epochs", nargs=2, type=click.IntRange(1), metavar="FLOAT QAT", help="Epochs in float, then with 3-bit weights.")
+@click.option("--hidden", help="Units of the recurrent layers, separated by commas.  [default: 128,128]")
+@click.option("--synth", type=click.IntRange(0), help="Synthesised clips a keyword mixed into training.  [default: 60]")
+@click.option("--seed", type=int, help="Of everything that is drawn.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+def train(data: str | None, download: str | None, preset: str | None, words: str | None, noise: str | None, out: str, epochs: tuple[int, int] | None,
+          hidden: str | None, synth: int | None, seed: int | None, resume: bool) -> None:
+    """Train a net on recordings of words: float first, then 3-bit.
+
+    Ctrl-C keeps the best weights so far; --resume goes on.
+    """
+    try:
+        from edge_lp_train.fit import train as fit
+    except ModuleNotFoundError as e:
+        raise MissingDependency(f"training needs the Python package {e.name}: pip install 'edge-lp[train]'") from None
+    from pathlib import Path
+    if download:
+        from edge_lp_train.download import speech_commands
+        data = str(speech_commands(Path(data or "speech_commands")))
+    if not data:
+        raise click.UsageError("--data DIR is missing: a folder with one folder of recordings per word.")
+    run = fit(Path(data), Path(out), preset, _list(words), Path(noise) if noise else None, resume, epochs, seed=seed,
+              hidden=_numbers(hidden), synth_clips=synth)
+    click.echo(run / "model.lpb")
+
+
+def _list(text: str | None) -> tuple[str, ...] | None:
+    return tuple(w.strip() for w in text.split(",") if w.strip()) if text else None
+
+
+def _numbers(text: str | None) -> tuple[int, ...] | None:
+    try:
+        return tuple(int(n) for n in _list(text) or ()) or None
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a list of numbers such as 128,128") from None
+
+
+@main.command()
+@click.argument("model")
+@click.option("--format", "form", type=click.Choice(["bin", "c", "nir"]), default="bin", show_default=True, help="The .lpb file, a C array, or a NIR graph.")
+@click.option("-o", "--output", required=True, type=click.Path(), help="File to write.")
+def export(model: str, form: str, output: str) -> None:
+    """Write MODEL as an .lpb file, as C source for firmware, or as NIR."""
+    from edge_lp.files import write_file
+    data = _model_bytes(model)
+    if form == "nir":
+        from edge_lp.nir_export import write_nir
+        for line in write_nir(data, output):
+            click.echo(line, err=True)
+    elif form == "c":
+        from edge_lp.carray import to_c
+        write_file(output, to_c(data).encode())
+    else:
+        write_file(output, data)
+    click.echo(f"{output}: {_size(output)} bytes", err=True)
+
+
+def _model_bytes(model: str) -> bytes:
+    from edge_lp.image import read_model
+    from edge_lp.runtime import Model
+    return Model(read_model(model)).bytes
+
+
+def _size(path: str) -> int:
+    from pathlib import Path
+    return Path(path).stat().st_size
+
+
+@main.command()
+@_MODEL
+@_JSON
+def inspect(model: str, as_json: bool) -> None:
+    """Show what is in MODEL: labels, layers, bytes, memory, operating point, provenance."""
+    from edge_lp.describe import describe, tables
+    from edge_lp.image import read_model
+    found = describe(read_model(model))
+    if as_json:
+        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        _print(*tables(found))
+
+
+@main.command()
+@click.argument("model")
+@click.argument("folder", metavar="DIR")
+@click.option("--backend", type=click.Choice(["snn", "ann", "float"]), default="snn", show_default=True,
+              help="The spiking net in C; its 3-bit weights in float arithmetic; the float weights that training kept.")
+@click.option("--json", "output", metavar="OUT", help="Write the result to this file as JSON; - is stdout.")
+def evaluate(model: str, folder: str, backend: str, output: str | None) -> None:
+    """Accuracy of MODEL on DIR, which holds one folder of clips per word.
+
+    A word that is not a label counts as unknown, _silence_ as silence.
+    """
+    from edge_lp import evaluate as ev
+    from edge_lp.files import check_writable, write_file
+    if output not in (None, "-"):
+        check_writable(output)
+    result = ev.evaluate(model, folder, backend, _progress("evaluating"))
+    text = json.dumps(result.json(), indent=1, ensure_ascii=False) + "\n"
+    if output == "-":
+        click.echo(text, nl=False)
+        return
+    _print(*ev.tables(result))
+    if output:
+        write_file(output, text.encode())
+
+
+@main.command()
+@click.option("--device", default="mic", show_default=True, help="mic, mic:NAME, mic:INDEX, a recording, - (raw int16 PCM, 16 kHz, on stdin), serial:PORT[@BAUD].")
+@click.option("--model", default="commands12", show_default=True, help="File, run directory or shipped model.")
+@click.option("--threshold", type=float, help="Posterior from which a word counts, 0 to 1.  [default: the model's]")
+@click.option("--window", type=float, help="Seconds over which logits are averaged.  [default: the model's]")
+@click.option("--refractory", type=float, help="Seconds after a detection in which none follows.  [default: the model's]")
+@click.option("--speed", type=click.Choice(["real", "max"]), default="max", show_default=True, help="Pace of a recording or a pipe.")
+@click.option("--record", metavar="WAV", help="Also write what is heard to this file.")
+@_JSON
+def listen(device: str, model: str, threshold: float | None, window: float | None, refractory: float | None, speed: str, record: str | None,
+           as_json: bool) -> None:
+    """Print keywords as they are spoken. Ctrl-C stops.
+
+    --json prints one line a detection: {"t": seconds, "keyword": word, "score": posterior}.
+    """
+    from edge_lp import listen as ears
+    opened = ears.open_model(model)
+    config = ears.detector(opened, threshold, window, refractory)
+    ears.listen(lambda blocks: ears.detections(opened, config, blocks), device, speed, record, ears.tail(config), as_json)
+
+
+@main.command()
+def devices() -> None:
+    """List microphones."""
+    from edge_lp import sources
+    _print(sources.table(sources.microphones()))
+
+
+@main.group(invoke_without_command=True)
+@click.option("--model", default="commands12", show_default=True, help="File, run directory or shipped model.")
+@click.option("--peers", metavar="PATH", help="Script whose `cost` measures other engines in the same session.  [default: ../shared/bench, if it is there]")
+@_JSON
+@click.pass_context
+def bench(ctx: click.Context, model: str, peers: str | None, as_json: bool) -> None:
+    """CPU ms per 1 s of audio: front end, network, detector; one thread."""
+    if ctx.invoked_subcommand:
+        return
+    from edge_lp import bench as b
+    from edge_lp.runtime import Model
+    script = b.peers_script(peers)
+    own = b.bench(Model(_model_bytes(model)))
+    others = b.peers(script) if script else []
+    if as_json:
+        click.echo(json.dumps({**own, "peers": others}))
+    else:
+        _print(b.table(own, others))
+
+
+@main.command()
+@click.option("--out", default="demo-out", show_default=True, type=click.Path(), help="Folder for the picture and the sound.")
+@click.option("--model", default="commands12", show_default=True, help="File, run directory or shipped model.")
+def demo(out: str, model: str) -> None:
+    """Let the model listen to a synthesised stream of spoken commands; save a picture of it."""
+    from edge_lp import demo as d
+    rows, labels, files = d.run(model, out)
+    _print(*d.table(rows, labels))
+    for path in files:
+        click.echo(path)
 
 
 if __name__ == "__main__":
