@@ -77,7 +77,7 @@ void lp_detector_reset(lp_detector *d)
     clear(d);
 }
 
-/* exp(-x / 256) in Q15 for x >= 0: 2^-(x log2 e / 256), the fraction by a table and linear interpolation (error < 2^-12). */
+/* exp(-x / 256) in Q15 for x >= 0: 2^-(x log2 e / 256), the fraction by a table and linear interpolation (error < 2^-8, the exponent's grid). */
 static uint32_t exp_q15(uint32_t x)
 {
     static const uint16_t table[17] = {32768, 31379, 30048, 28774, 27554, 26386, 25268, 24196, 23170,
