@@ -18,9 +18,9 @@ from edge_lp.errors import EdgeLpError, MissingDependency
 class _Cli(click.Group):
     """A click group whose every failure that the user can mend is one line on stderr and exit code 2."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:
+    def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            code = super().main(*args, standalone_mode=False, **kwargs)
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.exceptions.NoArgsIsHelpError as e:
             e.show()
             code = 2

@@ -147,6 +147,11 @@ class Model:
         d = self.c.detector
         return DetectorConfig(d.window, d.threshold / 32767, d.refractory, d.latency)
 
+    def coding(self, layer: int, matrix: str) -> tuple[str, int]:
+        """How the file holds matrix "w" or "u" of a layer: ("dense" | "sparse", bytes)."""
+        m = getattr(self.c.layers[layer], matrix)
+        return "sparse" if m.kind == lib.LP_SPARSE3 else "dense", m.bytes
+
     def ram(self) -> dict[str, int]:
         """Bytes of working memory of each part and of the whole, as this build of the runtime lays them out."""
         return {"front end": lib.lp_frontend_size(), "network": _size(lib.lp_net_size, self.c, 0),
@@ -279,11 +284,11 @@ class Detector:
         logits = np.ascontiguousarray(logits, np.int32).reshape(-1, self.n_labels)
         posteriors = np.empty(logits.shape, np.uint16)
         events, e, z = [], ffi.new("lp_event *"), _pointer("int32_t *", logits)
-        p = lib.lp_detector_posterior(self._p)
+        posterior = np.frombuffer(ffi.buffer(lib.lp_detector_posterior(self._p), 2 * self.n_labels), np.uint16)
         for i in range(len(logits)):
             if lib.lp_detector_push(self._p, z + i * self.n_labels, e):
                 events.append(_event(e))
-            posteriors[i] = np.frombuffer(ffi.buffer(p, 2 * self.n_labels), np.uint16)
+            posteriors[i] = posterior
         return events, posteriors
 
 

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keywords in a stream, as they are spoken: blocks of samples in, detections out, on a terminal or as lines of JSON."""
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from edge_lp import sources
+from edge_lp.errors import EdgeLpError
+from edge_lp.image import read_model
+from edge_lp.runtime import FRAME_SECONDS, MAX_WINDOW, SAMPLE_RATE, DetectorConfig, Model, Spotter
+
+
+@dataclass(frozen=True)
+class Detection:
+    """t: the word's middle, seconds from the start of the stream; score: posterior 0..1."""
+    t: float
+    keyword: str
+    score: float
+
+
+def open_model(name: str) -> Model:
+    """ModelError as resolve_model and Model."""
+    return Model(read_model(name))
+
+
+def tail(config: DetectorConfig) -> float:
+    """Seconds of zeros behind a stream that ends: one window, so that its last word is decided too."""
+    return config.window * FRAME_SECONDS
+
+
+def detector(model: Model, threshold: float | None, window: float | None, refractory: float | None) -> DetectorConfig:
+    """The model's detector with the user's changes; window and refractory in seconds. A longer window decides later: half of what it is longer by
+    is added to the latency. EdgeLpError: out of range."""
+    c = model.detector
+    if threshold is not None:
+        if not 0 <= threshold <= 1:
+            raise EdgeLpError(f"--threshold is {threshold:g}, expected a posterior between 0 and 1")
+        c = replace(c, threshold=threshold)
+    if window is not None:
+        frames = round(window / FRAME_SECONDS)
+        if not 1 <= frames <= MAX_WINDOW:
+            raise EdgeLpError(f"--window is {window:g} s, expected {FRAME_SECONDS:g} to {MAX_WINDOW * FRAME_SECONDS:g}")
+        c = replace(c, window=frames, latency=max(0, c.latency + (frames - c.window) // 2))
+    if refractory is not None:
+        frames = round(refractory / FRAME_SECONDS)
+        if not 0 <= frames <= 65535:
+            raise EdgeLpError(f"--refractory is {refractory:g} s, expected 0 to {65535 * FRAME_SECONDS:g}")
+        c = replace(c, refractory=frames)
+    return c
+
+
+def detections(model: Model, config: DetectorConfig, blocks: Iterable[np.ndarray]) -> Iterator[Detection]:
+    """The C runtime on the host, block after block."""
+    spotter = Spotter(model, config=config)
+    for pcm in blocks:
+        for e in spotter.push(pcm):
+            yield Detection(round(e.middle * FRAME_SECONDS, 2), model.labels[e.label], round(e.score, 4))
+
+
+@contextlib.contextmanager
+def open_device(device: str, speed: str = "max", record: str | None = None) -> Iterator[Iterable[np.ndarray]]:
+    """The blocks of mic, mic:NAME, mic:INDEX, - (stdin) or a file. speed "real" paces a file or a pipe like a microphone; record: also write what
+    is heard to this wav file."""
+    with contextlib.ExitStack() as stack:
+        blocks: Iterable[np.ndarray]
+        if device == "mic" or device.startswith("mic:"):
+            microphone = stack.enter_context(sources.MicrophoneBlocks(device[4:] or None))
+            sources.notice(f"listening to {microphone.device.name!r}; Ctrl-C stops")
+            blocks = microphone
+        else:
+            blocks = sources.pipe_blocks(sys.stdin.buffer) if device == "-" else sources.file_blocks(device)
+            if speed == "real":
+                blocks = sources.real_time(blocks)
+        if record:
+            blocks = stack.enter_context(sources.Recorder(record)).through(blocks)
+        yield blocks
+
+
+class Screen:
+    """Detections for a reader: one line each, and on a terminal a level meter below them."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+        self.console = Console(highlight=False)
+        self.live = Live(console=self.console, refresh_per_second=10, transient=True) if self.console.is_terminal else None
+
+    def __enter__(self) -> Screen:
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self.live:
+            self.live.stop()
+
+    def meter(self, t: float, pcm: np.ndarray) -> None:
+        """The level of a block, -60 to 0 dB of full scale."""
+        if self.live and len(pcm):
+            db = 20 * math.log10(max(1.0, float(np.sqrt(np.mean(pcm.astype(np.float64) ** 2)))) / 32768)
+            filled = round(max(0.0, 1 + db / 60) * 30)
+            self.live.update(f"[dim]{t:8.2f} s  {'▮' * filled}{'▯' * (30 - filled)} {db:4.0f} dB[/dim]")
+
+    def show(self, d: Detection) -> None:
+        bar = "█" * round(20 * d.score)
+        self.console.print(f"{d.t:8.2f} s  [bold]{d.keyword:<12}[/bold] [green]{bar:<20}[/green] {d.score:.2f}")
+
+
+class Listener:
+    """What listen does with a stream: counts its samples, prints its detections, says at the end what there was."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.screen = None if as_json else Screen()
+        self.samples, self.heard = 0, Counter[str]()
+
+    def watch(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        for pcm in blocks:
+            self.samples += len(pcm)
+            if self.screen:
+                self.screen.meter(self.samples / SAMPLE_RATE, pcm)
+            yield pcm
+
+    def show(self, d: Detection) -> None:
+        self.heard[d.keyword] += 1
+        if self.screen:
+            self.screen.show(d)
+        else:
+            print(json.dumps(asdict(d)), flush=True)
+
+    def summary(self) -> str:
+        words = ", ".join(f"{word} {n}" for word, n in self.heard.most_common()) or "none"
+        return f"{self.samples / SAMPLE_RATE:.1f} s heard, {self.heard.total()} detections: {words}"
+
+
+def listen(find: Callable[[Iterable[np.ndarray]], Iterable[Detection]], device: str, speed: str, record: str | None, zeros: float, as_json: bool) -> None:
+    """Prints what `find` detects in a device's blocks until the stream ends (behind it come `zeros` seconds of zeros), Ctrl-C, or nobody reads the
+    output any more. Each is a clean end."""
+    listener = Listener(as_json)
+    with contextlib.ExitStack() as stack:
+        try:
+            blocks = stack.enter_context(open_device(device, speed, record))
+            if listener.screen:
+                stack.enter_context(listener.screen)
+            for d in find(sources.with_tail(listener.watch(blocks), zeros)):
+                listener.show(d)
+        except KeyboardInterrupt:
+            pass
+        except (BrokenPipeError, SystemExit):   # SystemExit: what rich makes of it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())   # what is still buffered has nowhere to go
+    sources.notice(listener.summary())
