@@ -96,17 +96,19 @@ int lp_net_size(const lp_model *m, uint32_t flags, size_t *bytes)
 
 int lp_net_init(lp_net **out, const lp_model *m, uint32_t flags, void *memory, size_t bytes)
 {
-    size_t need;
-    int e = lp_net_size(m, flags, &need);
-    if (e) return e;
-    if (!out || !memory) return LP_E_ARG;
-    if (bytes < need || (uintptr_t)memory % 8) return LP_E_SPACE;
     lp_arena a = {memory, 0};
-    lp_net *net = lp_take(&a, sizeof(lp_net));
+    size_t core;
+    int e;
+    if (!out || !memory || !m || !m->n_layers) return LP_E_ARG;
+    if (bytes < sizeof(lp_net) || (uintptr_t)memory % 8) return LP_E_SPACE;
+    lp_net *net = lp_take(&a, sizeof(lp_net)); /* laid out in place: a second one on the stack would be too much for a small board */
     lp_zero(net, sizeof *net);
     net->model = m;
     lay_out(net, m, flags, &a);
+    if (bytes < a.used) return LP_E_SPACE;
     for (uint32_t i = 0; i + 1u < m->n_layers; i++) bias_of(&m->layers[i], net->bias[i]);
+    if ((e = lp_core_size(&net->spec, &core))) return e;
+    if (bytes < a.used + core) return LP_E_SPACE;
     if ((e = lp_core_init(&net->core, &net->spec, a.base + a.used, bytes - a.used))) return e;
     *out = net;
     return LP_OK;

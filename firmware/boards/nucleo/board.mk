@@ -1,0 +1,4 @@
+# ST NUCLEO-L476RG (Cortex-M4): builds, never run
+CROSS = arm-none-eabi-
+HAL = boards/nucleo
+CPU = -mcpu=cortex-m4 -mthumb

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an image takes: flash, RAM and a bound of its stack; exit code 1 where a budget is exceeded. Standard library only.
+
+The stack bound is the deepest path of the call graph that gcc writes (-fcallgraph-info=su), from reset, plus the deepest interrupt handler,
+plus two exception frames and a margin for what has no .ci file (start code, libgcc)."""
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+EXCEPTION = 2 * (32 + 8)   # hardware stacking and alignment: one interrupt, and one more for a fault
+MARGIN = 64
+INTERRUPTS = ("receive",)
+
+
+def call_graph(folder, objects):
+    """-> {function: bytes of its own frame}, {function: functions it calls}"""
+    frames, calls = {}, {}
+    for path in folder.glob("*.ci"):
+        if path.stem not in objects:
+            continue
+        text = path.read_text()
+        for title, label in re.findall(r'node: \{ title: "([^"]+)" label: "([^"]*)"', text):
+            bytes_ = re.search(r"(\d+) bytes \((static|dynamic)", label)
+            if bytes_:
+                frames[title] = int(bytes_[1])
+                if bytes_[2] == "dynamic" and "bounded" not in label:
+                    sys.exit(f"report: {title} has a stack frame without a bound")
+        for source, target in re.findall(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', text):
+            calls.setdefault(source, set()).add(target)
+    return frames, calls
+
+
+def deepest(function, frames, calls, path=()):
+    if function in path:
+        sys.exit(f"report: recursion through {function}: no stack bound")
+    inner = [deepest(f, frames, calls, path + (function,)) for f in calls.get(function, ())]
+    return frames.get(function, 0) + max(inner, default=0)
+
+
+def stack_bound(folder, objects):
+    frames, calls = call_graph(folder, objects)
+    if any("__indirect_call" in targets for targets in calls.values()):
+        sys.exit("report: a call through a pointer: no stack bound")
+    named = {f.split(":")[-1]: f for f in frames}
+    start = next(f for f in ("reset_handler", "enter") if f in named)
+    handlers = [deepest(named[i], frames, calls) for i in INTERRUPTS if i in named]
+    return deepest(named[start], frames, calls) + max(handlers, default=0) + EXCEPTION + MARGIN
+
+
+def sections(size, elf):
+    out = subprocess.run([size, "-A", elf], check=True, capture_output=True, text=True).stdout
+    return {m[1]: int(m[2]) for m in re.finditer(r"^(\.\w+)\s+(\d+)", out, re.M)}
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("elf")
+    p.add_argument("--size", required=True)
+    p.add_argument("--arena", required=True)
+    p.add_argument("--stack", type=int, required=True)
+    p.add_argument("--flash-budget", type=int)
+    p.add_argument("--ram-budget", type=int)
+    a = p.parse_args()
+    elf = Path(a.elf)
+    s = sections(a.size, a.elf)
+    arena = int(Path(a.arena).read_text())
+    flash, data, bss = s[".text"] + s.get(".data", 0), s.get(".data", 0), s.get(".bss", 0)
+    if a.flash_budget is None:
+        print(f"{elf.name}: flash {flash}, RAM {data + bss + a.stack}")
+        return 0
+    objects = {path.stem for path in elf.parent.glob("*.o")}
+    bound = stack_bound(elf.parent, objects)
+    ram = data + bss + a.stack
+    print(f"{elf}\n  flash {flash:6} bytes, budget {a.flash_budget}\n  RAM   {ram:6} bytes, budget {a.ram_budget}: .data {data}, .bss {bss} "
+          f"(runtime arena {arena}, the rest {bss - arena}), stack {a.stack} (bound {bound})")
+    over = [f"{what} is {found}, the budget {limit}: take a smaller model, or say {name}=... on purpose"
+            for what, found, limit, name in (("flash", flash, a.flash_budget, "FLASH_BUDGET"), ("RAM", ram, a.ram_budget, "RAM_BUDGET"),
+                                             ("the stack bound", bound, a.stack, "STACK_BYTES")) if found > limit]
+    for line in over:
+        print(f"report: {line}", file=sys.stderr)
+    if over:
+        elf.unlink()
+    return 1 if over else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Why it survives a bad line: a frame is taken only if its checksum holds and its number is the next one, so each request runs exactly once
+ * and in order; replies are kept until they can no longer be asked for, so a repeated request is answered again but not run again. */
+#include "session.h"
+#include "hal.h"
+
+/* ------------------------------------------------------------------------------------------------------ replies -- */
+
+static kept_reply *begin(session *s, uint8_t type, uint16_t number)
+{
+    kept_reply *r = &s->replies[number % WINDOW];
+    r->bytes[0] = type;
+    r->bytes[1] = (uint8_t)number;
+    r->bytes[2] = (uint8_t)(number >> 8);
+    r->n = 3;
+    return r;
+}
+
+/* configure() has shown that every reply fits into REPLY_BODY. */
+static void put8(kept_reply *r, uint32_t x) { r->bytes[r->n++] = (uint8_t)x; }
+static void put16(kept_reply *r, uint32_t x) { put8(r, x), put8(r, x >> 8); }
+static void put32(kept_reply *r, uint32_t x) { put16(r, x), put16(r, x >> 16); }
+static void put64(kept_reply *r, uint64_t x) { put32(r, (uint32_t)x), put32(r, (uint32_t)(x >> 32)); }
+
+static void error(kept_reply *r, error_cause cause, int detail)
+{
+    r->bytes[0] = T_ERROR;
+    r->n = 3;
+    put8(r, cause);
+    put16(r, (uint16_t)detail);
+}
+
+static void refuse(session *s, refusal why)
+{
+    uint8_t payload[] = {T_REFUSED, (uint8_t)s->next, (uint8_t)(s->next >> 8), (uint8_t)why};
+    s->refused[why]++;
+    frame_send(payload, sizeof payload);
+}
+
+/* ----------------------------------------------------------------------------------------------------- requests -- */
+
+static uint16_t le16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
+static uint32_t le32(const uint8_t *p) { return le16(p) | (uint32_t)le16(p + 2) << 16; }
+
+static void reset(session *s)
+{
+    lp_frontend_reset(s->frontend);
+    lp_net_reset(s->net);
+    lp_detector_reset(s->detector);
+    s->frames = 0;
+}
+
+static void hello(session *s, kept_reply *r)
+{
+    size_t name = 0;
+    s->outputs = 0;
+    if (s->model_status) {
+        error(r, E_MODEL, s->model_status);
+        return;
+    }
+    lp_detector_configure(s->detector, &s->model.detector);
+    reset(s);
+    put8(r, PROTOCOL_VERSION);
+    put8(r, LP_VERSION_MAJOR), put8(r, LP_VERSION_MINOR), put8(r, LP_VERSION_PATCH);
+    put32(r, s->model.crc);
+    put16(r, s->model.n_labels), put16(r, s->model.n_keywords);
+    put8(r, WINDOW);
+    put16(r, hal_receive_bytes);
+    put8(r, 0x0f); /* outputs it can send */
+    put8(r, 0x07); /* inputs it takes: audio 16, audio 8, features */
+    while (name < 15 && hal_name[name]) name++;
+    put8(r, (uint32_t)name);
+    for (size_t i = 0; i < name; i++) put8(r, (uint8_t)hal_name[i]);
+}
+
+static void label(const session *s, const uint8_t *body, kept_reply *r)
+{
+    size_t length = 0;
+    const char *text = lp_model_label(&s->model, body[0], &length);
+    if (!text) {
+        error(r, E_VALUE, body[0]);
+        return;
+    }
+    for (size_t i = 0; i < length; i++) put8(r, (uint8_t)text[i]);
+}
+
+static void configure(session *s, const uint8_t *body, kept_reply *r)
+{
+    lp_detector_config c = {le16(body + 1), le16(body + 3), le16(body + 5), le16(body + 7)};
+    uint32_t o = body[0], n = s->model.n_labels, size = 17 + (o & OUT_POSTERIORS ? 2 * n : 0) + (o & OUT_LOGITS ? 4 * n : 0) +
+                      (o & OUT_SPIKES ? 4 : 0) + (o & OUT_FEATURES ? 2 * LP_FEATURES : 0);
+    if (o > 15) error(r, E_VALUE, (int)o);
+    else if (size > REPLY_BODY) error(r, E_REPLY_SIZE, (int)size);
+    else if (lp_detector_configure(s->detector, &c)) error(r, E_VALUE, 0);
+    else s->outputs = (uint8_t)o;
+}
+
+static void statistics(session *s, kept_reply *r)
+{
+    put32(r, s->frames), put32(r, s->events), put32(r, s->requests), put32(r, s->repeats);
+    for (uint32_t i = R_LONG; i <= R_NO_SESSION; i++) put32(r, s->refused[i]);
+    put32(r, hal_lost());
+    put32(r, (uint32_t)hal_stack_used());
+    put64(r, s->spikes), put64(r, s->synops);
+    put64(r, s->ticks_frontend), put64(r, s->ticks_net), put64(r, s->ticks_detector);
+    put32(r, hal_tick_hz);
+}
+
+/* Network and detector on s->features, and the reply: flags, then what CONFIGURE asked for. */
+static void run_frame(session *s, kept_reply *r)
+{
+    lp_event event;
+    lp_counts before, after;
+    lp_core_counts(lp_net_core(s->net), &before);
+    uint32_t t0 = hal_ticks();
+    int e = lp_net_frame(s->net, s->features, s->logits);
+    uint32_t t1 = hal_ticks();
+    if (e) {
+        error(r, E_RUNTIME, e);
+        return;
+    }
+    int found = lp_detector_push(s->detector, s->logits, &event);
+    s->ticks_net += t1 - t0;
+    s->ticks_detector += hal_ticks() - t1;
+    lp_core_counts(lp_net_core(s->net), &after);
+    s->spikes += after.spikes - before.spikes;
+    s->synops += after.synops - before.synops;
+    put8(r, 1u | (found ? 2u : 0u));
+    put32(r, s->frames++);
+    if (found) {
+        s->events++;
+        put32(r, event.frame), put32(r, event.middle), put16(r, event.label), put16(r, event.score);
+    }
+    const uint16_t *posterior = lp_detector_posterior(s->detector);
+    if (s->outputs & OUT_POSTERIORS)
+        for (uint32_t i = 0; i < s->model.n_labels; i++) put16(r, posterior[i]);
+    if (s->outputs & OUT_LOGITS)
+        for (uint32_t i = 0; i < s->model.n_labels; i++) put32(r, (uint32_t)s->logits[i]);
+    if (s->outputs & OUT_SPIKES) put32(r, (uint32_t)(after.spikes - before.spikes));
+    if (s->outputs & OUT_FEATURES)
+        for (uint32_t i = 0; i < LP_FEATURES; i++) put16(r, (uint16_t)s->features[i]);
+}
+
+/* G.711 mu-law, 8 bits to 16: sign, 3-bit exponent, 4-bit mantissa, all inverted; -32124..32124. */
+static int16_t expand(uint8_t code)
+{
+    uint32_t c = (uint8_t)~code;
+    int32_t x = (int32_t)(((c & 15) * 8 + 132) << (c >> 4 & 7)) - 132;
+    return (int16_t)(c & 128 ? -x : x);
+}
+
+static void audio(session *s, const uint8_t *body, uint32_t n, int wide, kept_reply *r)
+{
+    uint32_t ticks = hal_ticks();
+    int ready = 0;
+    for (uint32_t i = 0; i < n; ) { /* in small pieces: no second copy of the block. n <= LP_HOP: at most one frame is completed */
+        int16_t pcm[16];
+        size_t used = 0, k = 0;
+        for (; k < 16 && i + k < n; k++) pcm[k] = wide ? (int16_t)le16(body + 2 * (i + k)) : expand(body[i + k]);
+        for (size_t from = 0; from < k; from += used) ready |= lp_frontend_push(s->frontend, pcm + from, k - from, &used, s->features);
+        i += (uint32_t)k;
+    }
+    s->ticks_frontend += hal_ticks() - ticks;
+    if (ready) run_frame(s, r);
+    else put8(r, 0);
+}
+
+static void request(session *s, uint8_t type, const uint8_t *body, uint32_t n, kept_reply *r)
+{
+    static const uint8_t exact[] = {[T_LABEL] = 1, [T_RESET] = 0, [T_CONFIGURE] = 9, [T_STATISTICS] = 0};
+    uint32_t sample = type == T_AUDIO16 ? 2 : 1;
+    switch (type) {
+    case T_LABEL: case T_RESET: case T_CONFIGURE: case T_STATISTICS:
+        if (n != exact[type]) {
+            error(r, E_LENGTH, (int)n);
+            return;
+        }
+        break;
+    case T_AUDIO16: case T_AUDIO8:
+        if (n == 0 || n % sample || n > LP_HOP * sample) {
+            error(r, E_LENGTH, (int)n);
+            return;
+        }
+        break;
+    case T_FEATURES:
+        if (n != 2 * LP_FEATURES) {
+            error(r, E_LENGTH, (int)n);
+            return;
+        }
+        break;
+    default:
+        error(r, E_TYPE, type);
+        return;
+    }
+    switch (type) {
+    case T_LABEL: label(s, body, r); break;
+    case T_RESET: reset(s); break;
+    case T_CONFIGURE: configure(s, body, r); break;
+    case T_STATISTICS: statistics(s, r); break;
+    case T_FEATURES:
+        for (uint32_t i = 0; i < LP_FEATURES; i++) s->features[i] = (int16_t)le16(body + 2 * i);
+        run_frame(s, r);
+        break;
+    default: audio(s, body, n / sample, type == T_AUDIO16, r);
+    }
+}
+
+/* ----------------------------------------------------------------------------------------------------- sequence -- */
+
+static void open(session *s, uint16_t number, const uint8_t *body, uint32_t n)
+{
+    for (uint32_t i = 0; i < WINDOW; i++) s->replies[i].n = 0;
+    s->open = 0;
+    s->next = (uint16_t)(number + 1);
+    kept_reply *r = begin(s, T_HELLO | T_REPLY, number);
+    if (n != 5) error(r, E_LENGTH, (int)n);
+    else if (body[0] != PROTOCOL_VERSION) error(r, E_VERSION, PROTOCOL_VERSION);
+    else {
+        s->nonce = le32(body + 1);
+        s->open = 1;
+        hello(s, r);
+        if (s->model_status) s->open = 0;
+    }
+    frame_send(r->bytes, r->n);
+}
+
+static void frame(session *s, const uint8_t *p, uint32_t n)
+{
+    const uint8_t type = p[0], *body = p + 3;
+    const uint16_t number = le16(p + 1), age = (uint16_t)(s->next - number);
+    n -= 3;
+    if (type == T_HELLO && !(s->open && n == 5 && le32(body + 1) == s->nonce)) {
+        open(s, number, body, n);
+    } else if (!s->open) {
+        refuse(s, R_NO_SESSION);
+    } else if (age == 0 && type != T_HELLO) {
+        kept_reply *r = begin(s, type | T_REPLY, number);
+        s->next++;
+        s->requests++;
+        request(s, type, body, n, r);
+        frame_send(r->bytes, r->n);
+    } else if (age - 1u < WINDOW && s->replies[number % WINDOW].n) { /* run before; its reply may have been lost */
+        s->repeats++;
+        frame_send(s->replies[number % WINDOW].bytes, s->replies[number % WINDOW].n);
+    } else if (age < 0x8000) {
+        s->repeats++; /* older still: the host has its reply, or it could not have gone on */
+    } else {
+        refuse(s, R_ORDER);
+    }
+}
+
+void session_byte(session *s, uint8_t byte)
+{
+    switch (frame_byte(&s->reader, byte)) {
+    case FRAME_NONE: break;
+    case FRAME_OK: frame(s, s->reader.bytes, s->reader.n); break;
+    case FRAME_LONG: refuse(s, R_LONG); break;
+    case FRAME_SHORT: refuse(s, R_SHORT); break;
+    case FRAME_CODING: refuse(s, R_CODING); break;
+    case FRAME_CHECKSUM: refuse(s, R_CHECKSUM); break;
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------------- start -- */
+
+static void *part(uint8_t **memory, size_t *left, size_t bytes)
+{
+    uint8_t *p = *memory;
+    bytes = (bytes + 7u) & ~(size_t)7u;
+    if (bytes > *left) return NULL;
+    *memory += bytes;
+    *left -= bytes;
+    return p;
+}
+
+/* The net comes last and gets the rest: lp_net_init says itself whether that is enough, with less stack than lp_net_size takes. */
+static int lay_out(session *s, const uint8_t *model, size_t model_bytes, uint8_t *memory, size_t left)
+{
+    size_t frontend = lp_frontend_size(), detector;
+    void *p;
+    int e = lp_model_open(&s->model, model, model_bytes);
+    if (e || (e = lp_detector_size(s->model.n_labels, &detector))) return e;
+    if (!(p = part(&memory, &left, frontend))) return LP_E_SPACE;
+    if ((e = lp_frontend_init(&s->frontend, p, frontend))) return e;
+    if (!(p = part(&memory, &left, detector))) return LP_E_SPACE;
+    if ((e = lp_detector_init(&s->detector, s->model.n_labels, s->model.n_keywords, &s->model.detector, p, detector))) return e;
+    return lp_net_init(&s->net, &s->model, 0, memory, left);
+}
+
+void session_init(session *s, const uint8_t *model, size_t model_bytes, void *memory, size_t memory_bytes)
+{
+    uint8_t *p = (uint8_t *)s;
+    for (size_t i = 0; i < sizeof *s; i++) p[i] = 0;
+    s->model_status = lay_out(s, model, model_bytes, memory, memory_bytes);
+}
