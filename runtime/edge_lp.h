@@ -123,12 +123,12 @@ typedef struct {          /* one row a step, n of the group wide */
 
 typedef struct lp_core lp_core;
 
-/* LP_E_ARG: a description that contradicts itself. LP_E_LIMIT: LP_DENSE3 fan-in whose codes could carry into a neighbour:
- * per target group, 7 sum(n_src << shift) of its LP_DENSE3 plus all other inputs' reach must stay below 2^16. */
+/* LP_E_ARG: a description that contradicts itself. */
 int lp_core_size(const lp_core_spec *spec, size_t *bytes);
 int lp_core_init(lp_core **core, const lp_core_spec *spec, void *memory, size_t bytes);
 void lp_core_reset(lp_core *core);   /* all states, counters and the clock to 0 */
-/* inputs: the axons that spike in this step, each < n_inputs (else LP_E_ARG and nothing is done); they act like spikes of this step. */
+/* inputs: the axons that spike in this step, each < spec.n_inputs, and no more than that many (else LP_E_ARG and nothing is done); they act
+ * like spikes of this step. One that is named twice counts twice. */
 int lp_core_step(lp_core *core, const uint16_t *inputs, size_t n_inputs);
 /* `steps` steps; those of step k are inputs[starts[k]] .. inputs[starts[k + 1] - 1]. starts may be NULL: no input. */
 int lp_core_run(lp_core *core, size_t steps, const uint32_t *starts, const uint16_t *inputs, const lp_probe *probes, size_t n_probes);

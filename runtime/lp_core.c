@@ -6,8 +6,8 @@
  *   - All groups are updated before any spike is delivered, so a ring of max delay + 1 slots is enough: the slot of this
  *     step is free again when a spike with the longest delay needs it.
  *   - 3-bit rows are added two lanes at a time: codes are stored with an offset of 4, so sums only grow and cannot
- *     borrow from the neighbouring lane; the offset is taken off once, when the slot is consumed. lp_core_init proves that a
- *     lane cannot carry. */
+ *     borrow from the neighbouring lane; the offset is taken off once, when the slot is consumed. lp_core_init proves that no
+ *     lane can carry, or has the codes added one by one. */
 #include "edge_lp.h"
 #include "lp_codes.h"
 #include "lp_fix.h"
@@ -33,6 +33,7 @@ typedef struct {
     uint16_t *offset;   /* per slot: what the codes' offsets have added up to */
     uint32_t stride, slots, head;
     uint16_t base;      /* value a fresh slot starts from */
+    uint16_t packed;    /* LP_DENSE3 rows are added by the word */
 } group_state;
 
 typedef struct { /* the head of the dynamic block: lp_core_state copies it with the states behind it */
@@ -116,51 +117,25 @@ static int check_synapses(const lp_core_spec *s, const lp_synapses *y)
     return LP_E_ARG;
 }
 
-/* The most that one target can receive in a step from y, downwards and upwards, if every source spikes once and names a target once:
- * true of all but input axons and LP_SPARSE16, so a group fed by LP_DENSE3 takes neither. */
-static void reach(const lp_core_spec *s, const lp_synapses *y, int64_t *down, int64_t *up)
+/* Can the lanes of a group's accumulator take whole words of LP_DENSE3 codes, so that none ever leaves 0..65535? Every source spikes at most
+ * once a step (input axons as a whole: at most n_inputs times) and names a target once, which only 16-bit rows need not; with one of
+ * those, or where the sums reach too far, codes are added one by one. *base: what a lane starts from, minus the least that it receives. */
+static int lanes_hold(const lp_core_spec *s, uint32_t group, uint16_t *base)
 {
-    uint32_t n_src = sources(s, y), n_dst = s->groups[y->dst].n;
-    int64_t least = 0, most = 0;
-    *down = *up = 0;
-    if (y->kind == LP_DENSE3) {
-        *up = 7 * ((int64_t)n_src << y->shift);
-    } else if (y->kind == LP_DIAGONAL) {
-        *(y->weight < 0 ? down : up) = y->weight;
-    } else if (y->kind == LP_SPARSE3) {
-        *down = -4 * ((int64_t)n_src << y->shift);
-        *up = 3 * ((int64_t)n_src << y->shift);
-    } else { /* int16 weights: the extremes, once a source and target (a row may name a target only once here) */
-        const int16_t *w = y->data;
-        size_t count = y->kind == LP_DENSE16 ? (size_t)n_src * n_dst : y->rows[n_src];
-        for (size_t k = 0; k < count; k++) {
-            if (w[k] < least) least = w[k];
-            if (w[k] > most) most = w[k];
-        }
-        *down = least * n_src;
-        *up = most * n_src;
-    }
-}
-
-/* A lane of a group with LP_DENSE3 inputs starts at `base` and must stay in 0..65535 whatever spikes. */
-static int lane_base(const lp_core_spec *s, uint32_t group, uint16_t *base)
-{
-    int64_t down = 0, up = 0, d, u;
-    int dense3 = 0, repeats = 0;
+    int64_t down = 0, up = 0;
+    *base = 0;
     for (uint32_t k = 0; k < s->n_synapses; k++) {
         const lp_synapses *y = &s->synapses[k];
+        const int64_t all = (int64_t)sources(s, y) << y->shift; /* <= 2^28 */
         if ((uint32_t)y->dst != group) continue;
-        reach(s, y, &d, &u);
-        down += d;
-        up += u;
-        dense3 |= y->kind == LP_DENSE3;
-        repeats |= y->src == LP_INPUT || y->kind == LP_SPARSE16;
+        if (y->kind == LP_DENSE3) up += 7 * all; /* code + 4 */
+        else if (y->kind == LP_SPARSE3) down += 4 * all, up += 3 * all;
+        else if (y->kind == LP_DIAGONAL) *(y->weight < 0 ? &down : &up) += y->weight < 0 ? -y->weight : y->weight;
+        else return 0;
     }
-    *base = 0;
-    if (!dense3) return LP_OK;
-    if (repeats || up - down > 65535) return LP_E_LIMIT;
-    *base = (uint16_t)-down;
-    return LP_OK;
+    if (down + up > 65535) return 0;
+    *base = (uint16_t)down;
+    return 1;
 }
 
 /* ----------------------------------------------------------------------------------------------------- layout -- */
@@ -194,7 +169,7 @@ static void place(lp_core *core, const lp_core_spec *s, group_state *groups, lp_
     uint32_t widest = 1;
     for (uint32_t i = 0; i < s->n_groups; i++)
         if (s->groups[i].n > widest) widest = s->groups[i].n;
-    uint16_t *list = lp_take(a, widest * sizeof(uint16_t));
+    uint16_t *list = lp_take(a, (widest + 7) / 8 * 8 * sizeof(uint16_t));
     size_t from = a->used;
     clock_state *clock = lp_take(a, sizeof(clock_state) + s->n_groups * sizeof(uint32_t));
     for (uint32_t i = 0; i < s->n_groups; i++) {
@@ -211,8 +186,7 @@ static void place(lp_core *core, const lp_core_spec *s, group_state *groups, lp_
         if (has_refractory(g)) t.refract = lp_take(a, g->n * sizeof(uint16_t));
         if (!g->silent) t.spikes = lp_take(a, g->n);
         if (groups) {
-            lane_base(s, i, &t.base);
-            if (t.wide) t.base = 0;
+            t.packed = lanes_hold(s, i, &t.base);
             groups[i] = t;
         }
     }
@@ -225,16 +199,12 @@ static void place(lp_core *core, const lp_core_spec *s, group_state *groups, lp_
 
 int lp_core_size(const lp_core_spec *s, size_t *bytes)
 {
-    uint16_t base;
     int e;
     if (!s || !bytes || !s->groups || s->n_groups < 1 || s->n_groups > 65536 || s->n_inputs > 65536 || (s->n_synapses && !s->synapses)) return LP_E_ARG;
     for (uint32_t i = 0; i < s->n_groups; i++)
         if ((e = check_group(s, i))) return e;
     for (uint32_t k = 0; k < s->n_synapses; k++)
         if ((e = check_synapses(s, &s->synapses[k]))) return e;
-    if (!(s->flags & LP_STRICT))
-        for (uint32_t i = 0; i < s->n_groups; i++)
-            if ((e = lane_base(s, i, &base))) return e;
     lp_arena a = {0};
     lp_take(&a, sizeof(lp_core));
     lp_take(&a, s->n_groups * sizeof(group_state));
@@ -283,9 +253,11 @@ void lp_core_reset(lp_core *core)
 
 /* ----------------------------------------------------------------------------------------------------- update -- */
 
-/* Steps 2-7 of the core for one group. `each`, `bias`, `join` are constants at every call, so each variant is its own branch-free loop.
+/* Steps 2-7 of the core for one group. `each` and `adds` are constants at every call: loops without a branch, which the compiler vectorises.
+ * add: one value a compartment on u's way into v, the joined v or bias_each. Where a group has both, or any other parameter of its own for each
+ * compartment, `each` takes them from the description.
  * Ranges: |u|, |bias|, |join| <= 2^23, so their sum is below 2^25; |decay(v)| <= 2^23 and |wrap24| <= 2^23, so v is below 2^24. */
-LP_INLINE void update(group_state *t, const int each, const int32_t *bias, const int32_t *join)
+LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *restrict add, int32_t bias, const int adds, const int each)
 {
     const lp_group *g = t->spec;
     const uint32_t n = g->n;
@@ -293,19 +265,18 @@ LP_INLINE void update(group_state *t, const int each, const int32_t *bias, const
     const uint16_t offset = t->offset[t->head];
     int32_t *restrict u = t->u;
     int32_t *restrict v = t->v;
-    uint8_t *restrict spikes = t->spikes;
-    const int32_t ku = 4096 - g->du, kv = 4096 - g->dv, vmin = g->vmin, vmax = g->vmax;
-    const int32_t vth = spikes ? g->vth : INT32_MAX;
+    const int32_t ku = 4096 - g->du, kv = 4096 - g->dv, vmin = g->vmin, vmax = g->vmax, silent = g->silent;
+    const int32_t vth = silent ? INT32_MAX : g->vth;
     for (uint32_t i = 0; i < n; i++) {
         int32_t keep_u = each && g->du_each ? 4096 - g->du_each[i] : ku, keep_v = each && g->dv_each ? 4096 - g->dv_each[i] : kv;
         int32_t now = lp_wrap24(lp_decay(u[i], keep_u) + (int16_t)(uint16_t)(q[i] - offset) * 64);
-        int32_t in = now + (bias ? bias[i] : g->bias) + (join ? join[i] : 0);
+        int32_t in = now + (each && g->bias_each ? g->bias_each[i] : bias) + (adds || (each && add) ? add[i] : 0);
         int32_t x = lp_clip(lp_decay(v[i], keep_v) + lp_wrap24(in), vmin, vmax);
         u[i] = now;
         if (each && t->refract && t->refract[i]) x = 0;
-        int32_t fired = x > (each && g->vth_each && spikes ? g->vth_each[i] : vth);
+        int32_t fired = x > (each && g->vth_each && !silent ? g->vth_each[i] : vth);
         v[i] = fired ? 0 : x;
-        if (spikes) spikes[i] = (uint8_t)fired;
+        spikes[i] = (uint8_t)fired;
         if (each && t->refract) {
             uint16_t r = fired ? (g->refract_each ? g->refract_each[i] : g->refract) : t->refract[i];
             t->refract[i] = (uint16_t)(r - (r > 0));
@@ -313,10 +284,9 @@ LP_INLINE void update(group_state *t, const int each, const int32_t *bias, const
     }
 }
 
-LP_CLONES static void update_each(group_state *t, const int32_t *bias, const int32_t *join) { update(t, 1, bias, join); }
-LP_CLONES static void update_plain(group_state *t) { update(t, 0, NULL, NULL); }
-LP_CLONES static void update_biased(group_state *t, const int32_t *bias) { update(t, 0, bias, NULL); }
-LP_CLONES static void update_joined(group_state *t, const int32_t *join) { update(t, 0, NULL, join); }
+LP_CLONES static void update_plain(group_state *t, uint8_t *spikes) { update(t, spikes, NULL, t->spec->bias, 0, 0); }
+LP_CLONES static void update_adding(group_state *t, uint8_t *spikes, const int32_t *add, int32_t bias) { update(t, spikes, add, bias, 1, 0); }
+static void update_each(group_state *t, uint8_t *spikes, const int32_t *join) { update(t, spikes, join, t->spec->bias, 0, 1); }
 
 /* The same step with every range checked. Slow and plain. 0, or 1 with *where filled. */
 static int update_strict(group_state *t, const int32_t *join, lp_overflow *where)
@@ -371,7 +341,7 @@ LP_CLONES static void add_dense16(lanes *acc, const int16_t *weights, uint32_t n
 }
 
 /* Word k of a row, field j (bits 3 j) of its halves: codes + 4 of compartments 2 (j words + k) and one more.
- * lane_base has shown that no lane passes 65535, so w + w is two 16-bit sums. */
+ * lanes_hold has shown that no lane passes 65535, so w + w is two 16-bit sums. */
 LP_CLONES static void add_dense3(lanes *restrict acc, const uint8_t *codes, uint32_t words, uint32_t shift, const uint16_t *list, size_t count)
 {
     for (size_t s = 0; s < count; s++) {
@@ -390,39 +360,69 @@ LP_CLONES static void add_dense3(lanes *restrict acc, const uint8_t *codes, uint
     }
 }
 
-/* Calls for every synapse of one source; the accumulator is 16 bits wide, or 64 in strict mode. */
-static uint32_t add_one_by_one(group_state *t, uint32_t slot, const lp_synapses *y, uint32_t n_dst, uint32_t src)
+/* The same row where a lane could carry: code by code, in 16 bits that wrap. */
+static void add_dense3_each(uint16_t *acc, const uint8_t *codes, uint32_t n, uint32_t shift, const uint16_t *list, size_t count)
 {
-    uint16_t *acc = t->acc ? (t->acc + (size_t)slot * t->stride)->h : NULL;
-    int64_t *wide = t->wide ? t->wide + (size_t)slot * t->stride * 2 : NULL;
-    uint32_t count = 0, i = 0;
-    const uint8_t *entries = NULL;
-    switch (y->kind) {
-    case LP_SPARSE16: count = y->rows[src + 1] - y->rows[src]; break;
-    case LP_SPARSE3: count = sparse3_row(y->data, src, &entries); break;
-    case LP_DIAGONAL: count = 1; break;
-    default: count = n_dst;
+    const uint32_t words = DENSE3_WORDS(n);
+    for (size_t s = 0; s < count; s++) {
+        for (uint32_t k = 0; k < words; k++) {
+            uint32_t w = lp_le32(codes + ((size_t)list[s] * words + k) * 4);
+            for (uint32_t i = 2 * k; i < n; i += 2 * words) { /* field by field */
+                acc[i] = (uint16_t)(acc[i] + (((w & 7) - 4u) << shift));
+                if (i + 1 < n) acc[i + 1] = (uint16_t)(acc[i + 1] + (((w >> 16 & 7) - 4u) << shift));
+                w >>= 3;
+            }
+        }
     }
-    for (uint32_t k = 0; k < count; k++) {
+}
+
+static uint64_t add_sparse16(uint16_t *acc, const lp_synapses *y, const uint16_t *list, size_t count)
+{
+    const int16_t *weights = y->data;
+    uint64_t visited = 0;
+    for (size_t s = 0; s < count; s++) {
+        const uint32_t from = y->rows[list[s]], to = y->rows[list[s] + 1u];
+        for (uint32_t k = from; k < to; k++) acc[y->targets[k]] = (uint16_t)(acc[y->targets[k]] + (uint16_t)weights[k]);
+        visited += to - from;
+    }
+    return visited;
+}
+
+static uint64_t add_sparse3(uint16_t *acc, const lp_synapses *y, const uint16_t *list, size_t count)
+{
+    uint64_t visited = 0;
+    for (size_t s = 0; s < count; s++) {
+        const uint8_t *e;
+        const uint32_t n = sparse3_row(y->data, list[s], &e);
+        for (uint32_t k = 0; k < n; k++) {
+            uint32_t i;
+            int32_t code = sparse3_entry(e + 2 * k, &i);
+            acc[i] = (uint16_t)(acc[i] + ((uint32_t)code << y->shift));
+        }
+        visited += n;
+    }
+    return visited;
+}
+
+/* Strict mode: every kind, one synapse at a time, into sums that cannot wrap (2^16 sources a block, |w| <= 2^15: 2^32 blocks fit). */
+static uint64_t add_wide(int64_t *wide, const lp_synapses *y, uint32_t n_dst, uint32_t src)
+{
+    const uint8_t *e = NULL, *row = y->data;
+    uint32_t from = 0, to = n_dst;
+    if (y->kind == LP_SPARSE16) from = y->rows[src], to = y->rows[src + 1];
+    if (y->kind == LP_SPARSE3) to = sparse3_row(row, src, &e);
+    if (y->kind == LP_DENSE3) row += src * lp_dense3_row(n_dst);
+    if (y->kind == LP_DIAGONAL) from = src, to = src + 1;
+    for (uint32_t k = from; k < to; k++) {
+        uint32_t i = k;
         int32_t w = y->weight;
-        i = k;
-        switch (y->kind) {
-        case LP_SPARSE16:
-            i = y->targets[y->rows[src] + k];
-            w = ((const int16_t *)y->data)[y->rows[src] + k];
-            break;
-        case LP_SPARSE3: {
-            w = sparse3_entry(entries + 2 * k, &i) * (1 << y->shift);
-            break;
-        }
-        case LP_DIAGONAL: i = src; break;
-        case LP_DENSE3: w = dense3_code((const uint8_t *)y->data + src * lp_dense3_row(n_dst), DENSE3_WORDS(n_dst), i) * (1 << y->shift); break;
-        case LP_DENSE16: w = ((const int16_t *)y->data)[(size_t)src * n_dst + i]; break;
-        }
-        if (wide) wide[i] += w;
-        else acc[i] = (uint16_t)(acc[i] + (uint16_t)w);
+        if (y->kind == LP_SPARSE16) w = ((const int16_t *)y->data)[k], i = y->targets[k];
+        if (y->kind == LP_DENSE16) w = ((const int16_t *)y->data)[(size_t)src * n_dst + k];
+        if (y->kind == LP_SPARSE3) w = sparse3_entry(e + 2 * k, &i) * (1 << y->shift);
+        if (y->kind == LP_DENSE3) w = dense3_code(row, DENSE3_WORDS(n_dst), k) * (1 << y->shift);
+        wide[i] += w;
     }
-    return count;
+    return to - from;
 }
 
 static uint64_t deliver(const lp_core *core, const lp_synapses *y, const uint16_t *list, size_t count)
@@ -431,26 +431,40 @@ static uint64_t deliver(const lp_core *core, const lp_synapses *y, const uint16_
     const uint32_t n = t->spec->n;
     uint32_t slot = t->head + 1 + y->delay;
     if (slot >= t->slots) slot -= t->slots; /* head < slots and delay < slots: one subtraction is enough */
-    uint64_t synops = 0;
-    if (y->kind == LP_DENSE16 && t->acc) {
-        add_dense16(t->acc + (size_t)slot * t->stride, y->data, n, list, count);
-        return (uint64_t)n * count;
+    uint64_t visited = 0;
+    if (t->wide) {
+        for (size_t s = 0; s < count; s++) visited += add_wide(t->wide + (size_t)slot * t->stride * 2, y, n, list[s]);
+        return visited;
     }
-    if (y->kind == LP_DENSE3 && t->acc) {
-        add_dense3(t->acc + (size_t)slot * t->stride, y->data, DENSE3_WORDS(n), y->shift, list, count);
+    lanes *acc = t->acc + (size_t)slot * t->stride;
+    switch (y->kind) {
+    case LP_DENSE16: add_dense16(acc, y->data, n, list, count); break;
+    case LP_DENSE3:
+        if (!t->packed) {
+            add_dense3_each(acc->h, y->data, n, y->shift, list, count);
+            break;
+        }
+        add_dense3(acc, y->data, DENSE3_WORDS(n), y->shift, list, count);
         t->offset[slot] = (uint16_t)(t->offset[slot] + (uint16_t)((4u * count) << y->shift));
-        return (uint64_t)n * count;
+        break;
+    case LP_SPARSE16: return add_sparse16(acc->h, y, list, count);
+    case LP_SPARSE3: return add_sparse3(acc->h, y, list, count);
+    case LP_DIAGONAL:
+        for (size_t s = 0; s < count; s++) acc[list[s] / 2].h[list[s] % 2] = (uint16_t)(acc[list[s] / 2].h[list[s] % 2] + (uint32_t)y->weight);
+        return count;
     }
-    for (size_t k = 0; k < count; k++) synops += add_one_by_one(t, slot, y, n, list[k]);
-    return synops;
+    return (uint64_t)n * count;
 }
 
-LP_CLONES static uint32_t list_spikes(const uint8_t *spikes, uint32_t n, uint16_t *list)
+static uint32_t list_spikes(const uint8_t *spikes, uint32_t n, uint16_t *list)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        list[count] = (uint16_t)i; /* count <= i < n: in range, and no branch to mispredict */
-        count += spikes[i];
+    for (uint32_t i = 0; i < n; i += 8) { /* the row is padded to 8 with zeros; most eights are quiet */
+        if (!(lp_le32(spikes + i) | lp_le32(spikes + i + 4))) continue;
+        for (uint32_t k = i; k < i + 8; k++) {
+            list[count] = (uint16_t)k; /* count <= k: in range, the list is padded too, and no branch to mispredict */
+            count += spikes[k];
+        }
     }
     return count;
 }
@@ -473,6 +487,7 @@ static int step(lp_core *core, const uint16_t *inputs, size_t n_inputs)
         group_state *t = &core->groups[i];
         const lp_group *g = t->spec;
         const int32_t *join = g->join == LP_NO_JOIN ? NULL : core->groups[g->join].v;
+        uint8_t *spikes = t->spikes ? t->spikes : (uint8_t *)core->list; /* a silent group's zeros go where nobody looks */
         t->head = core->clock->heads[i];
         if (t->wide) {
             lp_overflow where = {0};
@@ -482,10 +497,10 @@ static int step(lp_core *core, const uint16_t *inputs, size_t n_inputs)
                 where.group = i;
                 core->clock->overflow = where;
             }
-        } else if (t->refract || g->du_each || g->dv_each || g->vth_each || (join && g->bias_each)) update_each(t, g->bias_each, join);
-        else if (join) update_joined(t, join);
-        else if (g->bias_each) update_biased(t, g->bias_each);
-        else update_plain(t);
+        } else if (t->refract || g->du_each || g->dv_each || g->vth_each || (join && g->bias_each)) update_each(t, spikes, join);
+        else if (join) update_adding(t, spikes, join, g->bias);
+        else if (g->bias_each) update_adding(t, spikes, g->bias_each, 0);
+        else update_plain(t, spikes);
         clear_slot(t, t->head);
         counts->updates += g->n;
         if (s->flags & LP_COUNT) counts->active += count_active(t);
@@ -511,7 +526,7 @@ static int step(lp_core *core, const uint16_t *inputs, size_t n_inputs)
 
 static int check_inputs(const lp_core *core, const uint16_t *inputs, size_t n)
 {
-    if (n && !inputs) return LP_E_ARG;
+    if (n > core->spec.n_inputs || (n && !inputs)) return LP_E_ARG;
     for (size_t k = 0; k < n; k++)
         if (inputs[k] >= core->spec.n_inputs) return LP_E_ARG;
     return LP_OK;
@@ -525,15 +540,10 @@ int lp_core_step(lp_core *core, const uint16_t *inputs, size_t n_inputs)
 static void record(const lp_core *core, const lp_probe *p, size_t row)
 {
     const group_state *t = &core->groups[p->group];
-    uint32_t n = t->spec->n;
-    if (p->what == LP_WHAT_SPIKES) {
-        uint8_t *out = (uint8_t *)p->rows + row * p->stride;
-        for (uint32_t i = 0; i < n; i++) out[i] = t->spikes ? t->spikes[i] : 0;
-    } else {
-        const int32_t *from = p->what == LP_WHAT_U ? t->u : t->v;
-        int32_t *out = (int32_t *)p->rows + row * p->stride;
-        for (uint32_t i = 0; i < n; i++) out[i] = from[i];
-    }
+    const size_t n = t->spec->n;
+    if (p->what != LP_WHAT_SPIKES) lp_copy((int32_t *)p->rows + row * p->stride, p->what == LP_WHAT_U ? t->u : t->v, n * sizeof(int32_t));
+    else if (t->spikes) lp_copy((uint8_t *)p->rows + row * p->stride, t->spikes, n);
+    else lp_zero((uint8_t *)p->rows + row * p->stride, n);
 }
 
 int lp_core_run(lp_core *core, size_t steps, const uint32_t *starts, const uint16_t *inputs, const lp_probe *probes, size_t n_probes)
@@ -541,9 +551,10 @@ int lp_core_run(lp_core *core, size_t steps, const uint32_t *starts, const uint1
     for (size_t k = 0; k < n_probes; k++)
         if (probes[k].group >= core->spec.n_groups || !probes[k].rows || probes[k].what > LP_WHAT_SPIKES) return LP_E_ARG;
     if (starts) {
-        for (size_t k = 0; k < steps; k++)
+        for (size_t k = 0; k < steps; k++) {
             if (starts[k + 1] < starts[k]) return LP_E_ARG;
-        if (check_inputs(core, inputs ? inputs + starts[0] : NULL, steps ? starts[steps] - starts[0] : 0)) return LP_E_ARG;
+            if (starts[k + 1] > starts[k] && (!inputs || check_inputs(core, inputs + starts[k], starts[k + 1] - starts[k]))) return LP_E_ARG;
+        }
     }
     for (size_t k = 0; k < steps; k++) {
         int e = starts && starts[k + 1] > starts[k] ? step(core, inputs + starts[k], starts[k + 1] - starts[k]) : step(core, NULL, 0);

@@ -70,4 +70,11 @@ static inline void lp_zero(void *p, size_t n)
     while (n--) *b++ = 0;
 }
 
+static inline void lp_copy(void *restrict to, const void *restrict from, size_t n)
+{
+    uint8_t *restrict b = to;
+    const uint8_t *restrict c = from;
+    for (size_t i = 0; i < n; i++) b[i] = c[i];
+}
+
 #endif
