@@ -93,7 +93,8 @@ def chain():
     """Two seconds of sound, a model that detects in it, and what the twins make of it."""
     rng = np.random.default_rng(12)
     t = np.arange(32000) / 16000
-    pcm = np.rint(6000 * np.sin(2 * np.pi * (300 + 900 * np.abs(np.sin(3 * t))) * t) * (np.sin(5 * t) > 0) + rng.normal(0, 30, 32000)).astype(np.int16)
+    tone = np.sin(2 * np.pi * (300 + 900 * np.abs(np.sin(3 * t))) * t) * (np.sin(5 * t) > 0)
+    pcm = np.rint(6000 * tone + rng.normal(0, 30, 32000)).astype(np.int16)
     settings_ = (6, 3000, 12, 3)
     spec = random_spec(5, (24, 24), 6, 5, detector=config(*settings_))
     run = net_oracle.run(spec, frontend_oracle.features(pcm.tolist()))

@@ -23,7 +23,8 @@ MAJOR, MINOR = 1, 0
 FRONT_END = (16000, 512, 160, 40, 1)  # samples/s, window, hop, features, version of the front end
 FEATURES = FRONT_END[3]
 MAX_LAYERS, MAX_UNITS, MAX_LABELS = 8, 1024, 64
-MAX_SHIFT = 12        # a code's shift on the core
+MAX_SHIFT = 12         # a code's shift on the core
+MAX_WINDOW = 200       # the detector's, in frames
 THRESHOLD_ONE = 32767  # posterior 1 in Q15
 SPARSE_BYTES = 131070  # offsets are 16 bits wide, in units of 2 bytes
 OPERATING_POINT = struct.Struct("<HHHhHHHHi")
@@ -139,7 +140,7 @@ def _matrix(name: str, m: Matrix, n_in: int, n_out: int, shift: int | None) -> b
     _require(codes.min() >= -4 and codes.max() <= 3, f"{name} has codes from {codes.min()} to {codes.max()}, expected -4 to 3")
     _require(0 <= m.scale <= 255, f"{name} has scale {m.scale}, expected 0 to 255")
     if shift is not None:
-        _require(0 <= shift - m.scale <= MAX_SHIFT, f"{name} has scale {m.scale}, expected {max(0, shift - MAX_SHIFT)} to {shift} (its shift on the core is {shift})")
+        _require(0 <= shift - m.scale <= MAX_SHIFT, f"{name} has scale {m.scale}, expected {max(0, shift - MAX_SHIFT)} to {shift}, its shift on the core")
     dense, sparse = pack_dense(codes), pack_sparse(codes)
     coding = int(len(sparse) < len(dense))
     data = sparse if coding else dense
@@ -160,7 +161,8 @@ def _layers(spec: ModelSpec) -> bytes:
             _require(layer.u is None and n == len(spec.labels), f"the output layer has {n} units{' and a recurrence' if layer.u else ''}, "
                      f"expected {len(spec.labels)}, one a label, without recurrence")
         shift = None if i == 0 else spec.output_shift if last else spec.synapse_shift
-        out += [struct.pack("<HBB", n, layer.u is not None, layer.bias_shift), bias.astype("<i2").tobytes(), _matrix(f"{name}: w", layer.w, n_in, n, shift)]
+        out += [struct.pack("<HBB", n, layer.u is not None, layer.bias_shift), bias.astype("<i2").tobytes(),
+                _matrix(f"{name}: w", layer.w, n_in, n, shift)]
         if layer.u is not None:
             out.append(_matrix(f"{name}: u", layer.u, n, n, spec.synapse_shift))
         n_in = n
@@ -182,8 +184,18 @@ def _labels(spec: ModelSpec) -> bytes:
 
 def _provenance(provenance: dict[str, str]) -> bytes:
     for key, value in provenance.items():
-        _require(bool(key) and ":" not in key and len((key + value + "x").splitlines()) == 1, f"provenance {key!r}: {value!r} must be one line, the key without a colon")
-    return "".join(f"{key}: {value}\n" for key, value in provenance.items()).encode()
+        one_line = len((key + value + "x").splitlines()) == 1
+        _require(one_line and key != "" and ":" not in key, f"provenance {key!r}: {value!r} must be one line, the key without a colon")
+    text = "".join(f"{key}: {value}\n" for key, value in provenance.items()).encode()
+    return struct.pack("<I", len(text)) + text
+
+
+def _detector(d: DetectorConfig) -> bytes:
+    _require(0 <= d.threshold <= 1, f"detector threshold is {d.threshold}, expected a posterior between 0 and 1")
+    _require(1 <= d.window <= MAX_WINDOW, f"detector window is {d.window} frames, expected 1 to {MAX_WINDOW}")
+    for name, value in (("refractory", d.refractory), ("latency", d.latency)):
+        _require(0 <= value <= 65535, f"detector {name} is {value} frames, expected 0 to 65535")
+    return struct.pack("<HHHH", d.window, round(d.threshold * THRESHOLD_ONE), d.refractory, d.latency)
 
 
 def pack(spec: ModelSpec) -> bytes:
@@ -191,14 +203,8 @@ def pack(spec: ModelSpec) -> bytes:
     for name, (least, greatest) in RANGES.items():
         value = getattr(spec, name)
         _require(least <= value <= greatest, f"{name} is {value}, expected {least} to {greatest}")
-    d = spec.detector
-    _require(0 <= d.threshold <= 1, f"detector threshold is {d.threshold}, expected a posterior between 0 and 1")
-    detector = struct.pack("<HHHH", d.window, round(d.threshold * THRESHOLD_ONE), d.refractory, d.latency) \
-        if 0 <= min(d.window, d.refractory, d.latency) and max(d.window, d.refractory, d.latency) <= 65535 else b""
-    _require(bool(detector) and 1 <= d.window <= 200, f"detector {d}: expected window 1 to 200, refractory and latency 0 to 65535 frames")
-    text = _provenance(spec.provenance)
-    body = b"".join((struct.pack("<IHHHH", *FRONT_END), OPERATING_POINT.pack(*(getattr(spec, name) for name in RANGES)), detector,
-                     _labels(spec), _layers(spec), struct.pack("<I", len(text)), text))
+    body = b"".join((struct.pack("<IHHHH", *FRONT_END), OPERATING_POINT.pack(*(getattr(spec, name) for name in RANGES)), _detector(spec.detector),
+                     _labels(spec), _layers(spec), _provenance(spec.provenance)))
     head = MAGIC + struct.pack("<BBHI", MAJOR, MINOR, 0, 12 + len(body) + 4)
     return head + body + struct.pack("<I", zlib.crc32(head + body))
 
@@ -324,8 +330,8 @@ def unpack(data: bytes) -> ModelSpec:
         if not least <= point[name] <= greatest:
             raise _format(f"{name} is {point[name]}, expected {least} to {greatest}")
     window, threshold, refractory, latency = c.fields("<HHHH")
-    if not 1 <= window <= 200 or threshold > THRESHOLD_ONE:
-        raise _format(f"detector window {window}, expected 1 to 200, threshold {threshold}, expected at most {THRESHOLD_ONE}")
+    if not 1 <= window <= MAX_WINDOW or threshold > THRESHOLD_ONE:
+        raise _format(f"detector window {window}, expected 1 to {MAX_WINDOW}, threshold {threshold}, expected at most {THRESHOLD_ONE}")
     labels, n_keywords = _read_labels(c)
     layers = _read_layers(c, len(labels), point["synapse_shift"], point["output_shift"])
     text = c.take(c.fields("<I")[0]).decode("utf-8", "replace")
