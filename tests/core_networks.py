@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import strategies as st
-
 from edge_lp.loihi import Network
 from edge_lp.loihi.limits import V_CEILINGS, V_FLOORS
+from hypothesis import strategies as st
 
 
 @st.composite

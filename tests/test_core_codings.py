@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from edge_lp.image import pack_dense, pack_sparse
 from edge_lp.runtime import Core, Group, Synapses
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 
 def as_sparse(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -255,6 +255,19 @@ def bench(ctx: click.Context, model: str, peers: str | None, as_json: bool) -> N
         _print(b.table(own, others))
 
 
+@bench.command("core")
+@_JSON
+def bench_core(as_json: bool) -> None:
+    """Steps and synaptic operations per second of the Loihi-1 core on the standard network; one thread, spikes recorded."""
+    from edge_lp.loihi.bench import bench as measure
+    found = measure()
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        click.echo(f"{found['steps_per_s']:,} steps/s, {found['synaptic_ops_per_s']:,} synaptic operations/s ({found['network']}, "
+                   f"{found['spikes_per_step']:.1f} spikes a step, median of {found['runs']} runs)")
+
+
 @main.command()
 @click.option("--out", default="demo-out", show_default=True, type=click.Path(), help="Folder for the picture and the sound.")
 @click.option("--model", default="commands12", show_default=True, help="File, run directory or shipped model.")

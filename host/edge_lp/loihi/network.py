@@ -141,12 +141,10 @@ class Network:
     # ------------------------------------------------------------------------------------------------ the chip's resources
 
     def resources(self) -> dict[str, tuple[int, int]]:
-        """name -> (used, what one core has)."""
+        """name -> (used, what one core has). Each connection takes an axon for every source that has synapses in it."""
         gs, cs = self.groups, self.connections
         fan_outs = [(c.mantissas != 0).sum(1) for c in cs]
-        used: dict[Any, np.ndarray] = {}
-        for c, fan in zip(cs, fan_outs):
-            used[c.src] = used.get(c.src, np.zeros(c.src.n, bool)) | (fan > 0)
+        axons = [int((fan > 0).sum()) for fan in fan_outs]
         longest = {g: max((int(np.max(c.delays)) for c in cs if c.dst is g), default=0) for g in gs}
         words = [limits.synapse_words(fan, c.dst.n, c.bits, bool(np.any(c.delays))) for c, fan in zip(cs, fan_outs)]
         formats = {(c.bits, c.sign_mode, c.exponent, bool(np.any(c.delays)), coding) for c, (_, coding) in zip(cs, words)}
@@ -154,8 +152,8 @@ class Network:
         thresholds = {t for g in gs if not g.silent for t in np.unique(g.threshold).tolist()}
         return {
             "compartments": (sum(g.n for g in gs), limits.COMPARTMENTS),
-            "input axons": (sum(int(u.sum()) for u in used.values()), limits.INPUT_AXONS),
-            "output axons": (sum(int(u.sum()) for src, u in used.items() if src is not self.inputs), limits.OUTPUT_AXONS),
+            "input axons": (sum(axons), limits.INPUT_AXONS),
+            "output axons": (sum(n for n, c in zip(axons, cs) if c.src is not self.inputs), limits.OUTPUT_AXONS),
             "words of synaptic memory": (sum(w for w, _ in words), limits.SYNAPSE_WORDS),
             "delay accumulators": (sum(g.n * limits.delay_slots(longest[g]) for g in gs), limits.ACCUMULATORS),
             "compartment profiles": (len(profiles), limits.PROFILES),

@@ -84,6 +84,10 @@ class Case:
             raise CaseError(f"{self.path}: {name} has type {a.dtype}, expected integers")
         return a
 
+    def field(self, name: str) -> np.ndarray:
+        """Any other integer array of the case, unchecked, as int64."""
+        return self._get(name).astype(np.int64)
+
     def _number(self, name: str, lo: int, hi: int = 2**31 - 1) -> int:
         return int(self._array(name, (), lo, hi))
 

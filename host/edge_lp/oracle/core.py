@@ -6,7 +6,8 @@ Slow and plain, to be compared with. Weights are computed from the mantissas her
 """
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,8 @@ from edge_lp.loihi.network import Connection, Group, Network
 U_BITS, Q_BITS, V_LIMIT = 24, 16, 2**23 - 1
 
 
-class Overflow(NamedTuple):
+@dataclass(frozen=True)
+class Overflow:
     """The first quantity of a compartment's step that did not fit: q (accumulator), u, or v (u + bias + join, or v itself)."""
     step: int
     group: int
