@@ -68,6 +68,8 @@ static void hello(session *s, kept_reply *r)
     put16(r, hal_receive_bytes);
     put8(r, 0x0f); /* outputs it can send */
     put8(r, 0x07); /* inputs it takes: audio 16, audio 8, features */
+    put16(r, s->model.detector.window), put16(r, s->model.detector.threshold);
+    put16(r, s->model.detector.refractory), put16(r, s->model.detector.latency);
     while (name < 15 && hal_name[name]) name++;
     put8(r, (uint32_t)name);
     for (size_t i = 0; i < name; i++) put8(r, (uint8_t)hal_name[i]);
