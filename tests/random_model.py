@@ -3,7 +3,6 @@
 import sys
 
 import numpy as np
-
 from edge_lp.image import FEATURES, Layer, Matrix, ModelSpec, pack, write_model
 from edge_lp.runtime import DetectorConfig
 
@@ -24,10 +23,10 @@ def random_spec(seed, sizes=(128, 128), n_labels=12, n_keywords=10, density=1.0,
         layers.append(Layer(random_matrix(rng, n_in, n, 1.0, density), random_matrix(rng, n, n, 0.7, density), bias, 1))
         n_in = n
     layers.append(Layer(random_matrix(rng, n_in, n_labels, 1.5, density), None, rng.integers(-500, 500, n_labels).astype(np.int16), 0))
-    fields = dict(labels=[f"word{i}" for i in range(n_labels)], n_keywords=n_keywords, delta=64, steps=14, feedback=512, ceiling=2**21 - 1,
-                  drive_shift=-2, synapse_shift=3, output_shift=9, logit_mul=3, logit_shift=12,
-                  detector=DetectorConfig(window=30, threshold=0.5, refractory=50, latency=20), layers=layers,
-                  provenance={"name": f"random {seed}", "license": "Apache-2.0"})
+    fields = {"labels": [f"word{i}" for i in range(n_labels)], "n_keywords": n_keywords, "delta": 64, "steps": 14, "feedback": 512,
+              "ceiling": 2**21 - 1, "drive_shift": -2, "synapse_shift": 3, "output_shift": 9, "logit_mul": 3, "logit_shift": 12,
+              "detector": DetectorConfig(window=30, threshold=0.5, refractory=50, latency=20), "layers": layers,
+              "provenance": {"name": f"random {seed}", "license": "Apache-2.0"}}
     return ModelSpec(**{**fields, **changes})
 
 

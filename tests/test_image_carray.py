@@ -5,11 +5,10 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from random_model import random_spec
-
 from edge_lp.carray import to_c
 from edge_lp.errors import EdgeLpError, ModelError
 from edge_lp.image import pack
+from random_model import random_spec
 
 MAIN = """
 #include <stdio.h>

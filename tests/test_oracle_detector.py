@@ -4,15 +4,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from random_model import random_spec
-
 from edge_lp import runtime
 from edge_lp.image import pack
 from edge_lp.oracle import detector as oracle
 from edge_lp.oracle import frontend as frontend_oracle
 from edge_lp.oracle import net as net_oracle
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_model import random_spec
 
 ONE = 32767
 

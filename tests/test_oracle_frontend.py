@@ -4,11 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from edge_lp import runtime
 from edge_lp.oracle import frontend as oracle
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 HOP = runtime.HOP
 

@@ -4,14 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from random_model import random_frames, random_matrix, random_spec
-
 from edge_lp import runtime
 from edge_lp.errors import OverflowDetected
 from edge_lp.image import RANGES, Layer, Matrix, pack
 from edge_lp.oracle import net as oracle
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_model import random_frames, random_matrix, random_spec
 
 
 def same(net, expected, logits):
@@ -76,7 +75,7 @@ def any_spec(draw):
         layers.append(Layer(w, u, rng.integers(-32768, 32768, n).astype(np.int16), draw(st.integers(0, 7))))
         n_in = n
     frames = draw(st.sampled_from([0, 3, 1000, 32767])) * rng.choice([-1, 1], (3, 40)) - rng.integers(0, 2, (3, 40))
-    return random_spec(0, sizes, n_labels, n_labels, **point, **{"layers": layers}), frames.astype(np.int16)
+    return random_spec(0, sizes, n_labels, n_labels, **point, layers=layers), frames.astype(np.int16)
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
@@ -100,7 +99,7 @@ def test_accumulator_wraps_at_16_bits(code):
     output = random_spec(1, (20,)).layers[1]
     spec = random_spec(1, (20,), layers=[first, output], synapse_shift=15, output_shift=9)
     run = compare(spec, np.full((3, 40), 16384, np.int16))
-    step, group, index, what, value = run.overflow
+    _, group, index, what, value = run.overflow
     assert (group, index, what) == (0, 7, "q") and abs(value) > 32768
 
 

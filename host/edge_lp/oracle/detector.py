@@ -2,7 +2,7 @@
 """The detector in Python's integers (SPEC.md, "Detector")."""
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 LARGEST = 32767
 TWO_TO_MINUS = [round(2**(15 - i / 16)) for i in range(17)]

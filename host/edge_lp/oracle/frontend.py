@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Sequence
+from collections.abc import Sequence
 
 WINDOW, HOP, BANDS = 512, 160, 40
 BIN_HZ, LOW_HZ, HIGH_HZ = 16000 / WINDOW, 60.0, 7800.0

@@ -2,8 +2,9 @@
 """The sigma-delta network in Python's integers (SPEC.md, "Network"): two compartments a unit, step by step, no core in between."""
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Sequence
+from typing import Any
 
 from edge_lp.image import Matrix, ModelSpec
 
