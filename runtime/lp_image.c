@@ -117,8 +117,10 @@ static int label_list(cursor *c, lp_model *m)
     m->labels = c->at;
     for (uint32_t i = 0; i < m->n_labels; i++) {
         uint32_t length = take8(c);
-        take(c, length);
+        const uint8_t *text = take(c, length);
         if (c->bad || length == 0) return LP_E_FORMAT;
+        while (length--)
+            if (text[length] < 0x20 || text[length] == 0x7f) return LP_E_FORMAT; /* it will be shown on terminals */
     }
     return LP_OK;
 }

@@ -221,6 +221,23 @@ def test_every_field_at_and_beyond_its_extremes():
     assert verdict(edit(data, "HH", 52, 65, 3)) == "limit"
 
 
+@pytest.mark.parametrize("byte", range(256))
+def test_label_bytes(byte):
+    """No control character reaches a terminal; what is not UTF-8 is shown as a replacement character by both readers."""
+    data = bytearray(pack(small()))
+    assert data[56:62] == b"\x05word0"
+    data[58] = byte
+    assert verdict(sealed(bytes(data))) == ("format" if byte < 32 or byte == 127 else None)
+    if byte > 127:
+        assert unpack(sealed(bytes(data))).labels[0] == runtime.Model(sealed(bytes(data))).labels[0] == "w\ufffdrd0"
+
+
+def test_provenance_is_shown_safely():
+    data = pack(small(provenance={"name": "abcdef", "other": "x"}))
+    found = unpack(sealed(data.replace(b"abcdef", b"a\x1b[2J\xff"))).provenance
+    assert found == {"name": "a\ufffd[2J\ufffd", "other": "x"}
+
+
 def test_bound_of_the_sparse_coding():
     """A model with the largest sparse matrix there is, one entry more, and offsets that lie."""
     n = 1024

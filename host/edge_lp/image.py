@@ -184,8 +184,8 @@ def _labels(spec: ModelSpec) -> bytes:
 
 def _provenance(provenance: dict[str, str]) -> bytes:
     for key, value in provenance.items():
-        one_line = len((key + value + "x").splitlines()) == 1
-        _require(one_line and key != "" and ":" not in key, f"provenance {key!r}: {value!r} must be one line, the key without a colon")
+        _require(key != "" and ":" not in key and (key + value).isprintable(),
+                 f"provenance {key!r}: {value!r} must be one line of printable text, the key without a colon")
     text = "".join(f"{key}: {value}\n" for key, value in provenance.items()).encode()
     return struct.pack("<I", len(text)) + text
 
@@ -290,9 +290,12 @@ def _read_labels(c: _Cursor) -> tuple[list[str], int]:
         raise _format(f"{n_keywords} keywords of {n_labels} labels")
     if n_labels > MAX_LABELS:
         raise _limit(f"{n_labels} labels, at most {MAX_LABELS}")
-    labels = [c.take(c.take(1)[0]).decode("utf-8", "replace") for _ in range(n_labels)]
-    if "" in labels:
-        raise _format("an empty label")
+    labels = []
+    for _ in range(n_labels):
+        text = c.take(c.take(1)[0])
+        if not text or any(byte < 0x20 or byte == 0x7f for byte in text):
+            raise _format("an empty label, or one with a control character")
+        labels.append(text.decode("utf-8", "replace"))
     return labels, n_keywords
 
 
@@ -337,7 +340,8 @@ def unpack(data: bytes) -> ModelSpec:
     text = c.take(c.fields("<I")[0]).decode("utf-8", "replace")
     if c.at != c.end:
         raise _format(f"{c.end - c.at} bytes behind the provenance")
-    provenance = {key: value for key, _, value in (line.partition(": ") for line in text.split("\n") if line)}
+    shown = "".join(x if x.isprintable() or x == "\n" else "\ufffd" for x in text)
+    provenance = {key: value for key, _, value in (line.partition(": ") for line in shown.split("\n") if line)}
     return ModelSpec(labels=labels, n_keywords=n_keywords, layers=layers, provenance=provenance,
                      detector=DetectorConfig(window, threshold / THRESHOLD_ONE, refractory, latency), **point)
 
