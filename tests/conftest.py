@@ -12,7 +12,8 @@ def _no_excuse(report):
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     excused = "../shared" in reason and not SHARED.is_dir()          # these files are not to be had everywhere
     if os.environ.get("EDGE_LP_NO_SKIP") and not excused and not hasattr(report, "wasxfail"):
-        report.outcome, report.longrepr = "failed", f"{reason} (EDGE_LP_NO_SKIP is set: nothing may skip; tools/system-packages.sh installs the tools)"
+        report.outcome = "failed"
+        report.longrepr = f"{reason} (EDGE_LP_NO_SKIP is set: nothing may skip; tools/system-packages.sh installs the tools)"
 
 
 @pytest.hookimpl(wrapper=True)

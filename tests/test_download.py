@@ -39,7 +39,7 @@ def wav(rng, seconds=0.25):
 def files():
     rng = np.random.default_rng(1)
     words = {f"./{w}/{i:08x}_nohash_{i}.wav": wav(rng) for w in ("yes", "no", "bed") for i in range(4)}
-    return words | {"./_background_noise_/hum.wav": wav(rng, 1), "./README.md": b"Speech Commands", "./testing_list.txt": b"yes/00000000_nohash_0.wav\n"}
+    return words | {"./_background_noise_/hum.wav": wav(rng, 1), "./README.md": b"Speech", "./testing_list.txt": b"yes/00000000_nohash_0.wav\n"}
 
 
 class Server:
@@ -162,7 +162,8 @@ def test_a_server_that_recovers(serve, files, tmp_path):
     assert_complete(tmp_path / "data", files)
 
 
-@pytest.mark.parametrize("statuses, says", [([404], "answers 404 Not Found; check the address"), ([403], "answers 403"), ([503] * 9, "broke off .*503")])
+@pytest.mark.parametrize("statuses, says", [([404], "answers 404 Not Found; check the address"), ([403], "answers 403"),
+                                            ([503] * 9, "broke off .*503")])
 def test_a_server_that_refuses(serve, statuses, says, tmp_path):
     server = serve(b"never sent")
     server.statuses = list(statuses)

@@ -173,7 +173,8 @@ def test_save_and_load(kind, tmp_path):
 
 
 def test_configuration_round_trip():
-    layer = LowPassRNN(N, alpha=0.6, clip=2.0, sub_steps=3, learn_alpha=True, kernel_quantizer=quantize.CodeQuantizer(1), return_sequences=True, name="x")
+    layer = LowPassRNN(N, alpha=0.6, clip=2.0, sub_steps=3, learn_alpha=True, kernel_quantizer=quantize.CodeQuantizer(1),
+                       return_sequences=True, name="x")
     again = LowPassRNN.from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
     assert (again.cell.clip, again.cell.sub_steps, again.cell.kernel_quantizer.scale, again.return_sequences, again.name) == (2.0, 3, 1, True, "x")

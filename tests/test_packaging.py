@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 def wheel(tmp_path_factory):
     pytest.importorskip("scikit_build_core", reason="scikit-build-core is not installed: pip install 'edge-lp[dev]'")
     out = tmp_path_factory.mktemp("wheel")
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-build-isolation", "--no-deps", f"--config-settings=build-dir={out / 'build'}",
-                    "--wheel-dir", out, ROOT], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-build-isolation", "--no-deps", "--wheel-dir", out,
+                    f"--config-settings=build-dir={out / 'build'}", ROOT], check=True, capture_output=True)
     found, = out.glob("*.whl")
     return found
 

@@ -99,8 +99,8 @@ def test_nothing_skips_in_ci(no_skip, failed, tmp_path):
                                            "@pytest.mark.xfail\ndef test_known(): assert 0\ndef test_passes(): pass\n"
                                            "def test_shared(): pytest.skip('needs ../shared, which is not here')\n")
     (tmp_path / "test_module.py").write_text("import pytest\npytest.importorskip('no_such_module')\n")
-    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--continue-on-collection-errors", tmp_path], capture_output=True,
-                          text=True, env={**os.environ, "EDGE_LP_NO_SKIP": no_skip, "PYTEST_ADDOPTS": ""}, cwd=tmp_path)
+    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--continue-on-collection-errors", tmp_path],
+                          capture_output=True, text=True, env={**os.environ, "EDGE_LP_NO_SKIP": no_skip, "PYTEST_ADDOPTS": ""}, cwd=tmp_path)
     assert done.returncode == (1 if failed else 0), done.stdout
     assert ("1 failed, 1 passed, 1 skipped, 1 xfailed, 1 error" if failed else "1 passed, 3 skipped, 1 xfailed") in done.stdout
     assert ("no oscilloscope (EDGE_LP_NO_SKIP is set" in done.stdout) == bool(failed)

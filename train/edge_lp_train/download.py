@@ -100,7 +100,8 @@ def _check(part: Path, sha256: str, progress: Progress) -> None:
             digest.update(chunk)
     if digest.hexdigest() != sha256:
         part.unlink()
-        raise EdgeLpError(f"the archive's SHA-256 is {digest.hexdigest()}, expected {sha256}; the damaged download was removed, run the command again")
+        raise EdgeLpError(f"the archive's SHA-256 is {digest.hexdigest()}, expected {sha256}; the damaged download was removed, "
+                          "run the command again")
 
 
 def _unpack(archive: Path, dest: Path, progress: Progress) -> None:
@@ -113,7 +114,8 @@ def _unpack(archive: Path, dest: Path, progress: Progress) -> None:
             for member in tar:
                 path = PurePosixPath(member.name)
                 if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
-                    raise EdgeLpError(f"{archive} holds {member.name!r}, which is not a plain file inside it; the archive is not to be trusted, delete it")
+                    raise EdgeLpError(f"{archive} holds {member.name!r}, which is not a plain file inside it; "
+                                      "the archive is not to be trusted, delete it")
                 source = tar.extractfile(member)
                 if source is not None:
                     (folder / path).parent.mkdir(parents=True, exist_ok=True)
