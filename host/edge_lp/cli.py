@@ -170,16 +170,20 @@ def _size(path: str) -> int:
 
 @main.command()
 @_MODEL
+@click.option("--cores", is_flag=True, help="Also lay MODEL out on Loihi-1 cores and show what it takes of each.")
 @_JSON
-def inspect(model: str, as_json: bool) -> None:
+def inspect(model: str, cores: bool, as_json: bool) -> None:
     """Show what is in MODEL: labels, layers, bytes, memory, operating point, provenance."""
     from edge_lp.describe import describe, tables
-    from edge_lp.image import read_model
-    found = describe(read_model(model))
+    from edge_lp.image import read_model, unpack
+    from edge_lp.loihi import cores as loihi
+    data = read_model(model)
+    found = describe(data)
+    on_cores = loihi.layout(unpack(data)) if cores else None
     if as_json:
-        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        click.echo(json.dumps({**found, "cores": on_cores} if on_cores else found, indent=1, ensure_ascii=False))
     else:
-        _print(*tables(found))
+        _print(*tables(found), *(loihi.tables(on_cores) if on_cores else []))
 
 
 @main.command()
