@@ -138,3 +138,30 @@ def test_tables_are_not_near_a_half():
     entries = [2**15 * math.sin(2 * math.pi * i / 512) for i in range(1, 128)] + [2**14 * math.log2(1 + i / 32) for i in range(1, 32)]
     entries += [256 * (p - math.floor(p)) for p in oracle.POSITION.values()]
     assert min(abs(e - math.floor(e) - 0.5) for e in entries) > 1e-6
+
+
+def recordings():
+    """The first three clips of every word of the test set."""
+    from conftest import SHARED
+    folder = SHARED / "data" / "speech_commands" / "testing"
+    if not folder.is_dir():
+        pytest.skip("needs the recordings in ../shared, which are not here")
+    soundfile = pytest.importorskip("soundfile")
+    for word in sorted(folder.iterdir()):
+        if not word.name.startswith("_"):
+            yield from (soundfile.read(f, dtype="int16")[0] for f in sorted(word.rglob("*.flac"))[:3])
+
+
+def test_recordings_equal_the_oracle():
+    for pcm in list(recordings())[::12]:
+        assert c_features(pcm).tolist() == oracle.features(pcm.tolist())
+
+
+@pytest.mark.parametrize("decibel, mean", [(-6, 60), (-20, 300)])
+def test_gain_of_recordings_matters_little(decibel, mean):
+    """Measured: 38 and 234, of a spread of 4600. Many clips are quiet: what remains is the floor and the rounding to 16 bits."""
+    clips = list(recordings())
+    loud = [c_features(pcm).astype(float) for pcm in clips]
+    quiet = [c_features(np.rint(pcm * 10 ** (decibel / 20)).astype(np.int16)) for pcm in clips]
+    assert len(clips) > 50 and np.mean([x.std() for x in loud]) > 4000
+    assert np.mean([np.abs(a - b).mean() for a, b in zip(loud, quiet)]) < mean
