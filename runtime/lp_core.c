@@ -34,6 +34,7 @@ typedef struct {
     uint32_t stride, slots, head;
     uint16_t base;      /* value a fresh slot starts from */
     uint16_t packed;    /* LP_DENSE3 rows are added by the word */
+    uint8_t shifts, shift_u, shift_v; /* shifts: both decays are powers of two, 2^(12 - shift) */
 } group_state;
 
 typedef struct { /* the head of the dynamic block: lp_core_state copies it with the states behind it */
@@ -50,6 +51,11 @@ struct lp_core {
     size_t dynamic_bytes;
 };
 
+#if defined(__SSE2__) || defined(__ARM_NEON) || defined(__ALTIVEC__) || defined(__riscv_vector) || defined(__wasm_simd128__)
+#define VECTORS 1
+#else
+#define VECTORS 0
+#endif
 #define PAIRS(n) (((n) + 1u) / 2u)
 
 size_t lp_dense3_row(uint32_t n_dst) { return 4u * (size_t)DENSE3_WORDS(n_dst); }
@@ -164,6 +170,13 @@ static int has_refractory(const lp_group *g)
     return 0;
 }
 
+static int decay_shift(uint32_t decay, uint8_t *shift)
+{
+    *shift = 0;
+    while (*shift < 12 && 4096u >> *shift != decay) ++*shift;
+    return 4096u >> *shift == decay;
+}
+
 static void place(lp_core *core, const lp_core_spec *s, group_state *groups, lp_arena *a)
 {
     uint32_t widest = 1;
@@ -187,6 +200,7 @@ static void place(lp_core *core, const lp_core_spec *s, group_state *groups, lp_
         if (!g->silent) t.spikes = lp_take(a, g->n);
         if (groups) {
             t.packed = lanes_hold(s, i, &t.base);
+            t.shifts = (uint8_t)(decay_shift(g->du, &t.shift_u) & decay_shift(g->dv, &t.shift_v));
             groups[i] = t;
         }
     }
@@ -253,11 +267,13 @@ void lp_core_reset(lp_core *core)
 
 /* ----------------------------------------------------------------------------------------------------- update -- */
 
-/* Steps 2-7 of the core for one group. `each` and `adds` are constants at every call: loops without a branch, which the compiler vectorises.
+/* Steps 2-7 of the core for one group. The last four are constants at most calls: with vectors, loops without a branch.
  * add: one value a compartment on u's way into v, the joined v or bias_each. Where a group has both, or any other parameter of its own for each
- * compartment, `each` takes them from the description.
+ * compartment, `each` takes them from the description. Without vectors it pays to look where nothing can happen: a compartment at rest, or
+ * a v at its floor of 0 that is pulled down.
  * Ranges: |u|, |bias|, |join| <= 2^23, so their sum is below 2^25; |decay(v)| <= 2^23 and |wrap24| <= 2^23, so v is below 2^24. */
-LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *restrict add, int32_t bias, const int adds, const int each)
+LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *restrict add, int32_t bias,
+                      const int adds, const int each, const int silent, const int shifts)
 {
     const lp_group *g = t->spec;
     const uint32_t n = g->n;
@@ -265,18 +281,27 @@ LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *r
     const uint16_t offset = t->offset[t->head];
     int32_t *restrict u = t->u;
     int32_t *restrict v = t->v;
-    const int32_t ku = 4096 - g->du, kv = 4096 - g->dv, vmin = g->vmin, vmax = g->vmax, silent = g->silent;
+    const int32_t ku = 4096 - g->du, kv = 4096 - g->dv, su = t->shift_u, sv = t->shift_v, vmin = g->vmin, vmax = g->vmax;
     const int32_t vth = silent ? INT32_MAX : g->vth;
     for (uint32_t i = 0; i < n; i++) {
         int32_t keep_u = each && g->du_each ? 4096 - g->du_each[i] : ku, keep_v = each && g->dv_each ? 4096 - g->dv_each[i] : kv;
-        int32_t now = lp_wrap24(lp_decay(u[i], keep_u) + (int16_t)(uint16_t)(q[i] - offset) * 64);
-        int32_t in = now + (each && g->bias_each ? g->bias_each[i] : bias) + (adds || (each && add) ? add[i] : 0);
-        int32_t x = lp_clip(lp_decay(v[i], keep_v) + lp_wrap24(in), vmin, vmax);
+        int32_t sum = (int16_t)(uint16_t)(q[i] - offset), more = (each && g->bias_each ? g->bias_each[i] : bias) + (adds || (each && add) ? add[i] : 0);
+        if (!VECTORS && adds && !silent && !(u[i] | v[i] | sum | more)) {
+            spikes[i] = 0;
+            continue;
+        }
+        int32_t now = lp_wrap24((shifts ? lp_decay_shift(u[i], su) : lp_decay(u[i], keep_u)) + sum * 64);
+        int32_t in = lp_wrap24(now + more);
         u[i] = now;
+        if (!VECTORS && adds && vmin == 0 && v[i] == 0 && in <= 0) {
+            if (!silent) spikes[i] = 0;
+            continue;
+        }
+        int32_t x = lp_clip((shifts ? lp_decay_shift(v[i], sv) : lp_decay(v[i], keep_v)) + in, vmin, vmax);
         if (each && t->refract && t->refract[i]) x = 0;
         int32_t fired = x > (each && g->vth_each && !silent ? g->vth_each[i] : vth);
         v[i] = fired ? 0 : x;
-        spikes[i] = (uint8_t)fired;
+        if (VECTORS || !silent) spikes[i] = (uint8_t)fired;
         if (each && t->refract) {
             uint16_t r = fired ? (g->refract_each ? g->refract_each[i] : g->refract) : t->refract[i];
             t->refract[i] = (uint16_t)(r - (r > 0));
@@ -284,9 +309,14 @@ LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *r
     }
 }
 
-LP_CLONES static void update_plain(group_state *t, uint8_t *spikes) { update(t, spikes, NULL, t->spec->bias, 0, 0); }
-LP_CLONES static void update_adding(group_state *t, uint8_t *spikes, const int32_t *add, int32_t bias) { update(t, spikes, add, bias, 1, 0); }
-static void update_each(group_state *t, uint8_t *spikes, const int32_t *join) { update(t, spikes, join, t->spec->bias, 0, 1); }
+LP_CLONES static void update_plain(group_state *t, uint8_t *spikes) { update(t, spikes, NULL, t->spec->bias, 0, 0, t->spec->silent, 0); }
+LP_CLONES static void update_adding(group_state *t, uint8_t *spikes, const int32_t *add, int32_t bias)
+{
+    if (!t->shifts) update(t, spikes, add, bias, 1, 0, t->spec->silent, 0);
+    else if (t->spec->silent) update(t, spikes, add, bias, 1, 0, 1, 1);
+    else update(t, spikes, add, bias, 1, 0, 0, 1);
+}
+static void update_each(group_state *t, uint8_t *spikes, const int32_t *join) { update(t, spikes, join, t->spec->bias, 0, 1, t->spec->silent, 0); }
 
 /* The same step with every range checked. Slow and plain. 0, or 1 with *where filled. */
 static int update_strict(group_state *t, const int32_t *join, lp_overflow *where)
@@ -341,22 +371,35 @@ LP_CLONES static void add_dense16(lanes *acc, const int16_t *weights, uint32_t n
 }
 
 /* Word k of a row, field j (bits 3 j) of its halves: codes + 4 of compartments 2 (j words + k) and one more.
+ * Up to nine rows are summed before they are unpacked, every other field at a time: 9 * 7 = 63 fills the 6 bits that a field then has.
  * lanes_hold has shown that no lane passes 65535, so w + w is two 16-bit sums. */
 LP_CLONES static void add_dense3(lanes *restrict acc, const uint8_t *codes, uint32_t words, uint32_t shift, const uint16_t *list, size_t count)
 {
-    for (size_t s = 0; s < count; s++) {
-        const uint8_t *row = codes + (size_t)list[s] * words * 4;
+    const uint8_t *rows[9];
+    while (count) {
+        const size_t block = count < 9 ? count : 9;
+        for (size_t r = 0; r < block; r++) rows[r] = codes + (size_t)list[r] * words * 4;
         for (uint32_t k = 0; k < words; k++) {
-            uint32_t w = lp_le32(row + 4 * k);
+            uint32_t even = 0, odd = 0, last = 0;
+            for (size_t r = 0; r < block; r++) {
+                uint32_t w = lp_le32(rows[r] + 4 * k);
+                even += w & 0x01c701c7u;
+                odd += w >> 3 & 0x01c701c7u;
+                last += w >> 12 & 0x00070007u;
+            }
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-            w = w << 16 | w >> 16; /* h[0] is the upper half here */
+            even = even << 16 | even >> 16; /* h[0] is the upper half here */
+            odd = odd << 16 | odd >> 16;
+            last = last << 16 | last >> 16;
 #endif
-            acc[k].w += (w & 0x00070007u) << shift;
-            acc[words + k].w += (w >> 3 & 0x00070007u) << shift;
-            acc[2 * words + k].w += (w >> 6 & 0x00070007u) << shift;
-            acc[3 * words + k].w += (w >> 9 & 0x00070007u) << shift;
-            acc[4 * words + k].w += (w >> 12 & 0x00070007u) << shift;
+            acc[k].w += (even & 0x003f003fu) << shift;
+            acc[words + k].w += (odd & 0x003f003fu) << shift;
+            acc[2 * words + k].w += (even >> 6 & 0x003f003fu) << shift;
+            acc[3 * words + k].w += (odd >> 6 & 0x003f003fu) << shift;
+            acc[4 * words + k].w += last << shift;
         }
+        list += block;
+        count -= block;
     }
 }
 

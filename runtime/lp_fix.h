@@ -36,6 +36,13 @@ static inline int32_t lp_decay(int32_t x, int32_t keep)
     return (x >> 12) * keep + (((x & 4095) * keep + up) >> 12);
 }
 
+/* The same for keep = 4096 - 2^(12 - shift), without a multiplication: x - sgn(x) * ceil(|x| / 2^shift). 0 <= shift <= 12. */
+static inline int32_t lp_decay_shift(int32_t x, int32_t shift)
+{
+    int32_t up = ((1 << shift) - 1) & ~(x >> 31); /* floor, plus what makes it a ceiling when x is positive */
+    return x - ((x + up) >> shift);
+}
+
 /* Little-endian loads from any alignment. */
 static inline uint32_t lp_le16(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8; }
 #if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
