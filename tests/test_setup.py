@@ -34,7 +34,7 @@ def machine(tmp_path):
     machine.python = staticmethod(lambda lacks="nothing", version="(3, 11)": add("python3", f"""
         case "$2" in
         *{lacks}*) exit 1;;
-        *'<= sys.version_info'*) exec {sys.executable} -c "import sys; sys.exit(not (3, 10) <= {version} <= (3, 12))";;
+        *'<= sys.version_info'*) exec '{sys.executable}' -c "import sys; sys.exit(not (3, 10) <= {version} <= (3, 12))";;
         *version_info*) echo 3.11;;
         esac"""))
     return machine
