@@ -34,7 +34,7 @@ typedef struct {
     uint32_t stride, slots, head;
     uint16_t base;      /* value a fresh slot starts from */
     uint16_t packed;    /* LP_DENSE3 rows are added by the word */
-    uint8_t shifts, shift_u, shift_v; /* shifts: both decays are powers of two, 2^(12 - shift) */
+    uint8_t lean, shift_u, shift_v; /* lean: both decays are powers of two, 2^(12 - shift), and v's floor is 0 */
 } group_state;
 
 typedef struct { /* the head of the dynamic block: lp_core_state copies it with the states behind it */
@@ -200,7 +200,7 @@ static void place(lp_core *core, const lp_core_spec *s, group_state *groups, lp_
         if (!g->silent) t.spikes = lp_take(a, g->n);
         if (groups) {
             t.packed = lanes_hold(s, i, &t.base);
-            t.shifts = (uint8_t)(decay_shift(g->du, &t.shift_u) & decay_shift(g->dv, &t.shift_v));
+            t.lean = (uint8_t)(decay_shift(g->du, &t.shift_u) & decay_shift(g->dv, &t.shift_v) & (g->vmin == 0));
             groups[i] = t;
         }
     }
@@ -267,13 +267,12 @@ void lp_core_reset(lp_core *core)
 
 /* ----------------------------------------------------------------------------------------------------- update -- */
 
-/* Steps 2-7 of the core for one group. The last four are constants at most calls: with vectors, loops without a branch.
- * add: one value a compartment on u's way into v, the joined v or bias_each. Where a group has both, or any other parameter of its own for each
- * compartment, `each` takes them from the description. Without vectors it pays to look where nothing can happen: a compartment at rest, or
- * a v at its floor of 0 that is pulled down.
+/* Steps 2-7 of the core for one group. The last three are constants at each call, `silent` at some: with vectors, loops without a branch.
+ * adds: add has one value a compartment on u's way into v, the joined v or bias_each, in place of g->bias. Where a group has more than one of
+ * these, or any other parameter of its own for each compartment, `each` takes them from the description. Without vectors it pays to look
+ * where nothing can happen: a compartment at rest, or a v at its floor of 0 that is pulled down.
  * Ranges: |u|, |bias|, |join| <= 2^23, so their sum is below 2^25; |decay(v)| <= 2^23 and |wrap24| <= 2^23, so v is below 2^24. */
-LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *restrict add, int32_t bias,
-                      const int adds, const int each, const int silent, const int shifts)
+LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *restrict add, int silent, const int adds, const int each, const int lean)
 {
     const lp_group *g = t->spec;
     const uint32_t n = g->n;
@@ -281,23 +280,24 @@ LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *r
     const uint16_t offset = t->offset[t->head];
     int32_t *restrict u = t->u;
     int32_t *restrict v = t->v;
-    const int32_t ku = 4096 - g->du, kv = 4096 - g->dv, su = t->shift_u, sv = t->shift_v, vmin = g->vmin, vmax = g->vmax;
-    const int32_t vth = silent ? INT32_MAX : g->vth;
+    const int32_t ku = 4096 - g->du, kv = 4096 - g->dv, su = t->shift_u, sv = t->shift_v, vmin = lean ? 0 : g->vmin, vmax = g->vmax;
+    const int32_t vth = silent ? INT32_MAX : g->vth, up = (1 << sv) - 1;
     for (uint32_t i = 0; i < n; i++) {
         int32_t keep_u = each && g->du_each ? 4096 - g->du_each[i] : ku, keep_v = each && g->dv_each ? 4096 - g->dv_each[i] : kv;
-        int32_t sum = (int16_t)(uint16_t)(q[i] - offset), more = (each && g->bias_each ? g->bias_each[i] : bias) + (adds || (each && add) ? add[i] : 0);
-        if (!VECTORS && adds && !silent && !(u[i] | v[i] | sum | more)) {
+        int32_t sum = (int16_t)(uint16_t)(q[i] - offset), more = adds ? add[i] : g->bias;
+        if (each) more = (g->bias_each ? g->bias_each[i] : g->bias) + (add ? add[i] : 0);
+        if (!VECTORS && lean && !silent && !(u[i] | v[i] | sum | more)) {
             spikes[i] = 0;
             continue;
         }
-        int32_t now = lp_wrap24((shifts ? lp_decay_shift(u[i], su) : lp_decay(u[i], keep_u)) + sum * 64);
+        int32_t now = lp_wrap24((lean ? lp_decay_shift(u[i], su) : lp_decay(u[i], keep_u)) + sum * 64);
         int32_t in = lp_wrap24(now + more);
         u[i] = now;
-        if (!VECTORS && adds && vmin == 0 && v[i] == 0 && in <= 0) {
+        if (!VECTORS && lean && v[i] == 0 && in <= 0) {
             if (!silent) spikes[i] = 0;
             continue;
         }
-        int32_t x = lp_clip((shifts ? lp_decay_shift(v[i], sv) : lp_decay(v[i], keep_v)) + in, vmin, vmax);
+        int32_t x = lp_clip((lean ? v[i] - ((v[i] + up) >> sv) : lp_decay(v[i], keep_v)) + in, vmin, vmax);
         if (each && t->refract && t->refract[i]) x = 0;
         int32_t fired = x > (each && g->vth_each && !silent ? g->vth_each[i] : vth);
         v[i] = fired ? 0 : x;
@@ -309,14 +309,14 @@ LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *r
     }
 }
 
-LP_CLONES static void update_plain(group_state *t, uint8_t *spikes) { update(t, spikes, NULL, t->spec->bias, 0, 0, t->spec->silent, 0); }
-LP_CLONES static void update_adding(group_state *t, uint8_t *spikes, const int32_t *add, int32_t bias)
+LP_CLONES static void update_plain(group_state *t, uint8_t *spikes) { update(t, spikes, NULL, t->spec->silent, 0, 0, 0); }
+LP_CLONES static void update_adding(group_state *t, uint8_t *spikes, const int32_t *add)
 {
-    if (!t->shifts) update(t, spikes, add, bias, 1, 0, t->spec->silent, 0);
-    else if (t->spec->silent) update(t, spikes, add, bias, 1, 0, 1, 1);
-    else update(t, spikes, add, bias, 1, 0, 0, 1);
+    if (!t->lean) update(t, spikes, add, t->spec->silent, 1, 0, 0);
+    else if (t->spec->silent) update(t, spikes, add, 1, 1, 0, 1);
+    else update(t, spikes, add, 0, 1, 0, 1);
 }
-static void update_each(group_state *t, uint8_t *spikes, const int32_t *join) { update(t, spikes, join, t->spec->bias, 0, 1, t->spec->silent, 0); }
+static void update_each(group_state *t, uint8_t *spikes, const int32_t *add) { update(t, spikes, add, t->spec->silent, 0, 1, 0); }
 
 /* The same step with every range checked. Slow and plain. 0, or 1 with *where filled. */
 static int update_strict(group_state *t, const int32_t *join, lp_overflow *where)
@@ -540,9 +540,8 @@ static int step(lp_core *core, const uint16_t *inputs, size_t n_inputs)
                 where.group = i;
                 core->clock->overflow = where;
             }
-        } else if (t->refract || g->du_each || g->dv_each || g->vth_each || (join && g->bias_each)) update_each(t, spikes, join);
-        else if (join) update_adding(t, spikes, join, g->bias);
-        else if (g->bias_each) update_adding(t, spikes, g->bias_each, 0);
+        } else if (t->refract || g->du_each || g->dv_each || g->vth_each || (join && (g->bias_each || g->bias))) update_each(t, spikes, join);
+        else if (join || g->bias_each) update_adding(t, spikes, join ? join : g->bias_each);
         else update_plain(t, spikes);
         clear_slot(t, t->head);
         counts->updates += g->n;

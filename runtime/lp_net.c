@@ -118,6 +118,25 @@ void lp_net_reset(lp_net *net) { lp_core_reset(net->core); }
 lp_core *lp_net_core(lp_net *net) { return net->core; }
 uint32_t lp_net_groups(const lp_net *net) { return net->spec.n_groups; }
 
+/* sum[i] <- sum over features of (code + 4) * feature, for a dense matrix: the five compartments of half a word at a time, in registers. */
+static void dense_sums(const lp_matrix *m, const int16_t *features, int32_t *sum)
+{
+    const uint32_t words = DENSE3_WORDS(m->n_out);
+    for (uint32_t column = 0; column < 2 * words; column++) {
+        const uint8_t *p = m->codes + 4 * (column / 2);
+        int32_t s[5] = {0};
+        for (uint32_t f = 0; f < LP_FEATURES; f++, p += 4 * words) {
+            uint32_t w = lp_le32(p) >> (16 * (column & 1));
+            s[0] += (int32_t)(w & 7) * features[f];
+            s[1] += (int32_t)(w >> 3 & 7) * features[f];
+            s[2] += (int32_t)(w >> 6 & 7) * features[f];
+            s[3] += (int32_t)(w >> 9 & 7) * features[f];
+            s[4] += (int32_t)(w >> 12 & 7) * features[f];
+        }
+        for (uint32_t j = 0, i = column; j < 5 && i < m->n_out; j++, i += 2 * words) sum[i] = s[j];
+    }
+}
+
 /* drive <- (sum over features of code * feature) * 2^drive_shift + bias.
  * |feature| <= 2^15, code + 4 <= 7, 40 features: the sums stay below 40 * 7 * 2^15 < 2^24; shifted by at most 6: below 2^30. */
 static void drive(lp_net *net, const int16_t *features)
@@ -125,22 +144,11 @@ static void drive(lp_net *net, const int16_t *features)
     const lp_layer *l = &net->model->layers[0];
     const lp_matrix *m = &l->w;
     int32_t *sum = net->drive, offset = 0;
-    for (uint32_t i = 0; i < l->n; i++) sum[i] = 0;
     if (m->kind == LP_DENSE3) {
-        uint32_t words = DENSE3_WORDS(l->n);
-        for (uint32_t f = 0; f < LP_FEATURES; f++) {
-            int32_t x = features[f];
-            offset += 4 * x;
-            for (uint32_t k = 0; k < words; k++) {
-                uint32_t w = lp_le32(m->codes + (f * words + k) * 4);
-                for (uint32_t i = 2 * k; i < l->n; i += 2 * words) { /* field by field; the next one is 2 words compartments on */
-                    sum[i] += (int32_t)(w & 7) * x;
-                    if (i + 1 < l->n) sum[i + 1] += (int32_t)(w >> 16 & 7) * x;
-                    w >>= 3;
-                }
-            }
-        }
+        for (uint32_t f = 0; f < LP_FEATURES; f++) offset += 4 * features[f];
+        dense_sums(m, features, sum);
     } else {
+        for (uint32_t i = 0; i < l->n; i++) sum[i] = 0;
         for (uint32_t f = 0; f < LP_FEATURES; f++) {
             const uint8_t *e;
             uint32_t count = sparse3_row(m->codes, f, &e), target;
