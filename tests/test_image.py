@@ -221,6 +221,58 @@ def test_every_field_at_and_beyond_its_extremes():
     assert verdict(edit(data, "HH", 52, 65, 3)) == "limit"
 
 
+def matrices(data, spec):
+    """Offsets of the matrices in a file: (offset, n_in, n_out, shift or None)."""
+    at, n_in = 56 + sum(1 + len(label.encode()) for label in spec.labels) + 2, 40
+    for i, layer in enumerate(spec.layers):
+        at += 4 + 2 * layer.n
+        shift = None if i == 0 else spec.output_shift if i == len(spec.layers) - 1 else spec.synapse_shift
+        for m, fan_in, top in ((layer.w, n_in, shift), (layer.u, layer.n, spec.synapse_shift)):
+            if m is not None:
+                yield at, fan_in, layer.n, top
+                at += 6 + struct.unpack_from("<I", data, at + 2)[0]
+        n_in = layer.n
+
+
+@pytest.mark.parametrize("shift", [0, 3, 9, 12, 13, 15])
+def test_scales_that_the_core_cannot_shift(shift):
+    zero = [replace(layer, w=replace(layer.w, scale=shift), u=layer.u and replace(layer.u, scale=shift)) for layer in small().layers]
+    spec = small(layers=zero, synapse_shift=shift, output_shift=shift)
+    data = pack(spec)
+    for at, _, _, top in matrices(data, spec):
+        for scale in (0, 1, 2, 3, 4, 12, 13, 14, 15, 16, 255):
+            good = top is None or 0 <= top - scale <= 12
+            assert verdict(edit(data, "B", at + 1, scale)) == (None if good else "format")
+        assert verdict(edit(data, "B", at, 2)) == "format"
+        assert verdict(edit(data, "I", at + 2, 2**32 - 1)) == "format"
+
+
+def test_every_unit_of_a_sparse_matrix():
+    """Each offset one off, each target one past the end or not rising."""
+    spec = small()
+    data = pack(spec)
+    at, n_in, n_out, _ = next(m for m in matrices(data, spec) if data[m[0]] == 1)
+    at, units = at + 6, struct.unpack_from("<I", data, at + 2)[0] // 2
+    offsets = struct.unpack_from(f"<{n_in + 1}H", data, at)
+    assert offsets[0] == n_in + 1 and offsets[-1] == units and units > n_in + 10
+    for i, offset in enumerate(offsets):
+        moved = {j: edit(data, "H", at + 2 * i, offset + j) for j in (-1, 1)}
+        assert not {verdict(d) for d in moved.values()} - {None, "format"}
+        if i in (0, n_in):
+            assert [verdict(d) for d in moved.values()] == ["format", "format"]
+    for source in range(n_in):
+        row = range(offsets[source], offsets[source + 1])
+        for k in row:
+            entry, = struct.unpack_from("<H", data, at + 2 * k)
+            code, target = entry & ~0x1fff, entry & 0x1fff
+            assert verdict(edit(data, "H", at + 2 * k, code | n_out)) == "format"
+            assert (verdict(edit(data, "H", at + 2 * k, code | n_out - 1)) is None) == (k == row[-1])
+            if k > row[0]:
+                before, = struct.unpack_from("<H", data, at + 2 * k - 2)
+                assert verdict(edit(data, "H", at + 2 * k, code | before & 0x1fff)) == "format"
+            assert target < n_out
+
+
 @pytest.mark.parametrize("byte", range(256))
 def test_label_bytes(byte):
     """No control character reaches a terminal; what is not UTF-8 is shown as a replacement character by both readers."""
