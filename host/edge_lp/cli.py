@@ -6,8 +6,11 @@ Exit codes: 0 done; 1 the command ran and its answer is no (replay, verify); 2 b
 """
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -94,7 +97,7 @@ def _progress(what: str) -> Any:
 
 
 @main.command()
-@click.option("--data", type=click.Path(), help="Folder of words, wav/flac/ogg; training, validation and testing sub-folders are the split if there are any.")
+@click.option("--data", type=click.Path(), help="Folder of words, wav/flac/ogg; sub-folders training, validation, testing are the split.")
 @click.option("--download", type=click.Choice(["speech-commands"]), help="Fetch this data set into --data first (resumes; checksum).")
 @click.option("--preset", help="Words and settings under one name.  [default: commands12]")
 @click.option("--words", help="Keywords, separated by commas, in place of the preset's.")
@@ -111,19 +114,34 @@ def train(data: str | None, download: str | None, preset: str | None, words: str
 
     Ctrl-C keeps the best weights so far; --resume goes on.
     """
-    try:
-        from edge_lp_train.fit import train as fit
-    except ModuleNotFoundError as e:
-        raise MissingDependency(f"training needs the Python package {e.name}: pip install 'edge-lp[train]'") from None
     from pathlib import Path
     if download:
         from edge_lp_train.download import speech_commands
-        data = str(speech_commands(Path(data or "speech_commands")))
+        data = str(speech_commands(data or "speech_commands"))
     if not data:
         raise click.UsageError("--data DIR is missing: a folder with one folder of recordings per word.")
+    try:
+        with _quiet():
+            from edge_lp_train.fit import train as fit
+    except ModuleNotFoundError as e:
+        raise MissingDependency(f"training needs the Python package {e.name}: pip install 'edge-lp[train]'") from None
     run = fit(Path(data), Path(out), preset, _list(words), Path(noise) if noise else None, resume, epochs, seed=seed,
               hidden=_numbers(hidden), synth_clips=synth)
     click.echo(run / "model.lpb")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what TensorFlow's C++ says on stderr while it is imported; its own switch for that has no effect on these lines."""
+    sys.stderr.flush()
+    keep, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(keep, 2)
+        os.close(keep)
+        os.close(null)
 
 
 def _list(text: str | None) -> tuple[str, ...] | None:
@@ -139,7 +157,7 @@ def _numbers(text: str | None) -> tuple[int, ...] | None:
 
 @main.command()
 @click.argument("model")
-@click.option("--format", "form", type=click.Choice(["bin", "c", "nir"]), default="bin", show_default=True, help="The .lpb file, a C array, or a NIR graph.")
+@click.option("--format", "form", type=click.Choice(["bin", "c", "nir"]), default="bin", show_default=True, help="An .lpb file, C source, or NIR.")
 @click.option("-o", "--output", required=True, type=click.Path(), help="File to write.")
 def export(model: str, form: str, output: str) -> None:
     """Write MODEL as an .lpb file, as C source for firmware, or as NIR."""
@@ -212,36 +230,40 @@ def evaluate(model: str, folder: str, backend: str, output: str | None) -> None:
 
 
 @main.command()
-@click.option("--device", default="mic", show_default=True, help="mic, mic:NAME, mic:INDEX, a recording, - (raw int16 PCM, 16 kHz, on stdin), serial:PORT[@BAUD].")
-@click.option("--model", default="commands12", show_default=True, help="File, run directory or shipped model.")
+@click.option("--device", default="mic", show_default=True,
+              help="mic, mic:NAME, mic:INDEX, a recording, - (raw int16 PCM, 16 kHz, on stdin), or serial:PORT[@BAUD]: a board that listens for us.")
+@click.option("--model", help="File, run directory or shipped model.  [default: commands12]")
+@click.option("--source", metavar="DEVICE", help="What a board is sent.  [default: mic]")
 @click.option("--threshold", type=float, help="Posterior from which a word counts, 0 to 1.  [default: the model's]")
 @click.option("--window", type=float, help="Seconds over which logits are averaged.  [default: the model's]")
 @click.option("--refractory", type=float, help="Seconds after a detection in which none follows.  [default: the model's]")
 @click.option("--speed", type=click.Choice(["real", "max"]), default="max", show_default=True, help="Pace of a recording or a pipe.")
 @click.option("--record", metavar="WAV", help="Also write what is heard to this file.")
 @_JSON
-def listen(device: str, model: str, threshold: float | None, window: float | None, refractory: float | None, speed: str, record: str | None,
-           as_json: bool) -> None:
+def listen(**options: Any) -> None:
     """Print keywords as they are spoken. Ctrl-C stops.
 
     --json prints one line a detection: {"t": seconds, "keyword": word, "score": posterior}.
     """
-    from edge_lp import listen as ears
-    opened = ears.open_model(model)
-    config = ears.detector(opened, threshold, window, refractory)
-    ears.listen(lambda blocks: ears.detections(opened, config, blocks), device, speed, record, ears.tail(config), as_json)
+    from edge_lp.listen import listen as run
+    run(**options)
 
 
 @main.command()
 def devices() -> None:
-    """List microphones."""
+    """List boards and microphones."""
     from edge_lp import sources
-    _print(sources.table(sources.microphones()))
+    from edge_lp.board import find_boards
+    boards = [(f"serial:{port}", info.name, f"edge-lp {info.version}, model {info.model_id:08x}") for port, info in find_boards()]
+    if boards:
+        _print(sources.table(boards))
+    microphones = [m.row() for m in sources.microphones()]
+    _print(sources.table(microphones) if microphones else "no microphones")
 
 
 @main.group(invoke_without_command=True)
 @click.option("--model", default="commands12", show_default=True, help="File, run directory or shipped model.")
-@click.option("--peers", metavar="PATH", help="Script whose `cost` measures other engines in the same session.  [default: ../shared/bench, if it is there]")
+@click.option("--peers", metavar="PATH", help="Script whose `cost` measures other engines in this session.  [default: ../shared/bench, if there]")
 @_JSON
 @click.pass_context
 def bench(ctx: click.Context, model: str, peers: str | None, as_json: bool) -> None:
@@ -270,6 +292,61 @@ def bench_core(as_json: bool) -> None:
     else:
         click.echo(f"{found['steps_per_s']:,} steps/s, {found['synaptic_ops_per_s']:,} synaptic operations/s ({found['network']}, "
                    f"{found['spikes_per_step']:.1f} spikes a step, median of {found['runs']} runs)")
+
+
+@bench.command("board")
+@click.argument("model", default="commands12")
+@click.option("--board", "boards", multiple=True, type=click.Choice(["m4", "m3", "m7", "rv32"]), help="Only these; may be repeated.  [default: all]")
+@click.option("--audio", metavar="FILE", help="Recording to count on.  [default: 5 s of artificial babble]")
+@_JSON
+def bench_board(model: str, boards: tuple[str, ...], audio: str | None, as_json: bool) -> None:
+    """Instructions per second of audio on emulated boards, by part and by function; the same in every run."""
+    from edge_lp import count as c
+    from edge_lp.sources import read_file
+    data, pcm = _model_bytes(model), read_file(audio) if audio else None
+    found = {name: c.count(name, data, pcm) for name in boards or ("m4", "m3", "m7", "rv32")}
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        _print(*c.table(found))
+
+
+@main.command()
+@click.option("--board", default="m4", show_default=True, help="m3, m4, m7, rv32 (QEMU), posix (a process), s390x, mips (big-endian, qemu-user).")
+@click.argument("model", default="commands12")
+def emulate(board: str, model: str) -> None:
+    """Start the firmware with MODEL in its flash on an emulated board, and print the port to use. Ctrl-C stops it."""
+    from edge_lp.emulate import Emulator
+    with Emulator(board, _model_bytes(model)) as running:
+        click.echo(f"serial:{running.port}")
+        click.echo(f"{board} is running; in another terminal: edge-lp listen --device serial:{running.port} --source mic. Ctrl-C stops it.", err=True)
+        try:
+            running.wait()
+        except KeyboardInterrupt:
+            pass
+
+
+@main.command()
+@click.argument("model")
+@click.argument("clips", nargs=-1, required=True, metavar="DIR|FILES...")
+@click.option("--device", required=True, help="serial:PORT[@BAUD], or a board that is built and started for this: qemu:m4, qemu:m3, qemu:m7, qemu:rv32, posix.")
+@click.option("--coding", type=click.Choice(["16", "8"]), default="16", show_default=True, help="Bits a sample on the line; 8 is mu-law, for slow lines.")
+@_JSON
+@click.pass_context
+def verify(ctx: click.Context, model: str, clips: tuple[str, ...], device: str, coding: str, as_json: bool) -> None:
+    """Send clips to a board with MODEL and compare features, logits, spikes and events with this machine's, bit for bit.
+
+    One line a clip; exit code 0 only if all are equal.
+    """
+    from dataclasses import asdict
+
+    from edge_lp.runtime import Model
+    from edge_lp.verify import run
+    differ = 0
+    for verdict in run(Model(_model_bytes(model)), clips, device, int(coding)):
+        differ += verdict.difference is not None
+        click.echo(json.dumps({**asdict(verdict), "equal": verdict.difference is None}) if as_json else str(verdict))
+    ctx.exit(1 if differ else 0)
 
 
 @main.command()

@@ -51,7 +51,9 @@ class Trace:
 
 
 def compose(keywords: list[str], seed: int = 7) -> tuple[np.ndarray, list[Said]]:
-    """(n,) int16 at 16 kHz: each keyword once and a few other words, several voices, gaps of 0.7 to 1.2 s, soft noise. MissingDependency: no synthesiser."""
+    """(n,) int16 at 16 kHz: each keyword once and a few other words, several voices, gaps of 0.7 to 1.2 s, soft noise.
+
+    MissingDependency: no synthesiser."""
     from edge_lp.synth import say
     rng = np.random.default_rng(seed)
     words = [*keywords, *(w for w in OTHERS if w not in keywords)]
@@ -138,7 +140,8 @@ def table(rows: list[Row], labels: list[str]) -> list[Any]:
         good += wanted is not None and wanted == got
         false += got is not None and wanted != got
         verdict = ("[green]✓[/green]" if wanted else "") if wanted == got else "[red]missed[/red]" if got is None else "[red]false[/red]"
-        t.add_row(*((r.said.word if r.said.keyword else f"[dim]{r.said.word}[/dim]", f"{r.said.middle:.2f} s", r.said.voice) if r.said else ("", "", "")),
-                  *((got, f"{r.heard.middle * FRAME_SECONDS:.2f} s", f"{r.heard.score:.2f}") if r.heard else ("", "", "")), verdict)
+        said = (r.said.word if r.said.keyword else f"[dim]{r.said.word}[/dim]", f"{r.said.middle:.2f} s", r.said.voice) if r.said else ("", "", "")
+        heard = (got, f"{r.heard.middle * FRAME_SECONDS:.2f} s", f"{r.heard.score:.2f}") if r.heard else ("", "", "")
+        t.add_row(*said, *heard, verdict)
     asked = sum(1 for r in rows if r.said and r.said.keyword)
     return [t, f"{good} of {asked} keywords detected within {MATCH_SECONDS} s of where they were said, {false} false detections"]

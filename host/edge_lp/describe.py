@@ -2,13 +2,16 @@
 """What is in a model: labels, layers, bytes, memory, operating point, provenance."""
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
 
+from edge_lp.bench import babble
 from edge_lp.image import FEATURES, Layer, Matrix, ModelSpec, unpack
 from edge_lp.loihi.limits import BIAS_EXPONENT, BIAS_MANTISSA
-from edge_lp.runtime import FRAME_SECONDS, Model
+from edge_lp.loihi.energy import estimate
+from edge_lp.runtime import COUNT, FRAME_SECONDS, Counts, Frontend, Model, Net
 
 
 def _matrix(m: Matrix, stored: tuple[str, int]) -> dict[str, Any]:
@@ -39,6 +42,14 @@ def _drive_peak(spec: ModelSpec) -> int:
     return int(reach * 2.0 ** spec.drive_shift)
 
 
+def activity(model: Model, seconds: int = 5) -> dict[str, Any]:
+    """What the core does in a second of bench.babble, and an estimate of what that costs on Loihi 1."""
+    net = Net(model, COUNT)
+    net.push(Frontend().push(babble(seconds)))
+    counts = Counts(*(round(x / seconds) for x in astuple(net.counts())))
+    return {"spikes_per_s": counts.spikes, "synaptic_ops_per_s": counts.synops, "loihi_uj_per_s": round(1e6 * estimate(counts).total, 2)}
+
+
 def describe(data: bytes) -> dict[str, Any]:
     """Everything `edge-lp inspect` shows, as plain values. Sizes in bytes, times in seconds. ModelError: not a model."""
     model, spec = Model(data), unpack(data)
@@ -54,13 +65,16 @@ def describe(data: bytes) -> dict[str, Any]:
     return {
         "format": f"{data[4]}.{data[5]}", "crc32": f"{int.from_bytes(data[-4:], 'little'):08x}",
         "labels": spec.labels, "keywords": spec.labels[:spec.n_keywords], "layers": layers,
-        "bytes": {"weights": weights, "biases": biases, "provenance": text, "header and labels": len(data) - weights - biases - text, "total": len(data)},
+        "bytes": {"weights": weights, "biases": biases, "provenance": text, "header and labels": len(data) - weights - biases - text,
+                  "total": len(data)},
         "ram": model.ram(), "synapses": sum(m["synapses"] for m in matrices), "nonzero": sum(m["nonzero"] for m in matrices),
         "operating_point": {"delta": spec.delta, "tau_steps": tau, "steps_per_frame": spec.steps, "steps_per_s": round(spec.steps / FRAME_SECONDS),
-                            "alpha_per_frame": round((1 - spec.delta / 4096) ** spec.steps, 4), "feedback": spec.feedback, "ceiling": spec.ceiling},
+                            "alpha_per_frame": round((1 - spec.delta / 4096) ** spec.steps, 4), "feedback": spec.feedback,
+                            "ceiling": spec.ceiling},
         "detector": {"window_s": spec.detector.window * FRAME_SECONDS, "threshold": round(spec.detector.threshold, 4),
                      "refractory_s": spec.detector.refractory * FRAME_SECONDS, "latency_s": spec.detector.latency * FRAME_SECONDS},
         "chip": {"bias": biases_on_chip, "drive_peak": _drive_peak(spec), "drive_limit": BIAS_MANTISSA[1] << BIAS_EXPONENT[1]},
+        "activity": activity(model),
         "provenance": spec.provenance,
     }
 
@@ -87,12 +101,14 @@ def tables(d: dict[str, Any]) -> list[Any]:
             if m := x[kind]:
                 first = kind == "input_weights"
                 t.add_row(x["name"] if first else "", str(x["inputs"] if first else x["units"]), str(x["units"]),
-                          f"{'from below' if first else 'recurrent'}, {m['coding']}", f"{m['synapses']:,}", f"{m['nonzero']:,}", f"{m['bytes']:,}", f"2^-{m['scale']}")
+                          f"{'from below' if first else 'recurrent'}, {m['coding']}", f"{m['synapses']:,}", f"{m['nonzero']:,}", f"{m['bytes']:,}",
+                          f"2^-{m['scale']}")
     bias, chip = d["chip"]["bias"], d["chip"]
-    on_chip = {"hidden biases": f"{bias['exact']} of {bias['values']} fit a 13-bit mantissa with a 3-bit exponent, {bias['rounded']} would be rounded, {bias['beyond']} are beyond it",
-               "first layer's drive": f"a bias that the host writes each frame; peak {chip['drive_peak']:,} for features within ±8 (Q10), the register reaches "
-               f"{chip['drive_limit']:,}: {'exceeds it' if chip['drive_peak'] > chip['drive_limit'] else 'fits, rounded to 13 bits'}"}
-    p, det = d["operating_point"], d["detector"]
+    on_chip = {"hidden biases": f"13-bit mantissa, 3-bit exponent: {bias['exact']} of {bias['values']} fit, {bias['rounded']} would be rounded, "
+                                f"{bias['beyond']} are beyond",
+               "first layer's drive": f"a bias the host writes each frame; |features| <= 8 make up to {chip['drive_peak']:,} of {chip['drive_limit']:,}: "
+                                      + ("beyond" if chip["drive_peak"] > chip["drive_limit"] else "fits, rounded to 13 bits")}
+    p, det, act = d["operating_point"], d["detector"], d["activity"]
     return [
         _pairs("model", {"format": d["format"], "crc-32": d["crc32"], "keywords": ", ".join(d["keywords"]),
                          "other labels": ", ".join(d["labels"][len(d["keywords"]):]) or "none"}),
@@ -100,9 +116,13 @@ def tables(d: dict[str, Any]) -> list[Any]:
         _pairs("size in bytes", d["bytes"]),
         _pairs("memory in bytes", d["ram"]),
         _pairs("network", {"synapses": d["synapses"], "non-zero": f"{d['nonzero']:,} ({100 * d['nonzero'] / d['synapses']:.1f} %)",
-                           "decay δ": f"{p['delta']} (τ = {p['tau_steps']:g} steps)", "steps per frame K": f"{p['steps_per_frame']} ({p['steps_per_s']:,} steps/s)",
+                           "decay δ": f"{p['delta']} (τ = {p['tau_steps']:g} steps)",
+                           "steps per frame K": f"{p['steps_per_frame']} ({p['steps_per_s']:,} steps/s)",
                            "α per frame": p["alpha_per_frame"], "feedback weight": p["feedback"], "ceiling I_snn": p["ceiling"] + 1}),
-        _pairs("detector", {"window": f"{det['window_s']:g} s", "threshold": det["threshold"], "refractory": f"{det['refractory_s']:g} s", "latency": f"{det['latency_s']:g} s"}),
+        _pairs("detector", {"window": f"{det['window_s']:g} s", "threshold": det["threshold"], "refractory": f"{det['refractory_s']:g} s",
+                            "latency": f"{det['latency_s']:g} s"}),
+        _pairs("in a second of babble", {"spikes": act["spikes_per_s"], "synaptic operations": act["synaptic_ops_per_s"],
+                                         "energy on Loihi 1": f"{act['loihi_uj_per_s']:g} µJ (an estimate from the figures of Davies et al. 2018)"}),
         _pairs("on a Loihi-1 chip", on_chip),
         _pairs("provenance", d["provenance"]),
     ]

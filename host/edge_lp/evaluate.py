@@ -14,7 +14,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import numpy as np
 
 from edge_lp.errors import AudioError, ModelError
 from edge_lp.image import read_model, resolve_model, unpack
+from edge_lp.loihi.energy import estimate
 from edge_lp.reference import ReferenceNet
 from edge_lp.runtime import COUNT, SAMPLE_RATE, Counts, Frontend, Model, Net
 from edge_lp.sources import AUDIO_SUFFIXES, read_file
@@ -125,7 +126,7 @@ def float_weights(model: str | Path) -> Path:
     for candidate in (path.with_name("weights_float.npz"), path.with_suffix(".npz")):
         if candidate.is_file():
             return candidate
-    raise ModelError(f"{model}: no float weights beside it; expected weights_float.npz in the run directory or {path.with_suffix('.npz').name} beside the model")
+    raise ModelError(f"{model}: no float weights beside it; expected weights_float.npz in a run directory, or {path.with_suffix('.npz').name}")
 
 
 @dataclass
@@ -165,10 +166,10 @@ def evaluate(model: str | Path, root: str | Path, backend: str = "snn", progress
         reference = ReferenceNet.from_spec(unpack(m.bytes)) if backend == "ann" else ReferenceNet.from_npz(float_weights(model))
     clips = find_clips(root, m.labels)
     truth, workers = np.array([label for _, label in clips]), _Workers(m)
-    work: Callable[[Path], Any] = (lambda path: workers.decide(read_clip(path))) if reference is None else (lambda path: workers.features(read_clip(path)))
+    task: Callable[[np.ndarray], Any] = workers.decide if reference is None else workers.features
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        done = list(progress(pool.map(work, (path for path, _ in clips)), len(clips)))
+        done = list(progress(pool.map(lambda clip: task(read_clip(clip[0])), clips), len(clips)))
     finally:
         pool.shutdown(cancel_futures=True)
     if reference is None:
@@ -189,4 +190,8 @@ def tables(r: Result) -> list[Any]:
     for label, recall, row, i in zip(r.labels, r.per_class.values(), r.confusion, range(len(r.labels))):
         cells = [f"[bold]{n}[/bold]" if i == j else str(n) if n else "[dim]·[/dim]" for j, n in enumerate(row)]
         t.add_row(label, str(row.sum()), "" if recall is None else f"{recall:.1f} %", *cells)
-    return [f"{r.backend}: [bold]{r.accuracy:.2f} %[/bold] of {r.n} clips (95 % interval {low:.2f} to {high:.2f}){without}", t]
+    work = []
+    if r.counts:
+        a_clip = Counts(*(round(x / r.n) for x in astuple(r.counts)))
+        work = [f"a clip of 1 s: {a_clip.spikes:,} spikes, {a_clip.synops:,} synaptic operations, {estimate(a_clip)}"]
+    return [f"{r.backend}: [bold]{r.accuracy:.2f} %[/bold] of {r.n} clips (95 % interval {low:.2f} to {high:.2f}){without}", t, *work]

@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from edge_lp import sources
+from edge_lp.board import Board, parse_device
 from edge_lp.errors import EdgeLpError
 from edge_lp.image import read_model
-from edge_lp.runtime import FRAME_SECONDS, MAX_WINDOW, SAMPLE_RATE, DetectorConfig, Model, Spotter
+from edge_lp.runtime import FRAME_SECONDS, MAX_WINDOW, SAMPLE_RATE, DetectorConfig, Event, Model, Spotter
 
 
 @dataclass(frozen=True)
@@ -27,20 +28,9 @@ class Detection:
     score: float
 
 
-def open_model(name: str) -> Model:
-    """ModelError as resolve_model and Model."""
-    return Model(read_model(name))
-
-
-def tail(config: DetectorConfig) -> float:
-    """Seconds of zeros behind a stream that ends: one window, so that its last word is decided too."""
-    return config.window * FRAME_SECONDS
-
-
-def detector(model: Model, threshold: float | None, window: float | None, refractory: float | None) -> DetectorConfig:
-    """The model's detector with the user's changes; window and refractory in seconds. A longer window decides later: half of what it is longer by
+def detector(c: DetectorConfig, threshold: float | None, window: float | None, refractory: float | None) -> DetectorConfig:
+    """A model's detector with the user's changes; window and refractory in seconds. A longer window decides later: half of what it is longer by
     is added to the latency. EdgeLpError: out of range."""
-    c = model.detector
     if threshold is not None:
         if not 0 <= threshold <= 1:
             raise EdgeLpError(f"--threshold is {threshold:g}, expected a posterior between 0 and 1")
@@ -63,7 +53,17 @@ def detections(model: Model, config: DetectorConfig, blocks: Iterable[np.ndarray
     spotter = Spotter(model, config=config)
     for pcm in blocks:
         for e in spotter.push(pcm):
-            yield Detection(round(e.middle * FRAME_SECONDS, 2), model.labels[e.label], round(e.score, 4))
+            yield _detection(e, model.labels)
+
+
+def board_detections(board: Board, blocks: Iterable[np.ndarray]) -> Iterator[Detection]:
+    """The runtime on a board, over its line."""
+    for e in board.stream(blocks):
+        yield _detection(e, board.labels)
+
+
+def _detection(e: Event, labels: list[str]) -> Detection:
+    return Detection(round(e.middle * FRAME_SECONDS, 2), labels[e.label], round(e.score, 4))
 
 
 @contextlib.contextmanager
@@ -141,16 +141,38 @@ class Listener:
         return f"{self.samples / SAMPLE_RATE:.1f} s heard, {self.heard.total()} detections: {words}"
 
 
-def listen(find: Callable[[Iterable[np.ndarray]], Iterable[Detection]], device: str, speed: str, record: str | None, zeros: float, as_json: bool) -> None:
-    """Prints what `find` detects in a device's blocks until the stream ends (behind it come `zeros` seconds of zeros), Ctrl-C, or nobody reads the
-    output any more. Each is a clean end."""
+def listen(device: str, model: str | None = None, source: str | None = None, threshold: float | None = None, window: float | None = None,
+           refractory: float | None = None, speed: str = "max", record: str | None = None, as_json: bool = False) -> None:
+    """Prints what is detected in a device's blocks, by the model on this machine (default commands12) or, for serial:PORT[@BAUD], by a board that is
+    sent the blocks of `source` (default mic). EdgeLpError: an option that does not go with the device, and all that its parts raise."""
+    if device.startswith("serial:"):
+        if model is not None:
+            raise EdgeLpError("--model does not go with a serial device: the board runs the model in its flash")
+        with Board(*parse_device(device)) as board:
+            config = detector(board.info.detector, threshold, window, refractory)
+            board.configure(detector=config)
+            keywords = ", ".join(board.labels[:board.info.n_keywords])
+            sources.notice(f"{board.info.name} {board.info.version} at {board.port}, model {board.info.model_id:08x}: {keywords}")
+            _run(lambda blocks: board_detections(board, blocks), source or "mic", speed, record, config, as_json)
+        return
+    if source is not None:
+        raise EdgeLpError("--source goes with a serial device only; use --device for the audio itself")
+    opened = Model(read_model(model or "commands12"))
+    config = detector(opened.detector, threshold, window, refractory)
+    _run(lambda blocks: detections(opened, config, blocks), device, speed, record, config, as_json)
+
+
+def _run(find: Callable[[Iterable[np.ndarray]], Iterable[Detection]], device: str, speed: str, record: str | None, config: DetectorConfig,
+         as_json: bool) -> None:
+    """Until the stream ends, Ctrl-C, or nobody reads the output any more; each is a clean end. Behind a stream that ends comes a window of zeros, so
+    that its last word is decided too."""
     listener = Listener(as_json)
     with contextlib.ExitStack() as stack:
         try:
             blocks = stack.enter_context(open_device(device, speed, record))
             if listener.screen:
                 stack.enter_context(listener.screen)
-            for d in find(sources.with_tail(listener.watch(blocks), zeros)):
+            for d in find(sources.with_tail(listener.watch(blocks), config.window * FRAME_SECONDS)):
                 listener.show(d)
         except KeyboardInterrupt:
             pass

@@ -86,7 +86,8 @@ def learning_curve(history: Sequence[dict[str, Any]], path: str | Path) -> Path:
     column = lambda name: [float(row[name]) for row in history]
     loss.plot(epochs, column("loss"), color="0.3")
     loss.set(ylabel="loss (training)", ylim=(0, None))
-    for name, text, style in (("accuracy", "training, augmented", "0.6"), ("validation", "validation", "tab:blue"), ("balanced", "validation, mean over classes", "tab:orange")):
+    for name, text, style in (("accuracy", "training, augmented", "0.6"), ("validation", "validation", "tab:blue"),
+                              ("balanced", "validation, mean over classes", "tab:orange")):
         accuracy.plot(epochs, 100 * np.array(column(name)), color=style, label=text)
     accuracy.set(ylabel="accuracy, %", xlabel="epoch")
     accuracy.legend(loc="lower right")

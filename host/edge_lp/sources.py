@@ -78,7 +78,8 @@ def file_blocks(path: str | Path, note: Notice = notice) -> Blocks:
                 yield to_int16(convert(frames))
             yield to_int16(convert(np.zeros((0, f.channels), np.float32), last=True))
     except soundfile.LibsndfileError as e:
-        raise AudioError(f"{path}: not a recording that can be read ({str(e.error_string).strip().rstrip('.')}); expected wav, flac, ogg or mp3") from None
+        reason = str(e.error_string).strip().rstrip(".")
+        raise AudioError(f"{path}: not a recording that can be read ({reason}); expected wav, flac, ogg or mp3") from None
 
 
 def read_file(path: str | Path, note: Notice = notice) -> np.ndarray:
@@ -134,6 +135,9 @@ class Microphone:
     rate: int
     default: bool
 
+    def row(self) -> tuple[str, str, str]:
+        return f"mic:{self.index}", self.name, f"{self.rate} Hz{', default' if self.default else ''}"
+
 
 def microphones() -> list[Microphone]:
     """Every input device. MissingDependency: no sounddevice or no PortAudio."""
@@ -143,14 +147,14 @@ def microphones() -> list[Microphone]:
             for i, d in enumerate(sd.query_devices()) if d["max_input_channels"] > 0]
 
 
-def table(found: list[Microphone]) -> Any:
-    """Microphones for a reader, as `--device` takes them."""
+def table(rows: Iterable[tuple[str, str, str]]) -> Any:
+    """(what --device takes, name, details) for a reader."""
     from rich.table import Table
-    t = Table(title="microphones" if found else "no microphones", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
-    for column in ("--device", "name", "channels", "native rate", ""):
+    t = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("--device", "name", ""):
         t.add_column(column)
-    for m in found:
-        t.add_row(f"mic:{m.index}", m.name, str(m.channels), f"{m.rate} Hz", "default" if m.default else "")
+    for row in rows:
+        t.add_row(*row)
     return t
 
 
@@ -237,17 +241,19 @@ class MicrophoneBlocks:
             zeros = 0 if pcm.any() else zeros + len(pcm)
             if zeros >= SILENCE_SECONDS * SAMPLE_RATE and not warned:
                 warned = True
-                self.note(f"note: {self.device.name!r} has delivered only zeros for {SILENCE_SECONDS:.0f} s: is it muted, or the wrong one? ('edge-lp devices')")
+                self.note(f"note: {self.device.name!r} has delivered only zeros for {SILENCE_SECONDS:.0f} s: is it muted, or the wrong one?")
             yield pcm
 
 
 class Recorder:
-    """Writes the blocks that pass to a wav file: what was heard, sample by sample. A context manager; the file appears under its name when it closes."""
+    """Writes the blocks that pass to a wav file: what was heard, sample by sample. A context manager; the file gets its name when it closes, if
+    anything was heard."""
 
     def __init__(self, path: str | Path) -> None:
         import soundfile
         self.path = Path(path)
         self._part = self.path.with_name(self.path.name + ".part")
+        self._heard = 0
         try:
             self._file = soundfile.SoundFile(str(self._part), "w", SAMPLE_RATE, 1, "PCM_16", format="WAV")
         except soundfile.LibsndfileError:
@@ -258,9 +264,13 @@ class Recorder:
 
     def __exit__(self, *exc: object) -> None:
         self._file.close()
-        self._part.replace(self.path)
+        if self._heard:
+            self._part.replace(self.path)
+        else:
+            self._part.unlink()
 
     def through(self, blocks: Iterable[np.ndarray]) -> Blocks:
         for pcm in blocks:
             self._file.write(pcm)
+            self._heard += len(pcm)
             yield pcm
