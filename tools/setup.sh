@@ -12,7 +12,11 @@ python=
 for candidate in ${PYTHON:-python3 python3.12 python3.11 python3.10}; do
     if in_range "$candidate"; then python=$candidate; break; fi
 done
-[ -n "$python" ] || fail "no Python 3.10 to 3.12 (python3 is $(python3 -V 2>/dev/null || echo missing)); sudo apt-get install python3.11 python3.11-venv python3.11-dev, or set PYTHON=/path/to/python"
+if [ -z "$python" ]; then
+    found=$("${PYTHON:-python3}" -V 2>/dev/null) ||
+        fail "no Python 3.10 to 3.12 (${PYTHON:-python3} does not run); sudo apt-get install python3 python3-venv python3-dev"
+    fail "no Python 3.10 to 3.12 (${PYTHON:-python3} is $found); install one beside it and name it: make PYTHON=python3.12 ..."
+fi
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 "$python" -c 'import venv, ensurepip' 2>/dev/null || fail "Python $version has no venv module; sudo apt-get install python$version-venv"
 "$python" -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null ||
