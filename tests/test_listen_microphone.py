@@ -40,8 +40,10 @@ def server(tmp_path_factory):
     socket = home / "socket"
     env = {**os.environ, "HOME": str(home), "XDG_RUNTIME_DIR": str(home), "PULSE_SERVER": f"unix:{socket}"}
     process = subprocess.Popen(
-        ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "-L", f"module-native-protocol-unix socket={socket} auth-anonymous=1",
-         "-L", "module-null-sink sink_name=fakemic rate=16000 channels=1 format=s16le", "-L", "module-remap-source master=fakemic.monitor source_name=mic"],
+        ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
+         "-L", f"module-native-protocol-unix socket={socket} auth-anonymous=1",
+         "-L", "module-null-sink sink_name=fakemic rate=16000 channels=1 format=s16le",
+         "-L", "module-remap-source master=fakemic.monitor source_name=mic"],
         env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         if not _wait(lambda: subprocess.run(["pactl", "set-default-source", "mic"], env=env, capture_output=True).returncode == 0):
@@ -89,7 +91,8 @@ def test_microphone_equals_file(server, model, tmp_path):
     for _ in range(4):      # a loaded server drops samples on its own and says nothing: play again
         code, live, pcm = _hear(server, model, played, tmp_path)
         assert code == 0
-        again = subprocess.run([*CLI, "listen", "--model", str(model), "--json", "--device", str(tmp_path / "heard.wav")], capture_output=True, text=True, check=True)
+        command = [*CLI, "listen", "--model", str(model), "--json", "--device", str(tmp_path / "heard.wav")]
+        again = subprocess.run(command, capture_output=True, text=True, check=True)
         assert live and live == [json.loads(line) for line in again.stdout.splitlines()][:len(live)]
         if _contains(pcm, speech):
             return

@@ -106,7 +106,7 @@ def tables(d: dict[str, Any]) -> list[Any]:
     bias, chip = d["chip"]["bias"], d["chip"]
     on_chip = {"hidden biases": f"13-bit mantissa, 3-bit exponent: {bias['exact']} of {bias['values']} fit, {bias['rounded']} would be rounded, "
                                 f"{bias['beyond']} are beyond",
-               "first layer's drive": f"a bias the host writes each frame; |features| <= 8 make up to {chip['drive_peak']:,} of {chip['drive_limit']:,}: "
+               "first layer's drive": f"a bias the host writes; |features| <= 8 make up to {chip['drive_peak']:,} of {chip['drive_limit']:,}: "
                                       + ("beyond" if chip["drive_peak"] > chip["drive_limit"] else "fits, rounded to 13 bits")}
     p, det, act = d["operating_point"], d["detector"], d["activity"]
     return [

@@ -59,8 +59,8 @@ def file_blocks(path: str | Path, note: Notice = notice) -> Blocks:
 
     AudioError: no such file, not audio, or no samples in it."""
     import soundfile
-    if not Path(path).exists():
-        raise AudioError(f"{path}: no such file")
+    if not Path(path).exists() or Path(path).is_dir():
+        raise AudioError(f"{path}: {'a folder, not a recording' if Path(path).is_dir() else 'no such file'}")
     try:
         with soundfile.SoundFile(str(path)) as f:
             if f.frames == 0:
