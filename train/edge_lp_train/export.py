@@ -25,6 +25,15 @@ def _log2(value: int, what: str) -> int:
     return value.bit_length() - 1
 
 
+def _log2_tau(config: TrainConfig) -> int:
+    return _log2(4096 // config.delta if 4096 % config.delta == 0 else 0, f"4096 / delta (delta = {config.delta})")
+
+
+def finest_scale(config: TrainConfig) -> int:
+    """The finest scale whose codes are whole weights on the core at the papers' I_snn = 2^21, at most 4; 3 (eighths) at the default tau = 64."""
+    return max(3, min(4, 21 - 6 - 2 * _log2_tau(config)))
+
+
 def _bias(values: np.ndarray) -> tuple[np.ndarray, int]:
     """Core-unit biases as 13-bit mantissas and one exponent 0..7, as a Loihi compartment stores them."""
     shift = 0
@@ -35,8 +44,7 @@ def _bias(values: np.ndarray) -> tuple[np.ndarray, int]:
 
 def to_spec(config: TrainConfig, weights: dict[str, np.ndarray], provenance: dict[str, str]) -> ModelSpec:
     """weights: float w0,u0,b0, ... of the hidden layers and wN,bN of the output, with scales s_w0, s_u0, ... (log2 of codes per unit)."""
-    tau = _log2(4096 // config.delta, "4096 / delta") if 4096 % config.delta == 0 else _log2(0, "4096 / delta")
-    n = len(config.hidden)
+    tau, n = _log2_tau(config), len(config.hidden)
     scale = {k[2:]: int(v) for k, v in weights.items() if k.startswith("s_")}
     top = max([scale[f"u{i}"] for i in range(n)] + [scale[f"w{i}"] for i in range(1, n)])
     snn = max(21, 6 + 2 * tau + top)  # log2 of I_snn: 21 as in the paper, more where a finer matrix would need a fraction of a weight

@@ -19,7 +19,7 @@ from edge_lp.files import write_file
 from edge_lp.image import pack
 from edge_lp.runtime import Model, Net, version
 from edge_lp_train import data
-from edge_lp_train.export import CONFIG, FLOAT, MODEL, QUANTISED, REPORT, to_spec
+from edge_lp_train.export import CONFIG, FLOAT, MODEL, QUANTISED, REPORT, finest_scale, to_spec
 from edge_lp_train.layers import LowPassRNN, ReadOut, WindowMean, frame_alpha
 from edge_lp_train.presets import TrainConfig, configure
 from edge_lp_train.quantize import CodeQuantizer, best_scale
@@ -165,7 +165,7 @@ def train(root: Path, out: Path, preset: str | None = None, words: tuple[str, ..
         model = _stage(out, "float", build(config), sampler, check, config.float_epochs, config.rate, config, 0)
         weights = weights_of(model, config)
         _save(lambda p: np.savez(p, **weights), out / FLOAT)
-        scales = {k: best_scale(w) for k, w in weights.items() if k[0] in "wu"}
+        scales = {k: best_scale(w, finest_scale(config)) for k, w in weights.items() if k[0] in "wu"}
         quantised = build(config, scales)
         quantised.set_weights(model.get_weights())
         quantised = _stage(out, "3-bit", quantised, sampler, check, config.qat_epochs, config.qat_rate, config, config.float_epochs)

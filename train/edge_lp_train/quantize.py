@@ -39,6 +39,6 @@ def codes(w: np.ndarray, scale: int) -> np.ndarray:
     return np.clip(np.round(np.asarray(w, np.float64) * 2.0**scale), CODE_MIN, CODE_MAX).astype(np.int8)
 
 
-def best_scale(w: np.ndarray, scales: range = range(0, 5)) -> int:
-    """The scale with the least mean square error."""
-    return min(scales, key=lambda s: float(np.mean((codes(w, s) * 2.0**-s - w) ** 2)))
+def best_scale(w: np.ndarray, finest: int) -> int:
+    """The scale 0 .. finest with the least mean square error."""
+    return min(range(finest + 1), key=lambda s: float(np.mean((codes(w, s) * 2.0**-s - w) ** 2)))
