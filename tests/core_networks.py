@@ -23,7 +23,7 @@ def networks(draw: st.DrawFn, wild: bool = True) -> tuple[Network, np.random.Gen
         def of(lo: int, hi: int, *edges: int) -> np.ndarray | int:
             pick = np.where(rng.random(n) < 0.3, rng.choice([lo, hi, *edges], n), rng.integers(lo, hi + 1, n))
             return pick if each else int(pick[0])
-        net.group(n, of(0, 4096, 1, 4095), of(0, 4096, 1, 4095), threshold=of(0, draw(st.sampled_from([0, 50, 3000, 131071]))),
+        net.group(n, of(0, 4096, 1, 4095, 64, 2048), of(0, 4096, 1, 4095, 64, 2048), threshold=of(0, draw(st.sampled_from([0, 50, 3000, 131071]))),
                   bias=of(-4096, 4095) if draw(st.booleans()) else 0, bias_exponent=of(0, 7 if wild else 2),
                   refractory=of(1, 64, 2, 3) if draw(st.booleans()) else 1, v_min=draw(st.sampled_from([0, *V_FLOORS[-3:]])),
                   v_max=draw(st.sampled_from(V_CEILINGS)), join=join, silent=draw(st.booleans()))

@@ -42,9 +42,9 @@ static void draw_group(network *w, uint32_t i)
     g->vmin = draw(2) ? 0 : -8388607;
     g->vmax = draw(2) ? 2097151 : 8388607;
     g->vth = between(0, draw(2) ? 500 : 100000);
-    g->bias = draw(2) ? between(-9000, 9000) : 0;
-    g->du = (uint16_t)between(0, 4096);
-    g->dv = (uint16_t)between(0, 4096);
+    g->bias = draw(2) ? between(-900, 9000) : 0;
+    g->du = (uint16_t)(draw(2) ? between(0, 4096) : 1 << draw(13));
+    g->dv = (uint16_t)(draw(2) ? between(0, 4096) : 1 << draw(13));
     g->refract = (uint16_t)(draw(3) ? 1 : between(1, 64));
     for (uint32_t k = 0; k < g->n; k++) {
         w->du[i][k] = (uint16_t)between(0, 4096);
