@@ -36,16 +36,17 @@ def detector(c: DetectorConfig, threshold: float | None, window: float | None, r
             raise EdgeLpError(f"--threshold is {threshold:g}, expected a posterior between 0 and 1")
         c = replace(c, threshold=threshold)
     if window is not None:
-        frames = round(window / FRAME_SECONDS)
-        if not 1 <= frames <= MAX_WINDOW:
-            raise EdgeLpError(f"--window is {window:g} s, expected {FRAME_SECONDS:g} to {MAX_WINDOW * FRAME_SECONDS:g}")
+        frames = _frames("--window", window, 1, MAX_WINDOW)
         c = replace(c, window=frames, latency=max(0, c.latency + (frames - c.window) // 2))
     if refractory is not None:
-        frames = round(refractory / FRAME_SECONDS)
-        if not 0 <= frames <= 65535:
-            raise EdgeLpError(f"--refractory is {refractory:g} s, expected 0 to {65535 * FRAME_SECONDS:g}")
-        c = replace(c, refractory=frames)
+        c = replace(c, refractory=_frames("--refractory", refractory, 0, 65535))
     return c
+
+
+def _frames(option: str, seconds: float, least: int, most: int) -> int:
+    if not least * FRAME_SECONDS <= seconds <= most * FRAME_SECONDS:
+        raise EdgeLpError(f"{option} is {seconds:g} s, expected {least * FRAME_SECONDS:g} to {most * FRAME_SECONDS:g}")
+    return round(seconds / FRAME_SECONDS)
 
 
 def detections(model: Model, config: DetectorConfig, blocks: Iterable[np.ndarray]) -> Iterator[Detection]:
