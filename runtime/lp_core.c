@@ -271,6 +271,7 @@ void lp_core_reset(lp_core *core)
  * adds: add has one value a compartment on u's way into v, the joined v or bias_each, in place of g->bias. Where a group has more than one of
  * these, or any other parameter of its own for each compartment, `each` takes them from the description. Without vectors it pays to look
  * where nothing can happen: a compartment at rest, or a v at its floor of 0 that is pulled down.
+ * lean: 1, see group_state; above 1, it is both shifts.
  * Ranges: |u|, |bias|, |join| <= 2^23, so their sum is below 2^25; |decay(v)| <= 2^23 and |wrap24| <= 2^23, so v is below 2^24. */
 LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *restrict add, int silent, const int adds, const int each, const int lean)
 {
@@ -280,7 +281,7 @@ LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *r
     const uint16_t offset = t->offset[t->head];
     int32_t *restrict u = t->u;
     int32_t *restrict v = t->v;
-    const int32_t ku = 4096 - g->du, kv = 4096 - g->dv, su = t->shift_u, sv = t->shift_v, vmin = lean ? 0 : g->vmin, vmax = g->vmax;
+    const int32_t ku = 4096 - g->du, kv = 4096 - g->dv, su = lean > 1 ? lean : t->shift_u, sv = lean > 1 ? lean : t->shift_v, vmin = lean ? 0 : g->vmin, vmax = g->vmax;
     const int32_t vth = silent ? INT32_MAX : g->vth, up = (1 << sv) - 1;
     for (uint32_t i = 0; i < n; i++) {
         int32_t keep_u = each && g->du_each ? 4096 - g->du_each[i] : ku, keep_v = each && g->dv_each ? 4096 - g->dv_each[i] : kv;
@@ -312,9 +313,11 @@ LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *r
 LP_CLONES static void update_plain(group_state *t, uint8_t *spikes) { update(t, spikes, NULL, t->spec->silent, 0, 0, 0); }
 LP_CLONES static void update_adding(group_state *t, uint8_t *spikes, const int32_t *add)
 {
-    if (!t->lean) update(t, spikes, add, t->spec->silent, 1, 0, 0);
-    else if (t->spec->silent) update(t, spikes, add, 1, 1, 0, 1);
-    else update(t, spikes, add, 0, 1, 0, 1);
+    const int silent = t->spec->silent;
+    if (!t->lean) update(t, spikes, add, silent, 1, 0, 0);
+    else if (t->shift_u != 6 || t->shift_v != 6) update(t, spikes, add, silent, 1, 0, 1);
+    else if (silent) update(t, spikes, add, 1, 1, 0, 6); /* a constant shift where tau is 64: one instruction in ten on a Cortex-M */
+    else update(t, spikes, add, 0, 1, 0, 6);
 }
 static void update_each(group_state *t, uint8_t *spikes, const int32_t *add) { update(t, spikes, add, t->spec->silent, 0, 1, 0); }
 
