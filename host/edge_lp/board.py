@@ -285,7 +285,7 @@ class Board:
         *frames, rest = self._buffer.split(b"\0")
         self._buffer = bytearray(rest[-2048:])
         for data in filter(None, frames):
-            frame = decode_frame(data)
+            frame = decode_frame(bytes(data))
             if frame is None:
                 self.counts.damaged += 1
                 again = True

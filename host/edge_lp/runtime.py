@@ -453,7 +453,7 @@ class Core:
         for c, (g, w), r in zip(c_probes, probes, rows):
             c.group, c.what, c.rows, c.stride = g, what[w], _pointer("void *", r), r.shape[1]
         status = lib.lp_core_run(self._p, steps, ffi.NULL if starts is None else _pointer("uint32_t *", starts),
-                                 ffi.NULL if starts is None else _pointer("uint16_t *", inputs), c_probes, len(rows))
+                                 ffi.NULL if starts is None or inputs is None else _pointer("uint16_t *", inputs), c_probes, len(rows))
         if status == lib.LP_E_OVERFLOW:
             raise _overflow(self._p)
         check(status)

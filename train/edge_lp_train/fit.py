@@ -62,7 +62,7 @@ class Keeper(keras.callbacks.Callback):
         self.x = [x.astype(np.float32) * data.FEATURE_SCALE, np.ones(x.shape[:2], np.float32)]
         self.best = max([r["balanced"] for r in history(run, stage)], default=-1.0)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         hit = self.model.predict(self.x, batch_size=256, verbose=0).argmax(1) == self.y
         balanced = float(np.mean([hit[self.y == c].mean() for c in np.unique(self.y)]))
         if balanced > self.best:
@@ -164,7 +164,7 @@ def train(root: Path, out: Path, preset: str | None = None, words: tuple[str, ..
     try:
         model = _stage(out, "float", build(config), sampler, check, config.float_epochs, config.rate, config, 0)
         weights = weights_of(model, config)
-        _save(lambda p: np.savez(p, **weights), out / FLOAT)
+        _save(lambda p: np.savez(p, **weights), out / FLOAT)  # type: ignore[arg-type]
         scales = {k: best_scale(w, finest_scale(config)) for k, w in weights.items() if k[0] in "wu"}
         quantised = build(config, scales)
         quantised.set_weights(model.get_weights())
@@ -173,7 +173,7 @@ def train(root: Path, out: Path, preset: str | None = None, words: tuple[str, ..
         log.print(f"\nstopped; the best weights so far are in {out}; go on with: edge-lp train --resume --data {root} --out {out}")
         raise
     final = weights_of(quantised, config) | {f"s_{k}": np.array(s) for k, s in scales.items()}
-    _save(lambda p: np.savez(p, **final), out / QUANTISED)
+    _save(lambda p: np.savez(p, **final), out / QUANTISED)  # type: ignore[arg-type]
     _report(out, config, final, check, recordings, len(training.clips) - len(recordings))
     return out
 

@@ -19,7 +19,7 @@ from keras import ops
 def _alpha_values(alpha: float | Sequence[float], alpha_range: Sequence[float] | None, units: int, seed: int | None) -> np.ndarray:
     """(units,) retention factors in [0, 1)."""
     if alpha_range is not None:
-        return np.random.default_rng(seed).uniform(*alpha_range, units).astype(np.float32)
+        return np.random.default_rng(seed).uniform(alpha_range[0], alpha_range[1], units).astype(np.float32)
     return np.broadcast_to(np.asarray(alpha, np.float32), (units,)).copy()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from edge_lp.errors import EdgeLpError
 
@@ -52,8 +53,9 @@ class TrainConfig:
     @classmethod
     def read(cls, path: Path) -> "TrainConfig":
         try:
-            raw = json.loads(path.read_text())
-            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})
+            raw: dict[str, Any] = json.loads(path.read_text())
+            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+            return cls(**fields)
         except FileNotFoundError:
             raise EdgeLpError(f"{path.parent} is not a run directory: it has no {path.name}; name one that edge-lp train made") from None
         except (ValueError, TypeError) as e:
