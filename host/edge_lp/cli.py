@@ -118,6 +118,7 @@ def train(data: str | None, download: str | None, preset: str | None, words: str
     if download:
         from edge_lp_train.download import speech_commands
         data = str(speech_commands(data or "speech_commands"))
+    units = _numbers(hidden)
     if not data:
         raise click.UsageError("--data DIR is missing: a folder with one folder of recordings per word.")
     try:
@@ -126,7 +127,7 @@ def train(data: str | None, download: str | None, preset: str | None, words: str
     except ModuleNotFoundError as e:
         raise MissingDependency(f"training needs the Python package {e.name}: pip install 'edge-lp[train]'") from None
     run = fit(Path(data), Path(out), preset, _list(words), Path(noise) if noise else None, resume, epochs, seed=seed,
-              hidden=_numbers(hidden), synth_clips=synth)
+              hidden=units, synth_clips=synth)
     click.echo(run / "model.lpb")
 
 

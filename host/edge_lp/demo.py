@@ -99,10 +99,11 @@ class Row:
 
 
 def match(said: list[Said], events: list[Event]) -> list[Row]:
-    """Each word with the first detection whose time lies within half a second of its middle, then the detections that are left; in time's order."""
+    """Each word with the detection that is nearest to its middle, within half a second; and the detections that are left. In time's order."""
     left, rows = list(events), []
     for s in said:
-        hit = next((e for e in left if abs(e.middle * FRAME_SECONDS - s.middle) <= MATCH_SECONDS), None)
+        distance = {e: abs(e.middle * FRAME_SECONDS - s.middle) for e in left}
+        hit = min((e for e in left if distance[e] <= MATCH_SECONDS), key=distance.__getitem__, default=None)
         if hit:
             left.remove(hit)
         rows.append(Row(s, hit))
