@@ -105,8 +105,8 @@ def _stage(run: Path, stage: str, model: keras.Model, sampler: data.Sampler, val
                       loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing), metrics=["accuracy"])
     if done < epochs:
         log.print(f"[bold]{stage}[/bold]: {epochs} epochs of {config.clips_per_epoch} sequences" + (f", going on after {done}" if done else ""))
-        model.fit(sampler.dataset(offset + done), epochs=epochs, initial_epoch=done, steps_per_epoch=steps, callbacks=[Keeper(run, stage, *validation)],
-                  verbose=1 if log.is_terminal else 2)
+        model.fit(sampler.dataset(offset + done), epochs=epochs, initial_epoch=done, steps_per_epoch=steps,
+                  callbacks=[Keeper(run, stage, *validation)], verbose=1 if log.is_terminal else 2)
     model.load_weights(run / f"{stage}.best.weights.h5")
     return model
 
@@ -131,7 +131,8 @@ def load_corpus(root: Path, noise: Path | None, config: TrainConfig) -> tuple[da
     for split in ("training", "validation"):
         chosen = [c for c in clips if c.split == split and c.word != "_silence_"]
         if not chosen:
-            raise EdgeLpError(f"{root}: no recordings fall into the {split} split; expected some in {root / split}, or enough for the data set's own rule")
+            raise EdgeLpError(f"{root}: no recordings fall into the {split} split; expected some in {root / split}, "
+                              "or enough for the data set's own rule")
         parts.append(data.Corpus(data.read_all([c.path for c in chosen], split), [c.word for c in chosen], background))
     if config.synth_clips:
         from edge_lp_train.voices import synthesise
