@@ -69,7 +69,8 @@ def test_worked_run() -> None:
 
 
 def test_limits_are_those_of_the_code() -> None:
-    for number in (limits.COMPARTMENTS, limits.INPUT_AXONS, limits.SYNAPSE_WORDS, limits.ACCUMULATORS, limits.PROFILES, limits.THRESHOLDS, limits.FORMATS):
+    for number in (limits.COMPARTMENTS, limits.INPUT_AXONS, limits.SYNAPSE_WORDS, limits.ACCUMULATORS, limits.PROFILES,
+                   limits.THRESHOLDS, limits.FORMATS):
         assert re.search(rf"\b{number}\b", CORE[CORE.index("### Limits"):])
     assert f"{limits.THRESHOLD[1]}" in CORE and f"{limits.BIAS_MANTISSA[0]}".replace("-", "−") in CORE and f"delay 0..{runtime.MAX_DELAY}" in CORE
     assert (SYNOP, ACTIVE_UPDATE, INACTIVE_UPDATE) == (23.6e-12, 81e-12, 52e-12)

@@ -23,10 +23,12 @@ def net_with(n: int = 4, inputs: int = 3, cores: int | None = 1, **parameters):
 @pytest.mark.parametrize("parameters, told", [
     ({"decay_u": 4097}, "decay_u is 4097, its limits are 0 and 4096"), ({"decay_v": -1}, "decay_v is -1, its limits are 0 and 4096"),
     ({"threshold": 131072}, "threshold is 131072, its limits are 0 and 131071"), ({"bias": 4096}, "bias is 4096, its limits are -4096 and 4095"),
-    ({"bias": [0, 1, 2, -4097]}, "bias is -4097 at 3, its limits are -4096 and 4095"), ({"bias_exponent": 8}, "bias_exponent is 8, its limits are 0 and 7"),
+    ({"bias": [0, 1, 2, -4097]}, "bias is -4097 at 3, its limits are -4096 and 4095"),
+    ({"bias_exponent": 8}, "bias_exponent is 8, its limits are 0 and 7"),
     ({"refractory": 0}, "refractory is 0, its limits are 1 and 64"), ({"refractory": 65}, "refractory is 65, its limits are 1 and 64"),
     ({"v_min": -2}, "v_min is -2, its register can give 0, -1, -3"), ({"v_max": 100}, "v_max is 100, its register can give 511, 2047"),
-    ({"decay_u": [1, 2]}, r"decay_u has shape \(2,\), expected one number or \(4,\)"), ({"decay_u": 0.5}, "decay_u has type float64, expected integers")])
+    ({"decay_u": [1, 2]}, r"decay_u has shape \(2,\), expected one number or \(4,\)"),
+    ({"decay_u": 0.5}, "decay_u has type float64, expected integers")])
 def test_registers(parameters, told) -> None:
     with pytest.raises(LimitError, match=told):
         net_with(**parameters)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NIR export: written, read back by the nir package and simulated in float by a small interpreter that knows only NIR's equations and the metadata."""
+"""NIR export: written, read back by the nir package and simulated in float by a small interpreter of NIR's equations and the metadata."""
 from __future__ import annotations
 
 import numpy as np
@@ -98,7 +98,8 @@ def test_what_is_in_the_graph(written) -> None:
     spec, graph, lines = written
     kinds = {name: type(node).__name__ for name, node in graph.nodes.items()}
     assert kinds["soma_0"] == kinds["soma_1"] == "CubaLIF" and kinds["dendrite_1"] == "CubaLI" and kinds["features"] == "Input"
-    assert {("soma_0", "u_0"), ("u_0", "current_0"), ("soma_1", "u_1"), ("u_1", "dendrite_1"), ("soma_0", "w_1"), ("w_1", "dendrite_1")} <= set(graph.edges)
+    assert {("soma_0", "u_0"), ("u_0", "current_0"), ("soma_1", "u_1"), ("u_1", "dendrite_1"), ("soma_0", "w_1"),
+            ("w_1", "dendrite_1")} <= set(graph.edges)
     np.testing.assert_array_equal(graph.nodes["u_1"].weight, spec.layers[1].u.codes.T / 8)
     assert graph.metadata["labels"].split("\n") == spec.labels and any("floor" in line for line in lines)
     if spec.delta == 64:  # at the default operating point every gain is I_in or 1

@@ -143,10 +143,12 @@ def test_damage_is_a_case_error(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("changes, told", [
-    ({"T": 0}, "T reaches from 0 to 0, expected 1"), ({"N": 10**9}, "N reaches"), ({"T": 2**31 - 1}, "at most"), ({"delta_u": np.full(60, 4097)}, "4097"),
+    ({"T": 0}, "T reaches from 0 to 0, expected 1"), ({"N": 10**9}, "N reaches"), ({"T": 2**31 - 1}, "at most"),
+    ({"delta_u": np.full(60, 4097)}, "4097"),
     ({"delta_v": np.zeros(59, int)}, r"shape \(59,\), expected \(60,\)"), ({"syn_dst": np.zeros(3, int)}, "syn_dst has shape"),
     ({"syn_w": np.array([[1]])}, "syn_w"), ({"refract": np.zeros(60, int)}, "refract reaches from 0"), ({"vmax": 2**23}, "vmax"),
-    ({"in_idx": np.zeros(1, int)}, "in_idx"), ({"loihi1_out": 1}, "loihi1_out"), ({"vmin": 0.5}, "type float64"), ({"out0_u": np.zeros((2, 2), int)}, "out0_u"),
+    ({"in_idx": np.zeros(1, int)}, "in_idx"), ({"loihi1_out": 1}, "loihi1_out"), ({"vmin": 0.5}, "type float64"),
+    ({"out0_u": np.zeros((2, 2), int)}, "out0_u"),
     ({"out0_spk_t": np.array([99])}, "out0_spk_t"), ({"N": np.array(["x"])}, "expected integers")])
 def test_contradictions_are_told(tmp_path, changes, told) -> None:
     write_case(tmp_path / "case.npz", **changes)

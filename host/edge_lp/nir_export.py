@@ -8,7 +8,8 @@ A hidden layer l is four nodes (tau = 4096 / delta steps, in seconds; forward Eu
     feedback_l   LI fed by the soma's spikes through -1: u_s
     w_l, u_l     Linear: the 3-bit weights as the numbers they stand for
 
-The first layer's recurrence passes current_0 (LI, its u_d); the output is a LI (its u) and an Affine that adds the logits' bias. Spikes act one step later.
+The first layer's recurrence passes current_0 (LI, its u_d); the output is a LI (its u) and an Affine that adds the logits' bias. Spikes act one
+step later.
 
 Read back and simulated so in double precision, the graph gives the step equations' logits without rounding to 1e-6, the integer core's within 4 %
 and the rate model's (P1 eq. 6) within 16 % of the logits' standard deviation, root mean square (tests/test_loihi_nir.py).
@@ -89,7 +90,8 @@ def graph(spec: ModelSpec) -> Any:
     current = add("output", li(out.n, per_spike * steps), add(f"w_{last}", linear(out.w), below))
     logits = add("logits", nir.Affine(weight=np.eye(out.n), bias=out.bias.astype(np.float64) * 2.0**out.bias_shift / 256), current)
     add("classes", nir.Output(np.array([out.n])), logits)
-    metadata = {"dt": dt, "steps_per_frame": spec.steps, "input_scale": INPUT_SCALE, "labels": "\n".join(spec.labels), "cannot_hold": "\n".join(NOT_IN_NIR)}
+    metadata = {"dt": dt, "steps_per_frame": spec.steps, "input_scale": INPUT_SCALE, "labels": "\n".join(spec.labels),
+                "cannot_hold": "\n".join(NOT_IN_NIR)}
     return nir.NIRGraph(nodes, edges, metadata=metadata)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Speed of the core on the standard network: 25 inputs -> 128 recurrent -> 128 recurrent -> 36, dense 3-bit weights, about 5 % spikes a step.
 
-One thread, all spikes recorded, CPU time: other programs on the machine make it no slower. The network is that of the golden cases' benchmark where its file is at hand (beside the source tree), else one
-of the same shape, weights' distribution and activity, drawn from a seed.
+One thread, all spikes recorded, CPU time: other programs on the machine make it no slower. The network is that of the golden cases' benchmark where
+its file is at hand (beside the source tree), else one of the same shape, weights' distribution and activity, drawn from a seed.
 """
 from __future__ import annotations
 

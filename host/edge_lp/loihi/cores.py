@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lays a model out on Loihi-1 cores: which neurons go where, and what each core's resources come to.
 
-A hidden neuron is two joined compartments and stays in one piece; layers follow each other, and a core is filled until one resource is full. Weights are
-3-bit codes, so synapse formats are (bits, exponent): code << shift is the mantissa 64 code times 2^(shift - 6). The first layer's drive and
-all biases are written by the host and take no synapses.
+A hidden neuron is two joined compartments and stays in one piece; layers follow each other, and a core is filled until one resource is full. Weights
+are 3-bit codes, so synapse formats are (bits, exponent): code << shift is the mantissa 64 code times 2^(shift - 6). The first layer's drive and all
+biases are written by the host and take no synapses.
 """
 from __future__ import annotations
 

@@ -76,7 +76,8 @@ class Core:
         self.u[g] = wrap(u, U_BITS)
         drive = self.u[g] + self.bias[g] + (0 if g.join is None else self.v[g.join])
         v = decay(self.v[g], g.decay_v) + wrap(drive, U_BITS)
-        self._note(g, ("q", total, wrap(total, Q_BITS)), ("u", u, self.u[g]), ("v", drive, wrap(drive, U_BITS)), ("v", v, np.clip(v, -V_LIMIT, V_LIMIT)))
+        self._note(g, ("q", total, wrap(total, Q_BITS)), ("u", u, self.u[g]), ("v", drive, wrap(drive, U_BITS)),
+                   ("v", v, np.clip(v, -V_LIMIT, V_LIMIT)))
         v = np.where(self.clamped[g] > 0, 0, np.clip(v, g.v_min, g.v_max))
         spikes = (v > np.asarray(g.threshold) * 64) & (not g.silent)
         self.spikes[g] = spikes
