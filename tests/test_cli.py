@@ -184,7 +184,8 @@ def test_bench_beside_peers(model, tmp_path):
     out = json.loads(run("bench", "--model", model, "--peers", script, "--json").stdout)
     assert all(out[k] > 0 for k in ("front_end_ms", "network_ms", "detector_ms", "total_ms", "spikes_per_s", "synaptic_ops_per_s"))
     assert out["peers"] == [{"engine": "a peer", "features_ms": 0.25, "net_ms": 0.5}]
-    assert "a peer" in str(_text(bench.table(out, out["peers"]))) and "0.750" in _text(bench.table(out, out["peers"]))
+    text = _text(*bench.tables(out, out["peers"]))
+    assert "a peer" in text and "0.750" in text and f"{out['total_ms']:.3f}" in text
     bad("bench", "--model", model, "--peers", tmp_path / "none.py", says="no such file")
 
 

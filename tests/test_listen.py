@@ -39,7 +39,7 @@ def _listen(files, *options, stdin=None):
 
 def _events(model, pcm, config=None):
     return [{"t": round(e.middle * 0.01, 2), "keyword": model.labels[e.label], "score": round(e.score, 4)}
-            for e in Spotter(model, config=config).push(np.concatenate([pcm, np.zeros(model.detector.window * 160, np.int16)]))]
+            for e in Spotter(model, config=config).push(np.concatenate([pcm, np.zeros((model.detector.window + model.detector.hold) * 160, np.int16)]))]
 
 
 def test_file_and_stdin_give_the_runtimes_events(files):

@@ -80,16 +80,15 @@ def peers(script: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
 
 
-def table(own: dict[str, Any], others: list[dict[str, Any]]) -> Any:
+def tables(own: dict[str, Any], others: list[dict[str, Any]]) -> list[Any]:
     """The same numbers for a reader."""
     from rich.table import Table
-    t = Table(title="CPU ms per 1 s of audio, one thread", title_justify="left")
-    for column in ("", "features", "network", "detector", "total"):
-        t.add_column(column, justify="right" if column else "left")
+    t = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("CPU ms per 1 s of audio, one thread", "features", "network", "detector", "total"):
+        t.add_column(column, justify="left" if column.startswith("CPU") else "right")
     t.add_row("edge-lp, streaming", *(f"{own[k]:.3f}" for k in ("front_end_ms", "network_ms", "detector_ms", "total_ms")))
     for p in others:
         parts = [p[k] for k in ("features_ms", "net_ms") if k in p]
         cells = [f"{p[k]:.3f}" if k in p else "" for k in ("features_ms", "net_ms")]
         t.add_row(p["engine"], *cells, "", f"{sum(parts):.3f}" if len(parts) == 2 else "")
-    t.caption = f"edge-lp heard {own['spikes_per_s']:,} spikes and {own['synaptic_ops_per_s']:,} synaptic operations a second"
-    return t
+    return [t, f"edge-lp: {own['spikes_per_s']:,} spikes and {own['synaptic_ops_per_s']:,} synaptic operations a second"]

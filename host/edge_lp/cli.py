@@ -279,7 +279,7 @@ def bench(ctx: click.Context, model: str, peers: str | None, as_json: bool) -> N
     if as_json:
         click.echo(json.dumps({**own, "peers": others}))
     else:
-        _print(b.table(own, others))
+        _print(*b.tables(own, others))
 
 
 @bench.command("core")

@@ -165,15 +165,15 @@ def listen(device: str, model: str | None = None, source: str | None = None, thr
 
 def _run(find: Callable[[Iterable[np.ndarray]], Iterable[Detection]], device: str, speed: str, record: str | None, config: DetectorConfig,
          as_json: bool) -> None:
-    """Until the stream ends, Ctrl-C, or nobody reads the output any more; each is a clean end. Behind a stream that ends comes a window of zeros, so
-    that its last word is decided too."""
+    """Until the stream ends, Ctrl-C, or nobody reads the output any more; each is a clean end. Behind a stream that ends come zeros, as many as the
+    detector looks back and waits, so that its last word is decided too."""
     listener = Listener(as_json)
     with contextlib.ExitStack() as stack:
         try:
             blocks = stack.enter_context(open_device(device, speed, record))
             if listener.screen:
                 stack.enter_context(listener.screen)
-            for d in find(sources.with_tail(listener.watch(blocks), config.window * FRAME_SECONDS)):
+            for d in find(sources.with_tail(listener.watch(blocks), (config.window + config.hold) * FRAME_SECONDS)):
                 listener.show(d)
         except KeyboardInterrupt:
             pass

@@ -85,7 +85,7 @@ def learning_curve(history: Sequence[dict[str, Any]], path: str | Path) -> Path:
     epochs = np.arange(1, len(history) + 1)
     column = lambda name: [float(row[name]) for row in history]
     loss.plot(epochs, column("loss"), color="0.3")
-    loss.set(ylabel="loss (training)", ylim=(0, None))
+    loss.set(ylabel="loss (training)", ylim=(0, None), xlim=(0.5, len(history) + 0.5))
     for name, text, style in (("accuracy", "training, augmented", "0.6"), ("validation", "validation", "tab:blue"),
                               ("balanced", "validation, mean over classes", "tab:orange")):
         accuracy.plot(epochs, 100 * np.array(column(name)), color=style, label=text)
@@ -97,7 +97,7 @@ def learning_curve(history: Sequence[dict[str, Any]], path: str | Path) -> Path:
         if i == 0 or stages[i] != stages[i - 1]:
             for axes in (loss, accuracy):
                 axes.axvline(i + 0.5, color="0.7", linewidth=0.8)
-            loss.text(i + 0.6, 0.95, stages[i], transform=loss.get_xaxis_transform(), va="top")
+            loss.text(i + 0.5, 1.02, stages[i], transform=loss.get_xaxis_transform())
     return _save(figure, path)
 
 
