@@ -69,7 +69,7 @@ static void hello(session *s, kept_reply *r)
     put8(r, 0x0f); /* outputs it can send */
     put8(r, 0x07); /* inputs it takes: audio 16, audio 8, features */
     put16(r, s->model.detector.window), put16(r, s->model.detector.threshold);
-    put16(r, s->model.detector.refractory), put16(r, s->model.detector.latency);
+    put16(r, s->model.detector.refractory), put16(r, s->model.detector.latency), put16(r, s->model.detector.hold);
     while (name < 15 && hal_name[name]) name++;
     put8(r, (uint32_t)name);
     for (size_t i = 0; i < name; i++) put8(r, (uint8_t)hal_name[i]);
@@ -88,7 +88,7 @@ static void label(const session *s, const uint8_t *body, kept_reply *r)
 
 static void configure(session *s, const uint8_t *body, kept_reply *r)
 {
-    lp_detector_config c = {le16(body + 1), le16(body + 3), le16(body + 5), le16(body + 7)};
+    lp_detector_config c = {le16(body + 1), le16(body + 3), le16(body + 5), le16(body + 7), le16(body + 9)};
     uint32_t o = body[0], n = s->model.n_labels, size = 17 + (o & OUT_POSTERIORS ? 2 * n : 0) + (o & OUT_LOGITS ? 4 * n : 0) +
                       (o & OUT_SPIKES ? 4 : 0) + (o & OUT_FEATURES ? 2 * LP_FEATURES : 0);
     if (o > 15) error(r, E_VALUE, (int)o);
@@ -169,7 +169,7 @@ static void audio(session *s, const uint8_t *body, uint32_t n, int wide, kept_re
 
 static void request(session *s, uint8_t type, const uint8_t *body, uint32_t n, kept_reply *r)
 {
-    static const uint8_t exact[] = {[T_LABEL] = 1, [T_RESET] = 0, [T_CONFIGURE] = 9, [T_STATISTICS] = 0};
+    static const uint8_t exact[] = {[T_LABEL] = 1, [T_RESET] = 0, [T_CONFIGURE] = 11, [T_STATISTICS] = 0};
     uint32_t sample = type == T_AUDIO16 ? 2 : 1;
     switch (type) {
     case T_LABEL: case T_RESET: case T_CONFIGURE: case T_STATISTICS:

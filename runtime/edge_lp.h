@@ -174,7 +174,8 @@ typedef struct {          /* detector parameters; frames are 10 ms */
     uint16_t window;      /* frames that are averaged, 1..LP_MAX_WINDOW */
     uint16_t threshold;   /* posterior, Q15 */
     uint16_t refractory;  /* frames after an event in which none follows */
-    uint16_t latency;     /* frames from a word's middle to its detection, typical; subtracted from event times */
+    uint16_t latency;     /* frames from a word's middle to its best posterior, typical; subtracted from event times */
+    uint16_t hold;        /* frames for which a candidate must stay unbeaten before it is an event; 0: at once */
 } lp_detector_config;
 
 typedef struct {
@@ -239,7 +240,7 @@ uint32_t lp_net_groups(const lp_net *net);
 #define LP_MAX_WINDOW 200
 
 typedef struct {
-    uint32_t frame;       /* index of the frame that decided, from the last reset */
+    uint32_t frame;       /* index of the frame with the best posterior, from the last reset; known `hold` frames later */
     uint32_t middle;      /* frame - latency, not below 0: an estimate of the word's middle */
     uint16_t label;       /* 0..n_keywords-1 */
     uint16_t score;       /* posterior, Q15 */

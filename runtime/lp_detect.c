@@ -9,6 +9,9 @@ struct lp_detector {
     uint32_t frame;      /* frames pushed since the last reset */
     uint32_t at;         /* ring position */
     uint32_t quiet;      /* frames left of the refractory period */
+    uint32_t held;       /* frames for which the candidate has stayed unbeaten */
+    lp_event candidate;
+    int has_candidate;
     int32_t *sum;        /* [n_labels], of the window */
     uint16_t *posterior; /* [n_labels] */
     int16_t *ring;       /* [LP_MAX_WINDOW][n_labels] */
@@ -58,14 +61,14 @@ static void clear(lp_detector *d)
     lp_zero(d->sum, d->n_labels * sizeof(int32_t));
     lp_zero(d->ring, (size_t)LP_MAX_WINDOW * d->n_labels * sizeof(int16_t));
     lp_zero(d->posterior, d->n_labels * sizeof(uint16_t));
-    d->at = 0;
+    d->at = d->quiet = d->held = 0;
+    d->has_candidate = 0;
 }
 
 int lp_detector_configure(lp_detector *d, const lp_detector_config *c)
 {
     if (!c || c->window < 1 || c->window > LP_MAX_WINDOW || c->threshold > 32767) return LP_E_ARG;
     d->config = *c;
-    d->quiet = 0;
     clear(d);
     return LP_OK;
 }
@@ -73,7 +76,6 @@ int lp_detector_configure(lp_detector *d, const lp_detector_config *c)
 void lp_detector_reset(lp_detector *d)
 {
     d->frame = 0;
-    d->quiet = 0;
     clear(d);
 }
 
@@ -119,12 +121,21 @@ int lp_detector_push(lp_detector *d, const int32_t *logits, lp_event *event)
     }
     for (uint32_t i = 1; i < d->n_labels; i++)
         if (d->posterior[i] > d->posterior[best]) best = i;
-    if (best >= d->n_keywords || d->posterior[best] < d->config.threshold) return 0;
+    if (best < d->n_keywords && d->posterior[best] >= d->config.threshold && (!d->has_candidate || d->posterior[best] > d->candidate.score)) {
+        lp_event *c = &d->candidate; /* the first of a word's guesses is often not its best one */
+        c->frame = d->frame - 1;
+        c->middle = c->frame > d->config.latency ? c->frame - d->config.latency : 0;
+        c->label = (uint16_t)best;
+        c->score = d->posterior[best];
+        d->has_candidate = 1;
+        d->held = 0;
+    } else if (d->has_candidate) {
+        d->held++;
+    }
+    if (!d->has_candidate || d->held < d->config.hold) return 0;
+    d->has_candidate = 0;
     d->quiet = d->config.refractory;
-    event->frame = d->frame - 1;
-    event->middle = event->frame > d->config.latency ? event->frame - d->config.latency : 0;
-    event->label = (uint16_t)best;
-    event->score = d->posterior[best];
+    *event = d->candidate;
     return 1;
 }
 

@@ -105,6 +105,7 @@ static int detector(cursor *c, lp_model *m)
     d->threshold = (uint16_t)take16(c);
     d->refractory = (uint16_t)take16(c);
     d->latency = (uint16_t)take16(c);
+    d->hold = (uint16_t)take16(c);
     return !c->bad && d->window >= 1 && d->window <= LP_MAX_WINDOW && d->threshold <= 32767 ? LP_OK : LP_E_FORMAT;
 }
 

@@ -41,7 +41,7 @@ def run(data):
     frames = frontend.features(signal())
     result = net.run(spec, frames)
     d = spec.detector
-    events, posteriors = detector.detect(result.logits, spec.n_keywords, d.window, round(d.threshold * 32767), d.refractory, d.latency)
+    events, posteriors = detector.detect(result.logits, spec.n_keywords, d.window, round(d.threshold * 32767), d.refractory, d.latency, d.hold)
     return {"signal": crc(signal()), "features": crc(frames), "logits": crc(result.logits), "posteriors": crc(posteriors), "spikes": result.spikes,
             "frame 50": frames[50], "logits 50": result.logits[50], "events": [list(e) for e in events]}
 
@@ -49,7 +49,7 @@ def run(data):
 def main(name):
     if (FOLDER / f"{name}.lpb").exists():
         sys.exit(f"{name} is recorded already: a recording is never made anew, choose another name")
-    spec = random_spec(20, (40, 40), 6, 6, detector=DetectorConfig(8, 0.2, 15, 4))
+    spec = random_spec(20, (40, 40), 6, 6, detector=DetectorConfig(8, 0.2, 15, 4, 3))
     layers = [spec.layers[0], random_spec(21, (40, 40), 6, 6, density=0.15).layers[1], spec.layers[2]]  # sparse in the middle
     data = pack(random_spec(20, (40, 40), 6, 6, detector=spec.detector, layers=layers))
     write_model(FOLDER / f"{name}.lpb", data)

@@ -134,7 +134,7 @@ def test_dense_place_of_every_target_as_written():
 def test_offsets_in_the_table():
     """The fixed part of the table "Model file": each offset follows from the types before it, and each field is where it says."""
     table = re.search(r"\| offset \| type \| field \|\n(.*?)\n\n", SPEC, re.DOTALL)[1]
-    spec = small(drive_shift=-9, detector=runtime.DetectorConfig(31, 0.25, 7, 9))
+    spec = small(drive_shift=-9, detector=runtime.DetectorConfig(31, 0.25, 7, 9, 5))
     data, sizes, at = pack(spec), {"u8": "B", "u16": "H", "u32": "I", "i16": "h", "i32": "i", "u8[4]": "4s"}, 0
     for offset, types, text in re.findall(r"^\| (\d+) \| ([\w\[\], ]+) \| (.*) \|$", table, re.MULTILINE):
         assert int(offset) == at, text
@@ -149,14 +149,14 @@ def test_offsets_in_the_table():
         elif name.startswith("front end"):
             assert values == image.FRONT_END == tuple(int(x) for x in re.findall(r"\d+", text))
         elif name.startswith("detector"):
-            assert values == (31, round(0.25 * 32767), 7, 9)
+            assert values == (31, round(0.25 * 32767), 7, 9, 5)
         elif name.startswith("labels"):
             assert values == (3, 2)
         elif name.startswith("size"):
             assert values == (len(data),)
         elif name.startswith("format"):
             assert values == (1, 0)
-    assert at == 56
+    assert at == 58
 
 
 # ----------------------------------------------------------------------------------------------------- hostile input --
@@ -216,14 +216,14 @@ def test_every_field_at_and_beyond_its_extremes():
                 assert verdict(edit(data, code, at, value)) == (None if inside else "format"), f"{name} = {value}"
         at += struct.calcsize("<" + code)
     for offset, value, good in ((44, 0, False), (44, 1, True), (44, 200, True), (44, 201, False), (46, 32767, True), (46, 32768, False),
-                                (48, 65535, True), (50, 65535, True), (52, 0, False), (52, 4, False), (54, 3, True), (54, 4, False)):
+                                (48, 65535, True), (50, 65535, True), (52, 65535, True), (54, 0, False), (54, 4, False), (56, 3, True), (56, 4, False)):
         assert (verdict(edit(data, "H", offset, value)) is None) == good, f"{value} at {offset}"
-    assert verdict(edit(data, "HH", 52, 65, 3)) == "limit"
+    assert verdict(edit(data, "HH", 54, 65, 3)) == "limit"
 
 
 def matrices(data, spec):
     """Offsets of the matrices in a file: (offset, n_in, n_out, shift or None)."""
-    at, n_in = 56 + sum(1 + len(label.encode()) for label in spec.labels) + 2, 40
+    at, n_in = 58 + sum(1 + len(label.encode()) for label in spec.labels) + 2, 40
     for i, layer in enumerate(spec.layers):
         at += 4 + 2 * layer.n
         shift = None if i == 0 else spec.output_shift if i == len(spec.layers) - 1 else spec.synapse_shift
@@ -277,8 +277,8 @@ def test_every_unit_of_a_sparse_matrix():
 def test_label_bytes(byte):
     """No control character reaches a terminal; what is not UTF-8 is shown as a replacement character by both readers."""
     data = bytearray(pack(small()))
-    assert data[56:62] == b"\x05word0"
-    data[58] = byte
+    assert data[58:64] == b"\x05word0"
+    data[60] = byte
     assert verdict(sealed(bytes(data))) == ("format" if byte < 32 or byte == 127 else None)
     if byte > 127:
         assert unpack(sealed(bytes(data))).labels[0] == runtime.Model(sealed(bytes(data))).labels[0] == "w\ufffdrd0"

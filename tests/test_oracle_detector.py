@@ -16,9 +16,9 @@ from random_model import random_spec
 ONE = 32767
 
 
-def config(window, threshold, refractory, latency):
+def config(window, threshold, refractory, latency, hold=0):
     """threshold in Q15"""
-    return runtime.DetectorConfig(window, threshold / ONE, refractory, latency)
+    return runtime.DetectorConfig(window, threshold / ONE, refractory, latency, hold)
 
 
 def events_of(events):
@@ -33,12 +33,12 @@ def random_logits(rng, n, labels, size):
 
 @settings(max_examples=120, deadline=None, derandomize=True)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 64), st.integers(1, 200), st.sampled_from([0, 1, 3000, 16384, 32766, ONE]),
-       st.sampled_from([0, 1, 17, 65535]), st.sampled_from([0, 5, 65535]), st.sampled_from([1, 300, 2000, 40000, 2**31]))
-def test_equals_the_oracle(seed, labels, window, threshold, refractory, latency, size):
+       st.sampled_from([0, 1, 17, 65535]), st.sampled_from([0, 5, 65535]), st.sampled_from([0, 1, 9, 65535]), st.sampled_from([1, 300, 2000, 40000, 2**31]))
+def test_equals_the_oracle(seed, labels, window, threshold, refractory, latency, hold, size):
     rng = np.random.default_rng(seed)
     keywords, logits = int(rng.integers(0, labels + 1)), random_logits(rng, 120, labels, size)
-    events, posteriors = runtime.Detector(labels, keywords, config(window, threshold, refractory, latency)).push(logits)
-    expected, expected_posteriors = oracle.detect(logits.tolist(), keywords, window, threshold, refractory, latency)
+    events, posteriors = runtime.Detector(labels, keywords, config(window, threshold, refractory, latency, hold)).push(logits)
+    expected, expected_posteriors = oracle.detect(logits.tolist(), keywords, window, threshold, refractory, latency, hold)
     assert posteriors.tolist() == expected_posteriors
     assert events_of(events) == expected
 
@@ -64,6 +64,14 @@ def test_refractory_and_middle():
     logits = np.tile(np.array([4000, 0], np.int32), (30, 1))
     events, _ = runtime.Detector(2, 1, config(1, 20000, 9, 4)).push(logits)
     assert [(e.frame, e.middle) for e in events] == [(0, 0), (10, 6), (20, 16)]
+
+
+def test_hold_waits_for_the_best_guess():
+    logits = np.zeros((30, 3), np.int32)
+    logits[5:8, 0], logits[8:12, 1] = 500, 1500  # a first guess, then a better one
+    at_once, held = (runtime.Detector(3, 2, config(1, 20000, 0 if hold else 20, 0, hold)).push(logits)[0] for hold in (0, 6))
+    assert [(e.frame, e.label) for e in at_once] == [(5, 0)]
+    assert [(e.frame, e.label) for e in held] == [(8, 1)]
 
 
 def test_reset_equals_fresh_and_any_split_equals_one_run():

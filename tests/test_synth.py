@@ -9,6 +9,8 @@ import pytest
 
 from edge_lp import synth
 from edge_lp.errors import AudioError, MissingDependency
+from edge_lp.image import resolve_model
+from edge_lp.runtime import Frontend, Model, Net
 
 WORDS = ["yes", "no", "marvin"]
 
@@ -95,3 +97,10 @@ def test_the_terminal_stays_clean():
     code = "from edge_lp import synth; assert len(synth.say('yes', 'en', variant='f2'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout == b"" and done.stderr == b""
+
+
+def test_the_shipped_model_understands_it():
+    """Spoken like words, in the middle of the level and position range or not: three of four clips are recognised at the very least."""
+    model = Model(resolve_model("commands12").read_bytes())
+    heard = [(w, model.labels[Net(model).push(Frontend().push(clip)).sum(axis=0).argmax()]) for w, clip in synth.command_clips(model.keywords, 100, seed=9)]
+    assert sum(w == h for w, h in heard) >= 75, heard

@@ -43,7 +43,7 @@ ERRORS = {1: "does not know request type {d:#04x}", 2: "refuses a request body o
 RESEND_AFTER = 0.3          # seconds without any progress
 GIVE_UP_AFTER = 6.0
 RESEND_GAP = 0.05           # a burst of refusals is one reason to send again
-HELLO_BODY = struct.Struct("<BBBBIHHBHBBHHHHB")
+HELLO_BODY = struct.Struct("<BBBBIHHBHBBHHHHHB")
 STATISTICS_BODY = struct.Struct("<12I5QI")
 
 
@@ -179,9 +179,9 @@ class Board:
         body = self.ask(HELLO, struct.pack("<BI", PROTOCOL, secrets.randbits(32)), patience)
         if len(body) < HELLO_BODY.size or len(body) != HELLO_BODY.size + body[HELLO_BODY.size - 1]:
             raise BoardError(f"{self.port}: answers, but not as an edge-lp board of protocol {PROTOCOL}")
-        _, a, b, c, model, n_labels, n_keywords, window, room, _, _, w, threshold, refractory, latency, _ = HELLO_BODY.unpack_from(body)
+        _, a, b, c, model, n_labels, n_keywords, window, room, _, _, w, threshold, refractory, latency, hold, _ = HELLO_BODY.unpack_from(body)
         self.info = BoardInfo(body[HELLO_BODY.size:].decode("ascii", "replace"), f"{a}.{b}.{c}", model, n_labels, n_keywords, window, room,
-                              DetectorConfig(w, threshold / 32767, refractory, latency))
+                              DetectorConfig(w, threshold / 32767, refractory, latency, hold))
         self._window, self._room, self._outputs = window, room, 0
         self.labels = [r.decode("utf-8", "replace") for r in self._exchange((LABEL, bytes([i])) for i in range(n_labels))]
         return self.info
@@ -193,7 +193,7 @@ class Board:
     def configure(self, outputs: int = 0, detector: DetectorConfig | None = None) -> None:
         """outputs: sum of POSTERIORS, LOGITS, SPIKES, FEATURE_OUT; events always come. detector None: the model's."""
         d = detector or self.info.detector
-        self.ask(CONFIGURE, struct.pack("<BHHHH", outputs, d.window, round(d.threshold * 32767), d.refractory, d.latency))
+        self.ask(CONFIGURE, struct.pack("<BHHHHH", outputs, d.window, round(d.threshold * 32767), d.refractory, d.latency, d.hold))
         self._outputs = outputs
 
     def statistics(self) -> dict[str, Any]:

@@ -102,14 +102,15 @@ def _progress(what: str) -> Any:
 @click.option("--preset", help="Words and settings under one name.  [default: commands12]")
 @click.option("--words", help="Keywords, separated by commas, in place of the preset's.")
 @click.option("--noise", type=click.Path(), help="Folder of background noise.  [default: _background_noise_ in --data]")
+@click.option("--speech", type=click.Path(), help="Folder of ordinary speech without the keywords: fewer false detections.")
 @click.option("--out", default="runs/latest", show_default=True, type=click.Path(), help="Run directory: configuration, weights, model, pictures.")
 @click.option("--epochs", nargs=2, type=click.IntRange(1), metavar="FLOAT QAT", help="Epochs in float, then with 3-bit weights.")
 @click.option("--hidden", help="Units of the recurrent layers, separated by commas.  [default: 128,128]")
 @click.option("--synth", type=click.IntRange(0), help="Synthesised clips a keyword mixed into training.  [default: 60]")
 @click.option("--seed", type=int, help="Of everything that is drawn.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-def train(data: str | None, download: str | None, preset: str | None, words: str | None, noise: str | None, out: str, epochs: tuple[int, int] | None,
-          hidden: str | None, synth: int | None, seed: int | None, resume: bool) -> None:
+def train(data: str | None, download: str | None, preset: str | None, words: str | None, noise: str | None, speech: str | None, out: str,
+          epochs: tuple[int, int] | None, hidden: str | None, synth: int | None, seed: int | None, resume: bool) -> None:
     """Train a net on recordings of words: float first, then 3-bit.
 
     Ctrl-C keeps the best weights so far; --resume goes on.
@@ -119,15 +120,15 @@ def train(data: str | None, download: str | None, preset: str | None, words: str
         from edge_lp_train.download import speech_commands
         data = str(speech_commands(data or "speech_commands"))
     units = _numbers(hidden)
-    if not data:
+    if not (data or resume):
         raise click.UsageError("--data DIR is missing: a folder with one folder of recordings per word.")
     try:
         with _quiet():
             from edge_lp_train.fit import train as fit
     except ModuleNotFoundError as e:
         raise MissingDependency(f"training needs the Python package {e.name}: pip install 'edge-lp[train]'") from None
-    run = fit(Path(data), Path(out), preset, _list(words), Path(noise) if noise else None, resume, epochs, seed=seed,
-              hidden=units, synth_clips=synth)
+    folders = {name: Path(path) for name, path in (("data", data), ("noise", noise), ("speech", speech)) if path}
+    run = fit(Path(out), folders, preset, _list(words), resume, epochs, seed=seed, hidden=units, synth_clips=synth)
     click.echo(run / "model.lpb")
 
 

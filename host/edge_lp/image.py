@@ -193,9 +193,9 @@ def _provenance(provenance: dict[str, str]) -> bytes:
 def _detector(d: DetectorConfig) -> bytes:
     _require(0 <= d.threshold <= 1, f"detector threshold is {d.threshold}, expected a posterior between 0 and 1")
     _require(1 <= d.window <= MAX_WINDOW, f"detector window is {d.window} frames, expected 1 to {MAX_WINDOW}")
-    for name, value in (("refractory", d.refractory), ("latency", d.latency)):
+    for name, value in (("refractory", d.refractory), ("latency", d.latency), ("hold", d.hold)):
         _require(0 <= value <= 65535, f"detector {name} is {value} frames, expected 0 to 65535")
-    return struct.pack("<HHHH", d.window, round(d.threshold * THRESHOLD_ONE), d.refractory, d.latency)
+    return struct.pack("<HHHHH", d.window, round(d.threshold * THRESHOLD_ONE), d.refractory, d.latency, d.hold)
 
 
 def pack(spec: ModelSpec) -> bytes:
@@ -332,7 +332,7 @@ def unpack(data: bytes) -> ModelSpec:
     for name, (least, greatest) in RANGES.items():
         if not least <= point[name] <= greatest:
             raise _format(f"{name} is {point[name]}, expected {least} to {greatest}")
-    window, threshold, refractory, latency = c.fields("<HHHH")
+    window, threshold, refractory, latency, hold = c.fields("<HHHHH")
     if not 1 <= window <= MAX_WINDOW or threshold > THRESHOLD_ONE:
         raise _format(f"detector window {window}, expected 1 to {MAX_WINDOW}, threshold {threshold}, expected at most {THRESHOLD_ONE}")
     labels, n_keywords = _read_labels(c)
@@ -343,7 +343,7 @@ def unpack(data: bytes) -> ModelSpec:
     shown = "".join(x if x.isprintable() or x == "\n" else "\ufffd" for x in text)
     provenance = {key: value for key, _, value in (line.partition(": ") for line in shown.split("\n") if line)}
     return ModelSpec(labels=labels, n_keywords=n_keywords, layers=layers, provenance=provenance,
-                     detector=DetectorConfig(window, threshold / THRESHOLD_ONE, refractory, latency), **point)
+                     detector=DetectorConfig(window, threshold / THRESHOLD_ONE, refractory, latency, hold), **point)
 
 
 # ------------------------------------------------------------------------------------------------------- finding --

@@ -89,11 +89,12 @@ def weight(mantissa: int, bits: int, sign_mode: int, exponent: int) -> int:
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """window, refractory, latency in frames of 10 ms; threshold is a posterior in 0..1."""
+    """window, refractory, latency, hold in frames of 10 ms; threshold is a posterior in 0..1 (edge_lp.h, lp_detector_config)."""
     window: int
     threshold: float
     refractory: int
     latency: int
+    hold: int = 0
 
     def _c(self) -> Any:
         q15 = int(round(self.threshold * 32767))
@@ -101,14 +102,15 @@ class DetectorConfig:
             raise ValueError(f"threshold is {self.threshold}, expected a posterior between 0 and 1")
         if not 1 <= self.window <= MAX_WINDOW:
             raise ValueError(f"window is {self.window} frames, expected 1 to {MAX_WINDOW}")
-        if not (0 <= self.refractory <= 65535 and 0 <= self.latency <= 65535):
-            raise ValueError("refractory and latency must be 0 to 65535 frames")
-        return ffi.new("lp_detector_config *", dict(window=self.window, threshold=q15, refractory=self.refractory, latency=self.latency))
+        if not all(0 <= frames <= 65535 for frames in (self.refractory, self.latency, self.hold)):
+            raise ValueError("refractory, latency and hold must be 0 to 65535 frames")
+        return ffi.new("lp_detector_config *", dict(window=self.window, threshold=q15, refractory=self.refractory, latency=self.latency,
+                                                      hold=self.hold))
 
 
 @dataclass(frozen=True)
 class Event:
-    """frame: index of the deciding frame; middle: the estimated frame of the word's middle; score: posterior 0..1."""
+    """frame: index of the frame with the best posterior; middle: the estimated frame of the word's middle; score: posterior 0..1."""
     frame: int
     middle: int
     label: int
@@ -145,7 +147,7 @@ class Model:
     @property
     def detector(self) -> DetectorConfig:
         d = self.c.detector
-        return DetectorConfig(d.window, d.threshold / 32767, d.refractory, d.latency)
+        return DetectorConfig(d.window, d.threshold / 32767, d.refractory, d.latency, d.hold)
 
     def coding(self, layer: int, matrix: str) -> tuple[str, int]:
         """How the file holds matrix "w" or "u" of a layer: ("dense" | "sparse", bytes)."""

@@ -17,7 +17,7 @@ import soxr
 from rich.progress import track
 
 from edge_lp.errors import AudioError, EdgeLpError
-from edge_lp.runtime import FEATURES, SAMPLE_RATE, Frontend
+from edge_lp.runtime import FEATURES, HOP, SAMPLE_RATE, Frontend
 from edge_lp_train.augment import Augment
 from edge_lp_train.presets import SILENCE, UNKNOWN, TrainConfig
 
@@ -56,12 +56,20 @@ def find_clips(root: Path) -> list[Clip]:
     return clips
 
 
+def find_recordings(folder: Path, option: str) -> list[Path]:
+    """Every recording below a folder that an option names, sorted."""
+    if not folder.is_dir():
+        raise EdgeLpError(f"{folder}: no such folder; {option} takes a folder of recordings")
+    found = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in SUFFIXES]
+    if not found:
+        raise AudioError(f"{folder}: no recordings found for {option}; expected .wav, .flac or .ogg files")
+    return found
+
+
 def find_noise(root: Path, given: Path | None) -> list[Path]:
     """Recordings of background noise: the folder given, or `_background_noise_` in the data set, or none."""
-    base = given or root / "_background_noise_"
-    if given is not None and not given.is_dir():
-        raise EdgeLpError(f"{given}: no such folder; --noise takes a folder of noise recordings")
-    return [p for p in sorted(base.rglob("*")) if p.suffix.lower() in SUFFIXES] if base.is_dir() else []
+    base = root / "_background_noise_"
+    return find_recordings(given or base, "--noise") if given or base.is_dir() else []
 
 
 def check_words(config: TrainConfig, clips: list[Clip]) -> None:
@@ -111,10 +119,11 @@ def features(x: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Corpus:
-    """Decoded training material. words[i] is clip i's word; noise is one long recording."""
+    """Decoded training material. words[i] is clip i's word; noise and speech are one long recording each (speech: continuous, without keywords)."""
     clips: list[np.ndarray]
     words: list[str]
     noise: np.ndarray
+    speech: np.ndarray
 
 
 class Sampler:
@@ -132,10 +141,12 @@ class Sampler:
         self.unknown_p = self._unknown_weights()
         n = len(config.words)
         unknown = config.unknown_share if len(self.by_label[n]) else 0.0
-        rest = 1 - unknown - config.silence_share
+        self.speech_share = config.speech_share if len(corpus.speech) > self.frames * HOP else 0.0
+        rest = 1 - unknown - self.speech_share - config.silence_share
         size = np.array([len(b) for b in self.by_label[:n]], float)
         share = np.sqrt(size) / np.sqrt(size).sum() * 0.5 + 0.5 / n  # between even and by the square root of what there is
-        self.label_p = np.concatenate([rest * share, [unknown, config.silence_share]])
+        p = np.concatenate([rest * share, [unknown, config.silence_share]])
+        self.label_p = p / p.sum()
 
     def _unknown_weights(self) -> np.ndarray:
         """Words with many recordings weigh by the square root of their number; a word with a handful is not drawn to death."""
@@ -152,13 +163,26 @@ class Sampler:
 
     def draw(self, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rng = np.random.default_rng(seed)
+        if rng.random() < self.speech_share:
+            return self._speech(rng)
         label = int(rng.choice(len(self.label_p), p=self.label_p))
         context = int(rng.integers(5, self.config.context + 1)) if self.config.context >= 5 and rng.random() < 0.6 else 0
         before = self.corpus.clips[int(rng.integers(len(self.corpus.clips)))] if rng.random() < 0.3 else None
-        pcm = self.augment.waveform(self._clip(label, rng), self.frames, context, before, self.config.labels[label] == SILENCE, rng)
+        return self._finish(self._clip(label, rng), context, before, label, context, rng)
+
+    def _speech(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Continuous speech over the whole sequence, unknown wherever the window lies."""
+        n = int(self.frames * HOP * self.config.stretch[1]) + 1
+        at = int(rng.integers(0, len(self.corpus.speech) - n)) if len(self.corpus.speech) > n else 0
+        window = int(rng.integers(0, self.config.context + 1))
+        return self._finish(self.corpus.speech[at:at + n], 0, None, len(self.config.words), window, rng)
+
+    def _finish(self, clip: np.ndarray, context: int, before: np.ndarray | None, label: int, window: int,
+                rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        pcm = self.augment.waveform(clip, self.frames, context, before, self.config.labels[label] == SILENCE, rng)
         x = self.augment.features(features(pcm).astype(np.float32) * FEATURE_SCALE, rng)
         weights = np.zeros(self.frames, np.float32)
-        weights[context:context + CLIP_FRAMES] = 1
+        weights[window:window + CLIP_FRAMES] = 1
         return x, weights, np.eye(len(self.label_p), dtype=np.float32)[label]
 
     def dataset(self, first_epoch: int):

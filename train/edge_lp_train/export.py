@@ -63,7 +63,7 @@ def to_spec(config: TrainConfig, weights: dict[str, np.ndarray], provenance: dic
     return ModelSpec(labels=list(config.labels), n_keywords=len(config.words), delta=config.delta, steps=config.steps, feedback=2**linear,
                      ceiling=2**snn - 1, drive_shift=snn - 14 - scale["w0"] - tau, synapse_shift=snn - 6 - 2 * tau, output_shift=out,
                      logit_mul=3, logit_shift=out + tau - 3,
-                     detector=DetectorConfig(config.window, config.threshold, config.refractory, config.latency),
+                     detector=DetectorConfig(config.window, config.threshold, config.refractory, config.latency, config.hold),
                      layers=layers, provenance=provenance)
 
 

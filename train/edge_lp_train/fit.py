@@ -24,7 +24,7 @@ from edge_lp_train.layers import LowPassRNN, ReadOut, WindowMean, frame_alpha
 from edge_lp_train.presets import TrainConfig, configure
 from edge_lp_train.quantize import CodeQuantizer, best_scale
 
-HISTORY = "history.csv"
+HISTORY, FOLDERS = "history.csv", "folders.json"
 log = Console(stderr=True)
 
 
@@ -121,7 +121,7 @@ def spiking_accuracy(model: bytes, x: np.ndarray, y: np.ndarray) -> float:
     return float(np.mean(np.array(found) == y))
 
 
-def load_corpus(root: Path, noise: Path | None, config: TrainConfig) -> tuple[data.Corpus, data.Corpus, list[data.Clip]]:
+def load_corpus(root: Path, noise: Path | None, speech: Path | None, config: TrainConfig) -> tuple[data.Corpus, data.Corpus, list[data.Clip]]:
     """Training material, validation material, and the recordings that both come from."""
     clips = data.find_clips(root)
     data.check_words(config, clips)
@@ -133,31 +133,38 @@ def load_corpus(root: Path, noise: Path | None, config: TrainConfig) -> tuple[da
         if not chosen:
             raise EdgeLpError(f"{root}: no recordings fall into the {split} split; expected some in {root / split}, "
                               "or enough for the data set's own rule")
-        parts.append(data.Corpus(data.read_all([c.path for c in chosen], split), [c.word for c in chosen], background))
+        parts.append(data.Corpus(data.read_all([c.path for c in chosen], split), [c.word for c in chosen], background, np.zeros(0, np.int16)))
+    talk = data.read_all(data.find_recordings(speech, "--speech"), "speech") if speech else []
     if config.synth_clips:
         from edge_lp_train.voices import synthesise
 
-        words, extra = synthesise(config)
+        words, extra, phrases = synthesise(config)
         parts[0].words.extend(words)
         parts[0].clips.extend(extra)
+        talk += phrases
+    parts[0].speech = np.concatenate([np.zeros(0, np.int16), *talk])
     return parts[0], parts[1], [c for c in clips if c.split == "training"]
 
 
-def train(root: Path, out: Path, preset: str | None = None, words: tuple[str, ...] | None = None, noise: Path | None = None, resume: bool = False,
+def train(out: Path, folders: dict[str, Path], preset: str | None = None, words: tuple[str, ...] | None = None, resume: bool = False,
           epochs: tuple[int, int] | None = None, **changes: Any) -> Path:
-    """Trains on a folder of words and writes into `out`: config.json, history.csv, weights, learning curve, confusion matrix, model.lpb.
+    """Trains on the folders "data" (one sub-folder per word) and, if given, "noise" and "speech" (without keywords), and writes into `out`:
+    config.json, history.csv, weights, learning curve, confusion matrix, model.lpb.
 
-    resume goes on where an earlier call stopped (its configuration holds). Ctrl-C leaves the best weights so far in `out`.
+    resume goes on where an earlier call stopped: its configuration holds, and its folders unless others are given. Ctrl-C leaves the best weights so
+    far in `out`.
     """
     out = Path(out)
     if resume:
         config = TrainConfig.read(out / CONFIG)
+        folders = {k: Path(v) for k, v in json.loads((out / FOLDERS).read_text()).items()} | folders
     else:
         if (out / CONFIG).exists():
             raise EdgeLpError(f"{out} already holds a run; go on with it by --resume, or choose another --out")
         config = configure(preset, words, float_epochs=epochs[0] if epochs else None, qat_epochs=epochs[1] if epochs else None, **changes)
-    training, validation, recordings = load_corpus(Path(root), noise, config)
+    training, validation, recordings = load_corpus(folders["data"], folders.get("noise"), folders.get("speech"), config)
     out.mkdir(parents=True, exist_ok=True)
+    write_file(out / FOLDERS, json.dumps({k: str(Path(v).absolute()) for k, v in folders.items()}).encode())
     write_file(out / CONFIG, config.to_json().encode())
     keras.utils.set_random_seed(config.seed)
     sampler = data.Sampler(training, config)
@@ -171,7 +178,7 @@ def train(root: Path, out: Path, preset: str | None = None, words: tuple[str, ..
         quantised.set_weights(model.get_weights())
         quantised = _stage(out, "3-bit", quantised, sampler, check, config.qat_epochs, config.qat_rate, config, config.float_epochs)
     except KeyboardInterrupt:
-        log.print(f"\nstopped; the best weights so far are in {out}; go on with: edge-lp train --resume --data {root} --out {out}")
+        log.print(f"\nstopped; the best weights so far are in {out}; go on with: edge-lp train --resume --out {out}")
         raise
     final = weights_of(quantised, config) | {f"s_{k}": np.array(s) for k, s in scales.items()}
     _save(lambda p: np.savez(p, **final), out / QUANTISED)  # type: ignore[arg-type]

@@ -20,8 +20,8 @@ class TrainConfig:
     delta: int = 64              # decay of every compartment; tau = 4096 / delta steps
     steps: int = 14              # core steps a frame; alpha = (1 - delta / 4096) ** steps
     sub_steps: int = 2           # of the float net, a frame
-    float_epochs: int = 45
-    qat_epochs: int = 25
+    float_epochs: int = 36
+    qat_epochs: int = 20
     clips_per_epoch: int = 12800
     batch: int = 128
     rate: float = 3e-3           # Adam, cosine decay to 0
@@ -29,7 +29,8 @@ class TrainConfig:
     label_smoothing: float = 0.05
     unknown_share: float = 0.17  # of an epoch's clips
     silence_share: float = 0.06
-    synth_clips: int = 60        # synthesised clips a keyword, and ten times as many of other words; 0 = none
+    speech_share: float = 0.10   # of an epoch's clips: pieces of continuous speech, as unknown
+    synth_clips: int = 60        # synthesised clips a keyword, ten times as many of other words, and phrases; 0 = none
     context: int = 40            # frames: a clip starts up to this late in its sequence, behind noise or another word
     noise_probability: float = 0.6
     snr: tuple[float, float] = (3.0, 35.0)    # dB
@@ -39,7 +40,8 @@ class TrainConfig:
     window: int = 60             # detector defaults: frames averaged,
     threshold: float = 0.85      # posterior,
     refractory: int = 70         # frames without a further event,
-    latency: int = 25            # frames from a word's middle to its detection
+    latency: int = 42            # frames from a word's middle to its best posterior,
+    hold: int = 20               # frames for which that must stay unbeaten
     licence: str = ""            # of the training data, for the model's provenance
     seed: int = 1
 

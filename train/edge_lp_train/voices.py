@@ -24,9 +24,13 @@ OTHERS = ("about after again ago all also and any are ask back bad be best big b
           "window telephone hello thank sorry maybe tomorrow morning evening weather").split()
 
 
-def synthesise(config: TrainConfig) -> tuple[list[str], list[np.ndarray]]:
-    """config.synth_clips clips of each keyword and ten times as many of other words: words, int16 one-second clips."""
-    from edge_lp.synth import command_clips
+PHRASE_WORDS = 6
+
+
+def synthesise(config: TrainConfig) -> tuple[list[str], list[np.ndarray], list[np.ndarray]]:
+    """config.synth_clips clips of each keyword and ten times as many of other words: words, int16 one-second clips. And five times as many phrases of
+    other words, spoken in one go, of any length."""
+    from edge_lp.synth import command_clips, say, voices
 
     others = [w for w in OTHERS if w not in config.words]
     wanted = [(config.words, config.synth_clips * len(config.words)), (others, config.synth_clips * 10)]
@@ -38,4 +42,11 @@ def synthesise(config: TrainConfig) -> tuple[list[str], list[np.ndarray]]:
                 clips.append(clip)
     except MissingDependency as e:
         raise MissingDependency(f"{e}; or train without synthesised voices: --synth 0") from None
-    return words, clips
+    rng = np.random.default_rng(config.seed)
+    known = voices()
+    phrases = []
+    for _ in track(range(5 * config.synth_clips), description="speaking"):
+        voice, variant = known[int(rng.integers(len(known)))]
+        text = " ".join(rng.choice(others, PHRASE_WORDS))
+        phrases.append(say(text, voice, int(rng.integers(140, 220)), int(rng.integers(25, 80)), variant))
+    return words, clips, phrases

@@ -24,16 +24,20 @@ def posteriors(mean: Sequence[int]) -> list[int]:
 
 
 def detect(logits: Sequence[Sequence[int]], n_keywords: int, window: int, threshold: int, refractory: int,
-           latency: int) -> tuple[list[tuple[int, int, int, int]], list[list[int]]]:
+           latency: int, hold: int = 0) -> tuple[list[tuple[int, int, int, int]], list[list[int]]]:
     """Frames of logits (Q8) from a reset -> events (frame, middle, label, posterior Q15) and the posteriors of every frame. threshold in Q15."""
     clipped = [[max(-LARGEST, min(LARGEST, int(x))) for x in row] for row in logits]
-    events, all_posteriors, free = [], [], 0
+    events, all_posteriors, free, candidate = [], [], 0, None
     for t in range(len(clipped)):
         sums = [sum(column) for column in zip(*clipped[max(0, t - window + 1):t + 1])]
         p = posteriors([abs(s) // window * (1 if s >= 0 else -1) for s in sums])
         all_posteriors.append(p)
         best = p.index(max(p))
-        if t >= free and best < n_keywords and p[best] >= threshold:
-            events.append((t, max(0, t - latency), best, p[best]))
-            free = t + refractory + 1
+        if t < free:
+            continue
+        if best < n_keywords and p[best] >= threshold and (candidate is None or p[best] > candidate[3]):
+            candidate = (t, max(0, t - latency), best, p[best])
+        if candidate is not None and t - candidate[0] >= hold:
+            events.append(candidate)
+            free, candidate = t + refractory + 1, None
     return events, all_posteriors
