@@ -111,14 +111,13 @@ def _stage(run: Path, stage: str, model: keras.Model, sampler: data.Sampler, val
     return model
 
 
-def spiking_accuracy(model: bytes, x: np.ndarray, y: np.ndarray) -> float:
-    """Share of clips whose mean logits over all frames name the right label, on the C core. x: (clips, frames, 40) int16."""
+def spiking_labels(model: bytes, x: np.ndarray) -> np.ndarray:
+    """(clips,) the label that each clip's mean logits over all frames name, on the C core. x: (clips, frames, 40) int16."""
     from concurrent.futures import ThreadPoolExecutor
 
     opened = Model(model)
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(lambda f: int(Net(opened).push(f).sum(axis=0).argmax()), x))
-    return float(np.mean(np.array(found) == y))
+        return np.array(list(pool.map(lambda f: int(Net(opened).push(f).sum(axis=0).argmax()), x)))
 
 
 def load_corpus(root: Path, noise: Path | None, speech: Path | None, config: TrainConfig) -> tuple[data.Corpus, data.Corpus, list[data.Clip]]:
@@ -189,15 +188,20 @@ def train(out: Path, folders: dict[str, Path], preset: str | None = None, words:
 def _report(out: Path, config: TrainConfig, weights: dict[str, np.ndarray], check: tuple[np.ndarray, np.ndarray], recordings: list[data.Clip],
             synthesised: int) -> None:
     """The model with its provenance, the learning curve and the confusion matrix on the validation clips."""
-    from edge_lp.plots import learning_curve
+    from edge_lp.plots import confusion, learning_curve
 
-    accuracy = spiking_accuracy(pack(to_spec(config, weights, {})), *check)
+    x, truth = check
+    found = spiking_labels(pack(to_spec(config, weights, {})), x)
+    accuracy = np.mean(found == truth)
+    matrix = np.zeros((len(config.labels),) * 2, int)
+    np.add.at(matrix, (truth, found), 1)
     provenance = {"name": out.name, "trained with": f"edge-lp {version()}", "words": " ".join(config.words),
                   "recordings": f"{len(recordings)} and {synthesised} synthesised", "data sha256": data.fingerprint(recordings),
-                  "validation accuracy": f"{100 * accuracy:.1f} % of {len(check[1])} clips, spiking", "seed": str(config.seed)}
+                  "validation accuracy": f"{100 * accuracy:.1f} % of {len(truth)} clips, spiking", "seed": str(config.seed)}
     if config.licence:
         provenance["licence"] = config.licence
     write_file(out / REPORT, (json.dumps({"provenance": provenance}, indent=1) + "\n").encode())
     write_file(out / MODEL, pack(to_spec(config, weights, provenance)))
     learning_curve(history(out), out / "learning_curve.png")
+    confusion(matrix, config.labels, out / "confusion.png")
     log.print(f"{out / MODEL}: spiking validation accuracy {100 * accuracy:.1f} %")
