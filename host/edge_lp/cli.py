@@ -111,8 +111,9 @@ def _progress(what: str) -> Any:
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 def train(data: str | None, download: str | None, preset: str | None, words: str | None, noise: str | None, speech: str | None, out: str,
           epochs: tuple[int, int] | None, hidden: str | None, synth: int | None, seed: int | None, resume: bool) -> None:
-    """Train a net on recordings of words: float first, then 3-bit.
+    """Train a net on recordings of words.
 
+    Float weights first, then 3-bit ones.
     Ctrl-C keeps the best weights so far; --resume goes on.
     """
     from pathlib import Path
@@ -162,7 +163,7 @@ def _numbers(text: str | None) -> tuple[int, ...] | None:
 @click.option("--format", "form", type=click.Choice(["bin", "c", "nir"]), default="bin", show_default=True, help="An .lpb file, C source, or NIR.")
 @click.option("-o", "--output", required=True, type=click.Path(), help="File to write.")
 def export(model: str, form: str, output: str) -> None:
-    """Write MODEL as an .lpb file, as C source for firmware, or as NIR."""
+    """Write MODEL as .lpb, C source or NIR."""
     from edge_lp.files import write_file
     data = _model_bytes(model)
     if form == "nir":
@@ -193,7 +194,10 @@ def _size(path: str) -> int:
 @click.option("--cores", is_flag=True, help="Also lay MODEL out on Loihi-1 cores and show what it takes of each.")
 @_JSON
 def inspect(model: str, cores: bool, as_json: bool) -> None:
-    """Show what is in MODEL: labels, layers, bytes, memory, operating point, provenance."""
+    """Show what is in MODEL.
+
+    Labels, layers, bytes, memory, operating point, detector, what a chip could hold, provenance.
+    """
     from edge_lp.describe import describe, tables
     from edge_lp.image import read_model, unpack
     from edge_lp.loihi import cores as loihi
@@ -213,8 +217,9 @@ def inspect(model: str, cores: bool, as_json: bool) -> None:
               help="The spiking net in C; its 3-bit weights in float arithmetic; the float weights that training kept.")
 @click.option("--json", "output", metavar="OUT", help="Write the result to this file as JSON; - is stdout.")
 def evaluate(model: str, folder: str, backend: str, output: str | None) -> None:
-    """Accuracy of MODEL on DIR, which holds one folder of clips per word.
+    """Accuracy of MODEL on a folder of clips.
 
+    DIR holds one folder of clips per word.
     A word that is not a label counts as unknown, _silence_ as silence.
     """
     from edge_lp import evaluate as ev
@@ -269,7 +274,10 @@ def devices() -> None:
 @_JSON
 @click.pass_context
 def bench(ctx: click.Context, model: str, peers: str | None, as_json: bool) -> None:
-    """CPU ms per 1 s of audio: front end, network, detector; one thread."""
+    """Measure CPU time and instructions.
+
+    Without a sub-command: CPU ms per 1 s of audio of front end, network and detector, one thread.
+    """
     if ctx.invoked_subcommand:
         return
     from edge_lp import bench as b
@@ -317,7 +325,10 @@ def bench_board(model: str, boards: tuple[str, ...], audio: str | None, as_json:
 @click.option("--board", default="m4", show_default=True, help="m3, m4, m7, rv32 (QEMU), posix (a process), s390x, mips (big-endian, qemu-user).")
 @click.argument("model", default="commands12")
 def emulate(board: str, model: str) -> None:
-    """Start the firmware with MODEL in its flash on an emulated board, and print the port to use. Ctrl-C stops it."""
+    """Run the firmware on an emulated board.
+
+    MODEL is in its flash; the port to use is printed. Ctrl-C stops it.
+    """
     from edge_lp.emulate import Emulator
     with Emulator(board, _model_bytes(model)) as running:
         click.echo(f"serial:{running.port}")
@@ -336,8 +347,9 @@ def emulate(board: str, model: str) -> None:
 @_JSON
 @click.pass_context
 def verify(ctx: click.Context, model: str, clips: tuple[str, ...], device: str, coding: str, as_json: bool) -> None:
-    """Send clips to a board with MODEL and compare features, logits, spikes and events with this machine's, bit for bit.
+    """Compare a board with this machine, bit for bit.
 
+    Sends it clips; features, logits, spike counts and events have to be those of MODEL here.
     One line a clip; exit code 0 only if all are equal.
     """
     from dataclasses import asdict
@@ -355,7 +367,10 @@ def verify(ctx: click.Context, model: str, clips: tuple[str, ...], device: str, 
 @click.option("--out", default="demo-out", show_default=True, type=click.Path(), help="Folder for the picture and the sound.")
 @click.option("--model", default="commands12", show_default=True, help="File, run directory or shipped model.")
 def demo(out: str, model: str) -> None:
-    """Let the model listen to a synthesised stream of spoken commands; save a picture of it."""
+    """Listen to synthesised commands; draw a picture.
+
+    The picture shows audio, features, spikes and posteriors of the stream; the sound is saved beside it.
+    """
     from edge_lp import demo as d
     rows, labels, files = d.run(model, out)
     _print(*d.table(rows, labels))
