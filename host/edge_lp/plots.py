@@ -110,6 +110,6 @@ def confusion(matrix: np.ndarray, labels: Sequence[str], path: str | Path) -> Pa
     for i, j in zip(*np.nonzero(matrix)):
         axes.text(j, i, str(matrix[i, j]), ha="center", va="center", color="white" if share[i, j] > 0.5 else "black", fontsize=9)
     axes.set_xticks(range(n), labels, rotation=60, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(n), [f"{label}  {100 * share[i, i]:.0f} %" for i, label in enumerate(labels)])
+    axes.set_yticks(range(n), [f"{label}  {100 * share[i, i]:.1f} %" for i, label in enumerate(labels)])
     axes.set(xlabel="decided", ylabel="true, with recall", title=f"{100 * np.trace(matrix) / max(1, matrix.sum()):.1f} % of {matrix.sum()} clips")
     return _save(figure, path)
