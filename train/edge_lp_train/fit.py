@@ -106,7 +106,7 @@ def _stage(run: Path, stage: str, model: keras.Model, sampler: data.Sampler, val
     if done < epochs:
         log.print(f"[bold]{stage}[/bold]: {epochs} epochs of {config.clips_per_epoch} sequences" + (f", going on after {done}" if done else ""))
         model.fit(sampler.dataset(offset + done), epochs=epochs, initial_epoch=done, steps_per_epoch=steps,
-                  callbacks=[Keeper(run, stage, *validation)], verbose=1 if log.is_terminal else 2)
+                  callbacks=[Keeper(run, stage, *validation)], shuffle=False, verbose=1 if log.is_terminal else 2)
     model.load_weights(run / f"{stage}.best.weights.h5")
     return model
 
