@@ -164,6 +164,7 @@ static uint32_t accumulator_words(const lp_core_spec *s, uint32_t group)
 
 static int has_refractory(const lp_group *g)
 {
+    if (g->silent) return 0;
     if (!g->refract_each) return g->refract > 1;
     for (uint32_t k = 0; k < g->n; k++)
         if (g->refract_each[k] > 1) return 1;
@@ -299,14 +300,9 @@ LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *r
             continue;
         }
         int32_t x = lp_clip((lean ? v[i] - ((v[i] + up) >> sv) : lp_decay(v[i], keep_v)) + in, vmin, vmax);
-        if (each && t->refract && t->refract[i]) x = 0;
         int32_t fired = x > (each && g->vth_each && !silent ? g->vth_each[i] : vth);
         v[i] = fired ? 0 : x;
         if (VECTORS || !silent) spikes[i] = (uint8_t)fired;
-        if (each && t->refract) {
-            uint16_t r = fired ? (g->refract_each ? g->refract_each[i] : g->refract) : t->refract[i];
-            t->refract[i] = (uint16_t)(r - (r > 0));
-        }
     }
 }
 
@@ -320,6 +316,23 @@ LP_CLONES static void update_adding(group_state *t, uint8_t *spikes, const int32
     else update(t, spikes, add, 0, 1, 0, 6);
 }
 static void update_each(group_state *t, uint8_t *spikes, const int32_t *add) { update(t, spikes, add, t->spec->silent, 0, 1, 0); }
+
+/* Steps 4 and 7, after the others: what is still clamped is 0 and has not fired, as no threshold is below 0. */
+LP_CLONES static void hold(group_state *t)
+{
+    const uint16_t *restrict period = t->spec->refract_each;
+    uint16_t *restrict refract = t->refract;
+    uint8_t *restrict spikes = t->spikes;
+    int32_t *restrict v = t->v;
+    const uint32_t n = t->spec->n;
+    const uint16_t shared = t->spec->refract;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint16_t left = refract[i], fired = left ? 0 : spikes[i], next = fired ? (period ? period[i] : shared) : left;
+        v[i] = left ? 0 : v[i];
+        spikes[i] = (uint8_t)fired;
+        refract[i] = (uint16_t)(next - (next > 0));
+    }
+}
 
 /* The same step with every range checked. Slow and plain. 0, or 1 with *where filled. */
 static int update_strict(group_state *t, const int32_t *join, lp_overflow *where)
@@ -345,14 +358,9 @@ static int update_strict(group_state *t, const int32_t *join, lp_overflow *where
         }
         x = lp_clip(x, g->vmin, g->vmax);
         t->u[i] = lp_wrap24(now);
-        if (t->refract && t->refract[i]) x = 0;
         int fired = t->spikes && x > (g->vth_each ? g->vth_each[i] : g->vth);
         t->v[i] = fired ? 0 : x;
         if (t->spikes) t->spikes[i] = (uint8_t)fired;
-        if (t->refract) {
-            uint16_t r = fired ? (g->refract_each ? g->refract_each[i] : g->refract) : t->refract[i];
-            t->refract[i] = (uint16_t)(r - (r > 0));
-        }
     }
     return bad;
 }
@@ -543,9 +551,10 @@ static int step(lp_core *core, const uint16_t *inputs, size_t n_inputs)
                 where.group = i;
                 core->clock->overflow = where;
             }
-        } else if (t->refract || g->du_each || g->dv_each || g->vth_each || (join && (g->bias_each || g->bias))) update_each(t, spikes, join);
+        } else if (g->du_each || g->dv_each || g->vth_each || (join && (g->bias_each || g->bias))) update_each(t, spikes, join);
         else if (join || g->bias_each) update_adding(t, spikes, join ? join : g->bias_each);
         else update_plain(t, spikes);
+        if (t->refract) hold(t);
         clear_slot(t, t->head);
         counts->updates += g->n;
         if (s->flags & LP_COUNT) counts->active += count_active(t);
