@@ -29,5 +29,5 @@ int main(void) { return (int)strlen(""); }' > "$probe/probe.c"
 "${CC:-cc}" "$probe/probe.c" -o "$probe/probe" 2>/dev/null || fail "the C compiler (${CC:-cc}) cannot build a program; sudo apt-get install build-essential"
 
 [ -x .venv/bin/python ] && in_range .venv/bin/python || "$python" -m venv --clear .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$1]" ||
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --editable ".[$1]" ||
     fail "the installation failed (see above); it needs the Python package index, or a mirror that pip is set up for"
