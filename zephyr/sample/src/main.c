@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keywords on a Zephyr board. model.c comes from: edge-lp export commands12 --format c -o src/model.c
+ * microphone() is the application's: it fills in n samples, 16 kHz, int16, and waits for them. As it stands it delivers silence. */
+#include <edge_lp.h>
+#include <zephyr/kernel.h>
+
+#define MEMORY 20480 /* lp_spotter_size says how much a model needs; main checks it */
+
+extern const uint8_t edge_lp_model[];
+extern const size_t edge_lp_model_size;
+static uint64_t memory[MEMORY / 8];
+
+static void microphone(int16_t *pcm, size_t n)
+{
+    for (size_t i = 0; i < n; i++) pcm[i] = 0;
+    k_msleep(10);
+}
+
+int main(void)
+{
+    static lp_model model;
+    lp_spotter *spotter;
+    int16_t pcm[LP_HOP];
+    int e = lp_model_open(&model, edge_lp_model, edge_lp_model_size);
+    if (!e) e = lp_spotter_init(&spotter, &model, 0, memory, sizeof memory);
+    if (e) {
+        printk("edge-lp: status %d of edge_lp.h\n", e);
+        return e;
+    }
+    for (;;) {
+        size_t used;
+        int frames;
+        lp_event event;
+        microphone(pcm, LP_HOP);
+        for (size_t at = 0; at < LP_HOP; at += used) {
+            if (lp_spotter_push(spotter, pcm + at, LP_HOP - at, &used, &frames, &event) > 0) {
+                size_t length;
+                const char *label = lp_model_label(&model, event.label, &length);
+                printk("%.*s at %u0 ms\n", (int)length, label, (unsigned)event.middle);
+            }
+        }
+    }
+}
