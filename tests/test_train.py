@@ -144,7 +144,7 @@ def test_sequences_are_repeatable_and_in_range():
     rng = np.random.default_rng(0)
     corpus = data.Corpus([rng.integers(-9000, 9000, n).astype(np.int16) for n in (16000, 9000, 16000, 12000)], ["yes", "stop", "other", "yes"],
                          rng.integers(-500, 500, 40000).astype(np.int16), rng.integers(-5000, 5000, 60000).astype(np.int16))
-    sampler = data.Sampler(corpus, config)
+    sampler = data.Sampler(corpus, config, speech_share=0.2)
     labels = set()
     for seed in range(60):
         x, w, y = sampler.draw(seed)

@@ -130,7 +130,8 @@ class Sampler:
     """Draws training sequences: (frames, FEATURES) float32, (frames,) weights of the decision window, one-hot label. Sequence k of seed s is
     always the same, whatever thread computes it."""
 
-    def __init__(self, corpus: Corpus, config: TrainConfig) -> None:
+    def __init__(self, corpus: Corpus, config: TrainConfig, speech_share: float = 0.0) -> None:
+        """speech_share: of the sequences, that are continuous speech; 0 where the corpus has none."""
         self.corpus, self.config = corpus, config
         self.frames = CLIP_FRAMES + config.context
         self.augment = Augment(config, corpus.noise)
@@ -141,7 +142,7 @@ class Sampler:
         self.unknown_p = self._unknown_weights()
         n = len(config.words)
         unknown = config.unknown_share if len(self.by_label[n]) else 0.0
-        self.speech_share = config.speech_share if len(corpus.speech) > self.frames * HOP else 0.0
+        self.speech_share = speech_share if len(corpus.speech) > self.frames * HOP else 0.0
         rest = 1 - unknown - self.speech_share - config.silence_share
         size = np.array([len(b) for b in self.by_label[:n]], float)
         share = np.sqrt(size) / np.sqrt(size).sum() * 0.5 + 0.5 / n  # between even and by the square root of what there is
@@ -163,7 +164,7 @@ class Sampler:
 
     def draw(self, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rng = np.random.default_rng(seed)
-        if rng.random() < self.speech_share:
+        if self.speech_share and rng.random() < self.speech_share:
             return self._speech(rng)
         label = int(rng.choice(len(self.label_p), p=self.label_p))
         context = int(rng.integers(5, self.config.context + 1)) if self.config.context >= 5 and rng.random() < 0.6 else 0

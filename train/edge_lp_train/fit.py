@@ -166,16 +166,16 @@ def train(out: Path, folders: dict[str, Path], preset: str | None = None, words:
     write_file(out / FOLDERS, json.dumps({k: str(Path(v).absolute()) for k, v in folders.items()}).encode())
     write_file(out / CONFIG, config.to_json().encode())
     keras.utils.set_random_seed(config.seed)
-    sampler = data.Sampler(training, config)
+    isolated, continuous = data.Sampler(training, config), data.Sampler(training, config, config.speech_share)
     check = data.validation_set(validation.clips, validation.words, validation.noise, config)
     try:
-        model = _stage(out, "float", build(config), sampler, check, config.float_epochs, config.rate, config, 0)
+        model = _stage(out, "float", build(config), isolated, check, config.float_epochs, config.rate, config, 0)
         weights = weights_of(model, config)
         _save(lambda p: np.savez(p, **weights), out / FLOAT)  # type: ignore[arg-type]
         scales = {k: best_scale(w, finest_scale(config)) for k, w in weights.items() if k[0] in "wu"}
         quantised = build(config, scales)
         quantised.set_weights(model.get_weights())
-        quantised = _stage(out, "3-bit", quantised, sampler, check, config.qat_epochs, config.qat_rate, config, config.float_epochs)
+        quantised = _stage(out, "3-bit", quantised, continuous, check, config.qat_epochs, config.qat_rate, config, config.float_epochs)
     except KeyboardInterrupt:
         log.print(f"\nstopped; the best weights so far are in {out}; go on with: edge-lp train --resume --out {out}")
         raise

@@ -20,8 +20,8 @@ class TrainConfig:
     delta: int = 64              # decay of every compartment; tau = 4096 / delta steps
     steps: int = 14              # core steps a frame; alpha = (1 - delta / 4096) ** steps
     sub_steps: int = 2           # of the float net, a frame
-    float_epochs: int = 36
-    qat_epochs: int = 20
+    float_epochs: int = 45
+    qat_epochs: int = 25
     clips_per_epoch: int = 12800
     batch: int = 128
     rate: float = 3e-3           # Adam, cosine decay to 0
@@ -29,7 +29,7 @@ class TrainConfig:
     label_smoothing: float = 0.05
     unknown_share: float = 0.17  # of an epoch's clips
     silence_share: float = 0.06
-    speech_share: float = 0.10   # of an epoch's clips: pieces of continuous speech, as unknown
+    speech_share: float = 0.10   # of the 3-bit stage's clips: pieces of continuous speech, as unknown
     synth_clips: int = 60        # synthesised clips a keyword, ten times as many of other words, and phrases; 0 = none
     context: int = 40            # frames: a clip starts up to this late in its sequence, behind noise or another word
     noise_probability: float = 0.6
@@ -38,9 +38,9 @@ class TrainConfig:
     stretch: tuple[float, float] = (0.88, 1.13)
     shift: float = 0.1           # s, either way
     window: int = 60             # detector defaults: frames averaged,
-    threshold: float = 0.85      # posterior,
-    refractory: int = 70         # frames without a further event,
-    latency: int = 42            # frames from a word's middle to its best posterior,
+    threshold: float = 0.7       # posterior,
+    refractory: int = 50         # frames without a further event,
+    latency: int = 43            # frames from a word's middle to its best posterior,
     hold: int = 20               # frames for which that must stay unbeaten
     licence: str = ""            # of the training data, for the model's provenance
     seed: int = 1
