@@ -231,9 +231,9 @@ def evaluate(model: str, folder: str, backend: str, output: str | None) -> None:
     if output == "-":
         click.echo(text, nl=False)
         return
-    _print(*ev.tables(result))
     if output:
-        write_file(output, text.encode())
+        write_file(output, text.encode())   # before anything is printed: a reader that hangs up does not cost the result
+    _print(*ev.tables(result))
 
 
 @main.command()
