@@ -180,8 +180,7 @@ def export(model: str, form: str, output: str) -> None:
 
 def _model_bytes(model: str) -> bytes:
     from edge_lp.image import read_model
-    from edge_lp.runtime import Model
-    return Model(read_model(model)).bytes
+    return read_model(model)
 
 
 def _size(path: str) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 
 from edge_lp.errors import ModelError
 from edge_lp.files import write_file
-from edge_lp.runtime import DetectorConfig
+from edge_lp.runtime import DetectorConfig, Model
 
 MAGIC = b"\x89LPB"
 MAJOR, MINOR = 1, 0
@@ -369,9 +369,11 @@ def resolve_model(name: str | Path) -> Path:
 
 
 def read_model(name: str | Path) -> bytes:
-    """The bytes behind resolve_model(name)."""
+    """The bytes behind resolve_model(name), which the C runtime accepts. ModelError with the file's name otherwise."""
     path = resolve_model(name)
     try:
-        return path.read_bytes()
+        return Model(path.read_bytes()).bytes
     except OSError as e:
         raise ModelError(f"cannot read {path}: {e.strerror or e}") from e
+    except ModelError as e:
+        raise ModelError(f"{path}: {e}") from None
