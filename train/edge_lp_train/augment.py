@@ -43,12 +43,12 @@ class Augment:
         if before is not None and context:
             tail = before[-context * HOP:].astype(np.float32)
             x[:len(tail)] += tail
-        power = np.sqrt(np.mean(y * y)) if not silence else 0.0
-        reference = max(float(power), 30.0) if not silence else 10 ** rng.uniform(0, 3.3)
-        if silence and rng.random() < 0.1:
-            pass  # digital silence
-        elif silence or rng.random() < c.noise_probability:
-            x += self._noise(n, rng) * reference / (1.0 if silence else 10 ** (rng.uniform(*c.snr) / 20))
+        if silence:
+            level = 10 ** rng.uniform(0, 3.3)
+            if rng.random() >= 0.1:  # else digital silence
+                x += self._noise(n, rng) * level
+        elif rng.random() < c.noise_probability:
+            x += self._noise(n, rng) * max(float(np.sqrt(np.mean(y * y))), 30.0) / 10 ** (rng.uniform(*c.snr) / 20)
         x *= 10 ** (rng.uniform(*c.gain) / 20)
         return np.clip(np.round(x), -32768, 32767).astype(np.int16)
 
