@@ -123,6 +123,23 @@ def test_bad_input_is_named(folder, tmp_path, change, says):
     assert not (tmp_path / "out").exists()
 
 
+def test_an_output_that_cannot_be_written_is_found_before_the_work(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "load_corpus", lambda *_: pytest.fail("the recordings were read"))
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(EdgeLpError, match="file"):
+            fit.train(out, folders(folder), words=WORDS)
+
+
+def test_a_damaged_list_of_folders_is_named(run, tmp_path):
+    (tmp_path / "config.json").write_bytes((run / "config.json").read_bytes())
+    for text in (None, "{", "[]"):
+        if text is not None:
+            (tmp_path / "folders.json").write_text(text)
+        with pytest.raises(EdgeLpError, match="--resume --data"):
+            fit.train(tmp_path, {}, resume=True)
+
+
 def test_a_run_is_not_overwritten(run, folder):
     before = (run / "config.json").read_bytes()
     with pytest.raises(EdgeLpError, match="already holds a run"):

@@ -90,6 +90,8 @@ def read(path: Path) -> np.ndarray:
 
 
 def read_all(paths: list[Path], about: str) -> list[np.ndarray]:
+    if not paths:
+        return []
     with ThreadPoolExecutor() as pool:
         return list(track(pool.map(read, paths), description=f"reading {about}", total=len(paths)))
 

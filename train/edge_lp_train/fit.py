@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 
 from edge_lp.errors import EdgeLpError
-from edge_lp.files import write_file
+from edge_lp.files import check_writable, write_file
 from edge_lp.image import pack
 from edge_lp.runtime import Model, Net, version
 from edge_lp_train import data
@@ -145,21 +145,38 @@ def load_corpus(root: Path, noise: Path | None, speech: Path | None, config: Tra
     return parts[0], parts[1], [c for c in clips if c.split == "training"]
 
 
+def _check_run(out: Path) -> None:
+    """Before the long work: that `out` can be made and written to. EdgeLpError where not."""
+    there = next(p for p in (out, *out.absolute().parents) if p.exists())
+    if not there.is_dir():
+        raise EdgeLpError(f"{there} is a file, expected a folder for the run; choose another --out")
+    check_writable(there / CONFIG)
+
+
+def _folders(out: Path) -> dict[str, Path]:
+    """What an earlier call was given."""
+    try:
+        return {k: Path(v) for k, v in json.loads((out / FOLDERS).read_text()).items()}
+    except (OSError, ValueError, AttributeError, TypeError) as e:
+        raise EdgeLpError(f"{out / FOLDERS} does not name the run's folders ({e}); name them anew: --resume --data DIR") from None
+
+
 def train(out: Path, folders: dict[str, Path], preset: str | None = None, words: tuple[str, ...] | None = None, resume: bool = False,
           epochs: tuple[int, int] | None = None, **changes: Any) -> Path:
     """Trains on the folders "data" (one sub-folder per word) and, if given, "noise" and "speech" (without keywords), and writes into `out`:
     config.json, history.csv, weights, learning curve, confusion matrix, model.lpb.
 
-    resume goes on where an earlier call stopped: its configuration holds, and its folders unless others are given. Ctrl-C leaves the best weights so
+    resume goes on where an earlier call stopped: its configuration holds, and its folders unless a "data" folder is given. Ctrl-C leaves the best weights so
     far in `out`.
     """
     out = Path(out)
     if resume:
         config = TrainConfig.read(out / CONFIG)
-        folders = {k: Path(v) for k, v in json.loads((out / FOLDERS).read_text()).items()} | folders
+        folders = folders if "data" in folders else _folders(out) | folders
     else:
         if (out / CONFIG).exists():
             raise EdgeLpError(f"{out} already holds a run; go on with it by --resume, or choose another --out")
+        _check_run(out)
         config = configure(preset, words, float_epochs=epochs[0] if epochs else None, qat_epochs=epochs[1] if epochs else None, **changes)
     training, validation, recordings = load_corpus(folders["data"], folders.get("noise"), folders.get("speech"), config)
     out.mkdir(parents=True, exist_ok=True)
@@ -177,7 +194,7 @@ def train(out: Path, folders: dict[str, Path], preset: str | None = None, words:
         quantised.set_weights(model.get_weights())
         quantised = _stage(out, "3-bit", quantised, continuous, check, config.qat_epochs, config.qat_rate, config, config.float_epochs)
     except KeyboardInterrupt:
-        log.print(f"\nstopped; the best weights so far are in {out}; go on with: edge-lp train --resume --out {out}")
+        log.print(f"\nstopped; the best weights so far are in {out}; go on with: edge-lp train --resume --out {out}", soft_wrap=True)
         raise
     final = weights_of(quantised, config) | {f"s_{k}": np.array(s) for k, s in scales.items()}
     _save(lambda p: np.savez(p, **final), out / QUANTISED)  # type: ignore[arg-type]
