@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import soxr
 from rich.progress import track
 
 from edge_lp.errors import AudioError, EdgeLpError
 from edge_lp.runtime import FEATURES, HOP, SAMPLE_RATE, Frontend
+from edge_lp.sources import AUDIO_SUFFIXES, read_file
 from edge_lp_train.augment import Augment
 from edge_lp_train.presets import SILENCE, UNKNOWN, TrainConfig
 
-SUFFIXES = (".wav", ".flac", ".ogg")
 SPLITS = ("training", "validation", "testing")
 FEATURE_SCALE = 3 * 2.0**-13  # Q10 log2 units -> the net's input; the 3 makes the drive on the core an exact shift (export.py)
 CLIP = SAMPLE_RATE            # samples of a clip
@@ -49,7 +47,7 @@ def find_clips(root: Path) -> list[Clip]:
     clips = []
     for base, split in [(root / s, s) for s in SPLITS] if split_given else [(root, "")]:
         for path in sorted(base.glob("*/*")):
-            if path.suffix.lower() in SUFFIXES and path.parent.name != "_background_noise_":
+            if path.suffix.lower() in AUDIO_SUFFIXES and path.parent.name != "_background_noise_":
                 clips.append(Clip(path, path.parent.name, split or which_set(path.name)))
     if not clips:
         raise AudioError(f"{root}: no recordings found; expected WORD/*.wav, .flac or .ogg, directly or below training, validation and testing")
@@ -60,7 +58,7 @@ def find_recordings(folder: Path, option: str) -> list[Path]:
     """Every recording below a folder that an option names, sorted."""
     if not folder.is_dir():
         raise EdgeLpError(f"{folder}: no such folder; {option} takes a folder of recordings")
-    found = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in SUFFIXES]
+    found = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in AUDIO_SUFFIXES]
     if not found:
         raise AudioError(f"{folder}: no recordings found for {option}; expected .wav, .flac or .ogg files")
     return found
@@ -80,13 +78,8 @@ def check_words(config: TrainConfig, clips: list[Clip]) -> None:
 
 
 def read(path: Path) -> np.ndarray:
-    """A recording as mono int16 at 16 kHz."""
-    try:
-        x, rate = soundfile.read(path, dtype="int16", always_2d=True)
-    except soundfile.SoundFileError as e:
-        raise AudioError(f"{path}: cannot be read as audio ({e}); remove it or replace it") from None
-    x = x[:, 0] if x.shape[1] == 1 else np.round(x.mean(axis=1)).astype(np.int16)
-    return x if rate == SAMPLE_RATE else np.clip(np.round(soxr.resample(x.astype(np.float32), rate, SAMPLE_RATE)), -32768, 32767).astype(np.int16)
+    """A recording as mono int16 at 16 kHz, as evaluate and listen read it, without a notice for each file."""
+    return read_file(path, note=lambda line: None)
 
 
 def read_all(paths: list[Path], about: str) -> list[np.ndarray]:
