@@ -5,7 +5,7 @@ SOURCES := pyproject.toml CMakeLists.txt host/make_binding.py tools/setup.sh $(w
 help:
 	@echo "make demo    set up, then let the shipped model listen to a stream of spoken commands; pictures in demo-out/"
 	@echo "make test    set up with TensorFlow and whatever the tests need, then run all tests"
-	@echo "make lint    ruff and mypy, as CI runs them"
+	@echo "make lint    ruff, clang-format and mypy, as CI runs them"
 	@echo "make clean   remove what make made"
 
 demo: .venv/demo
@@ -16,7 +16,9 @@ test: .venv/test
 	.venv/bin/python -m pytest
 
 lint: .venv/test
-	.venv/bin/ruff check host train tests
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' ':!src')
 	.venv/bin/mypy host/edge_lp train/edge_lp_train
 
 .venv/demo: $(SOURCES)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs where the firmware is built: prints how many bytes of memory a model needs. Structures of 64-bit machines are never smaller than a
- * 32-bit board's, so the number is a bound. */
+/* Runs where the firmware is built: prints how many bytes of memory a model needs. Structures of
+ * 64-bit machines are never smaller than a 32-bit board's, so the number is a bound. */
 #include "edge_lp.h"
 #include <stdio.h>
 
@@ -19,7 +19,9 @@ int main(int argc, char **argv)
     int e = lp_model_open(&model, bytes, n);
     if (!e) e = lp_spotter_size(&model, 0, &need);
     if (e) {
-        fprintf(stderr, "arena: %s is not a model that this runtime can run (status %d of edge_lp.h)\n", argv[1], e);
+        fprintf(stderr,
+                "arena: %s is not a model that this runtime can run (status %d of edge_lp.h)\n",
+                argv[1], e);
         return 2;
     }
     printf("%zu\n", need);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs the audio in flash through front end, network and detector, one frame after the other, and writes what each took, in ticks:
+/* Runs the audio in flash through front end, network and detector, one frame after the other, and
+ * writes what each took, in ticks:
  *   part frames ticks
- * and a checksum of the logits and posteriors, so that it is known that the right work was counted. */
+ * and a checksum of the logits and posteriors, so that it is known that the right work was counted.
+ */
 #include "edge_lp.h"
 #include "hal.h"
 #include "model.h"
@@ -18,7 +20,8 @@ static void text(const char *s)
 static void number(uint64_t x)
 {
     char digits[21], *p = digits + 20;
-    uint32_t low = (uint32_t)x, high = (uint32_t)(x >> 32); /* in halves of 16 bits: no 64-bit division on the board */
+    /* in halves of 16 bits: no 64-bit division on the board */
+    uint32_t low = (uint32_t)x, high = (uint32_t)(x >> 32);
     uint32_t part[4] = {high >> 16, high & 0xffff, low >> 16, low & 0xffff};
     *p = 0;
     do {
@@ -71,7 +74,8 @@ int main(void)
         frames++;
         for (uint32_t i = 0; i < model.n_labels; i++) {
             const uint32_t z = (uint32_t)logits[i], q = posterior[i];
-            const uint8_t bytes[6] = {(uint8_t)z, (uint8_t)(z >> 8), (uint8_t)(z >> 16), (uint8_t)(z >> 24), (uint8_t)q, (uint8_t)(q >> 8)};
+            const uint8_t bytes[6] = {(uint8_t)z,         (uint8_t)(z >> 8), (uint8_t)(z >> 16),
+                                      (uint8_t)(z >> 24), (uint8_t)q,        (uint8_t)(q >> 8)};
             crc = lp_crc32(crc, bytes, sizeof bytes);
         }
     }

@@ -13,7 +13,7 @@ static frame_status finish(frame_reader *r)
 {
     if (!r->started) return FRAME_NONE; /* two delimiters in a row */
     if (r->overflow) return FRAME_LONG;
-    if (r->left) return FRAME_CODING;   /* the block was longer than the frame */
+    if (r->left) return FRAME_CODING; /* the block was longer than the frame */
     if (r->n < 7) return FRAME_SHORT;
     r->n -= 4;
     const uint8_t *c = r->bytes + r->n;
@@ -43,7 +43,10 @@ frame_status frame_byte(frame_reader *r, uint8_t byte)
 }
 
 /* One byte of payload + crc at a time, so that no second buffer is needed. */
-static uint8_t at(const uint8_t *payload, size_t n, uint32_t crc, size_t i) { return i < n ? payload[i] : (uint8_t)(crc >> 8 * (i - n)); }
+static uint8_t at(const uint8_t *payload, size_t n, uint32_t crc, size_t i)
+{
+    return i < n ? payload[i] : (uint8_t)(crc >> 8 * (i - n));
+}
 
 void frame_send(const uint8_t *payload, size_t n)
 {

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 extern const uint8_t model_bytes[], model_end[]; /* an .lpb */
-extern const uint8_t audio_bytes[], audio_end[]; /* int16 samples, little-endian; only in count.c's image */
+/* int16 samples, little-endian; only in count.c's image */
+extern const uint8_t audio_bytes[], audio_end[];
 
 #endif

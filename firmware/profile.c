@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A QEMU plugin (TCG, plugin API 1) that counts executed instructions by address: a line "address count" each, in the file OUT.
+/* A QEMU plugin (TCG, plugin API 1) that counts executed instructions by address: a line "address
+ * count" each, in the file OUT.
  *   cc -shared -fPIC profile.c -o profile.so;  qemu-system-arm -plugin ./profile.so,out=OUT ...
  * Debian ships QEMU with plugins but without their header, hence the prototypes here. */
 #include <inttypes.h>
@@ -24,7 +25,8 @@ void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *, int, 
 
 __attribute__((visibility("default"))) int qemu_plugin_version = 1;
 
-#define SLOTS (1u << 20) /* by address / 2, from the start of the flash; the images here are smaller */
+#define SLOTS \
+    (1u << 20) /* by address / 2, from the start of the flash; the images here are smaller */
 static uint64_t counts[SLOTS];
 static char out[4096];
 
@@ -34,7 +36,8 @@ static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
         uint64_t slot = (qemu_plugin_insn_vaddr(insn) & 0x7fffffff) / 2;
-        if (slot < SLOTS) qemu_plugin_register_vcpu_insn_exec_inline(insn, INLINE_ADD_U64, &counts[slot], 1);
+        if (slot < SLOTS)
+            qemu_plugin_register_vcpu_insn_exec_inline(insn, INLINE_ADD_U64, &counts[slot], 1);
     }
 }
 
@@ -48,7 +51,9 @@ static void finish(qemu_plugin_id_t id, void *unused)
     fclose(f);
 }
 
-__attribute__((visibility("default"))) int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc, char **argv)
+__attribute__((visibility("default"))) int qemu_plugin_install(qemu_plugin_id_t id,
+                                                               const struct qemu_info *info,
+                                                               int argc, char **argv)
 {
     (void)info;
     for (int i = 0; i < argc; i++)

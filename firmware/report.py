@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an image takes: flash, RAM and a bound of its stack; exit code 1 where a budget is exceeded. Standard library only.
+"""What an image takes: flash, RAM and a bound of its stack; exit code 1 where a budget is exceeded.
+Standard library only.
 
-The stack bound is the deepest path of the call graph that gcc writes (-fcallgraph-info=su), from reset, plus the deepest interrupt handler,
-plus two exception frames and a margin for what has no .ci file (start code, libgcc)."""
+The stack bound is the deepest path of the call graph that gcc writes (-fcallgraph-info=su), from
+reset, plus the deepest interrupt handler, plus two exception frames and a margin for what has no
+.ci file (start code, libgcc)."""
+
 import argparse
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-EXCEPTION = 2 * (32 + 8)   # hardware stacking and alignment: one interrupt, and one more for a fault
+# hardware stacking and alignment: one interrupt, and one more for a fault
+EXCEPTION = 2 * (32 + 8)
 MARGIN = 64
 INTERRUPTS = ("receive",)
 
@@ -27,7 +31,9 @@ def call_graph(folder, objects):
                 frames[title] = int(bytes_[1])
                 if bytes_[2] == "dynamic" and "bounded" not in label:
                     sys.exit(f"report: {title} has a stack frame without a bound")
-        for source, target in re.findall(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', text):
+        for source, target in re.findall(
+            r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', text
+        ):
             calls.setdefault(source, set()).add(target)
     return frames, calls
 
@@ -73,11 +79,20 @@ def main():
     objects = {path.stem for path in elf.parent.glob("*.o")}
     bound = stack_bound(elf.parent, objects)
     ram = data + bss + a.stack
-    print(f"{elf}\n  flash {flash:6} bytes, budget {a.flash_budget}\n  RAM   {ram:6} bytes, budget {a.ram_budget}: .data {data}, .bss {bss} "
-          f"(runtime arena {arena}, the rest {bss - arena}), stack {a.stack} (bound {bound})")
-    over = [f"{what} is {found}, the budget {limit}: take a smaller model, or say {name}=... on purpose"
-            for what, found, limit, name in (("flash", flash, a.flash_budget, "FLASH_BUDGET"), ("RAM", ram, a.ram_budget, "RAM_BUDGET"),
-                                             ("the stack bound", bound, a.stack, "STACK_BYTES")) if found > limit]
+    print(
+        f"{elf}\n  flash {flash:6} bytes, budget {a.flash_budget}\n  RAM   {ram:6} bytes, budget "
+        f"{a.ram_budget}: .data {data}, .bss {bss} "
+        f"(runtime arena {arena}, the rest {bss - arena}), stack {a.stack} (bound {bound})"
+    )
+    over = [
+        f"{what} is {found}, the budget {limit}: take a smaller model, or say {name}=... on purpose"
+        for what, found, limit, name in (
+            ("flash", flash, a.flash_budget, "FLASH_BUDGET"),
+            ("RAM", ram, a.ram_budget, "RAM_BUDGET"),
+            ("the stack bound", bound, a.stack, "STACK_BYTES"),
+        )
+        if found > limit
+    ]
     for line in over:
         print(f"report: {line}", file=sys.stderr)
     if over:

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Why it survives a bad line: a frame is taken only if its checksum holds and its number is the next one, so each request runs exactly once
- * and in order; replies are kept until they can no longer be asked for, so a repeated request is answered again but not run again. */
+/* Why it survives a bad line: a frame is taken only if its checksum holds and its number is the
+ * next one, so each request runs exactly once and in order; replies are kept until they can no
+ * longer be asked for, so a repeated request is answered again but not run again. */
 #include "session.h"
 #include "hal.h"
 
-/* ------------------------------------------------------------------------------------------------------ replies -- */
+/* ----------------------------------------------------------------------------------- replies -- */
 
 static kept_reply *begin(session *s, uint8_t type, uint16_t number)
 {
@@ -20,7 +21,10 @@ static kept_reply *begin(session *s, uint8_t type, uint16_t number)
 static void put8(kept_reply *r, uint32_t x) { r->bytes[r->n++] = (uint8_t)x; }
 static void put16(kept_reply *r, uint32_t x) { put8(r, x), put8(r, x >> 8); }
 static void put32(kept_reply *r, uint32_t x) { put16(r, x), put16(r, x >> 16); }
-static void put64(kept_reply *r, uint64_t x) { put32(r, (uint32_t)x), put32(r, (uint32_t)(x >> 32)); }
+static void put64(kept_reply *r, uint64_t x)
+{
+    put32(r, (uint32_t)x), put32(r, (uint32_t)(x >> 32));
+}
 
 static void error(kept_reply *r, error_cause cause, int detail)
 {
@@ -37,7 +41,7 @@ static void refuse(session *s, refusal why)
     frame_send(payload, sizeof payload);
 }
 
-/* ----------------------------------------------------------------------------------------------------- requests -- */
+/* ---------------------------------------------------------------------------------- requests -- */
 
 static uint16_t le16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
 static uint32_t le32(const uint8_t *p) { return le16(p) | (uint32_t)le16(p + 2) << 16; }
@@ -69,7 +73,8 @@ static void hello(session *s, kept_reply *r)
     put8(r, 0x0f); /* outputs it can send */
     put8(r, 0x07); /* inputs it takes: audio 16, audio 8, features */
     put16(r, s->model.detector.window), put16(r, s->model.detector.threshold);
-    put16(r, s->model.detector.refractory), put16(r, s->model.detector.latency), put16(r, s->model.detector.hold);
+    put16(r, s->model.detector.refractory), put16(r, s->model.detector.latency),
+        put16(r, s->model.detector.hold);
     while (name < 15 && hal_name[name]) name++;
     put8(r, (uint32_t)name);
     for (size_t i = 0; i < name; i++) put8(r, (uint8_t)hal_name[i]);
@@ -88,9 +93,11 @@ static void label(const session *s, const uint8_t *body, kept_reply *r)
 
 static void configure(session *s, const uint8_t *body, kept_reply *r)
 {
-    lp_detector_config c = {le16(body + 1), le16(body + 3), le16(body + 5), le16(body + 7), le16(body + 9)};
-    uint32_t o = body[0], n = s->model.n_labels, size = 17 + (o & OUT_POSTERIORS ? 2 * n : 0) + (o & OUT_LOGITS ? 4 * n : 0) +
-                      (o & OUT_SPIKES ? 4 : 0) + (o & OUT_FEATURES ? 2 * LP_FEATURES : 0);
+    lp_detector_config c = {le16(body + 1), le16(body + 3), le16(body + 5), le16(body + 7),
+                            le16(body + 9)};
+    uint32_t o = body[0], n = s->model.n_labels,
+             size = 17 + (o & OUT_POSTERIORS ? 2 * n : 0) + (o & OUT_LOGITS ? 4 * n : 0) +
+                    (o & OUT_SPIKES ? 4 : 0) + (o & OUT_FEATURES ? 2 * LP_FEATURES : 0);
     if (o > 15) error(r, E_VALUE, (int)o);
     else if (size > REPLY_BODY) error(r, E_REPLY_SIZE, (int)size);
     else if (lp_detector_configure(s->detector, &c)) error(r, E_VALUE, 0);
@@ -155,11 +162,14 @@ static void audio(session *s, const uint8_t *body, uint32_t n, int wide, kept_re
 {
     uint32_t ticks = hal_ticks();
     int ready = 0;
-    for (uint32_t i = 0; i < n; ) { /* in small pieces: no second copy of the block. n <= LP_HOP: at most one frame is completed */
+    /* in small pieces: no second copy of the block. n <= LP_HOP: at most one frame is completed */
+    for (uint32_t i = 0; i < n;) {
         int16_t pcm[16];
         size_t used = 0, k = 0;
-        for (; k < 16 && i + k < n; k++) pcm[k] = wide ? (int16_t)le16(body + 2 * (i + k)) : expand(body[i + k]);
-        for (size_t from = 0; from < k; from += used) ready |= lp_frontend_push(s->frontend, pcm + from, k - from, &used, s->features);
+        for (; k < 16 && i + k < n; k++)
+            pcm[k] = wide ? (int16_t)le16(body + 2 * (i + k)) : expand(body[i + k]);
+        for (size_t from = 0; from < k; from += used)
+            ready |= lp_frontend_push(s->frontend, pcm + from, k - from, &used, s->features);
         i += (uint32_t)k;
     }
     s->ticks_frontend += hal_ticks() - ticks;
@@ -169,16 +179,21 @@ static void audio(session *s, const uint8_t *body, uint32_t n, int wide, kept_re
 
 static void request(session *s, uint8_t type, const uint8_t *body, uint32_t n, kept_reply *r)
 {
-    static const uint8_t exact[] = {[T_LABEL] = 1, [T_RESET] = 0, [T_CONFIGURE] = 11, [T_STATISTICS] = 0};
+    static const uint8_t exact[] = {
+        [T_LABEL] = 1, [T_RESET] = 0, [T_CONFIGURE] = 11, [T_STATISTICS] = 0};
     uint32_t sample = type == T_AUDIO16 ? 2 : 1;
     switch (type) {
-    case T_LABEL: case T_RESET: case T_CONFIGURE: case T_STATISTICS:
+    case T_LABEL:
+    case T_RESET:
+    case T_CONFIGURE:
+    case T_STATISTICS:
         if (n != exact[type]) {
             error(r, E_LENGTH, (int)n);
             return;
         }
         break;
-    case T_AUDIO16: case T_AUDIO8:
+    case T_AUDIO16:
+    case T_AUDIO8:
         if (n == 0 || n % sample || n > LP_HOP * sample) {
             error(r, E_LENGTH, (int)n);
             return;
@@ -190,9 +205,7 @@ static void request(session *s, uint8_t type, const uint8_t *body, uint32_t n, k
             return;
         }
         break;
-    default:
-        error(r, E_TYPE, type);
-        return;
+    default: error(r, E_TYPE, type); return;
     }
     switch (type) {
     case T_LABEL: label(s, body, r); break;
@@ -207,7 +220,7 @@ static void request(session *s, uint8_t type, const uint8_t *body, uint32_t n, k
     }
 }
 
-/* ----------------------------------------------------------------------------------------------------- sequence -- */
+/* ---------------------------------------------------------------------------------- sequence -- */
 
 static void open(session *s, uint16_t number, const uint8_t *body, uint32_t n)
 {
@@ -241,7 +254,8 @@ static void frame(session *s, const uint8_t *p, uint32_t n)
         s->requests++;
         request(s, type, body, n, r);
         frame_send(r->bytes, r->n);
-    } else if (age - 1u < WINDOW && s->replies[number % WINDOW].n) { /* run before; its reply may have been lost */
+        /* run before; its reply may have been lost */
+    } else if (age - 1u < WINDOW && s->replies[number % WINDOW].n) {
         s->repeats++;
         frame_send(s->replies[number % WINDOW].bytes, s->replies[number % WINDOW].n);
     } else if (age < 0x8000) {
@@ -263,7 +277,7 @@ void session_byte(session *s, uint8_t byte)
     }
 }
 
-/* -------------------------------------------------------------------------------------------------------- start -- */
+/* ------------------------------------------------------------------------------------- start -- */
 
 static void *part(uint8_t **memory, size_t *left, size_t bytes)
 {
@@ -275,8 +289,10 @@ static void *part(uint8_t **memory, size_t *left, size_t bytes)
     return p;
 }
 
-/* The net comes last and gets the rest: lp_net_init says itself whether that is enough, with less stack than lp_net_size takes. */
-static int lay_out(session *s, const uint8_t *model, size_t model_bytes, uint8_t *memory, size_t left)
+/* The net comes last and gets the rest: lp_net_init says itself whether that is enough, with less
+ * stack than lp_net_size takes. */
+static int lay_out(session *s, const uint8_t *model, size_t model_bytes, uint8_t *memory,
+                   size_t left)
 {
     size_t frontend = lp_frontend_size(), detector;
     void *p;
@@ -285,11 +301,14 @@ static int lay_out(session *s, const uint8_t *model, size_t model_bytes, uint8_t
     if (!(p = part(&memory, &left, frontend))) return LP_E_SPACE;
     if ((e = lp_frontend_init(&s->frontend, p, frontend))) return e;
     if (!(p = part(&memory, &left, detector))) return LP_E_SPACE;
-    if ((e = lp_detector_init(&s->detector, s->model.n_labels, s->model.n_keywords, &s->model.detector, p, detector))) return e;
+    if ((e = lp_detector_init(&s->detector, s->model.n_labels, s->model.n_keywords,
+                              &s->model.detector, p, detector)))
+        return e;
     return lp_net_init(&s->net, &s->model, 0, memory, left);
 }
 
-void session_init(session *s, const uint8_t *model, size_t model_bytes, void *memory, size_t memory_bytes)
+void session_init(session *s, const uint8_t *model, size_t model_bytes, void *memory,
+                  size_t memory_bytes)
 {
     uint8_t *p = (uint8_t *)s;
     for (size_t i = 0; i < sizeof *s; i++) p[i] = 0;

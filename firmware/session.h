@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One keyword spotter behind the serial protocol (SPEC.md, "Serial protocol"): requests in, each answered once, in order. */
+/* One keyword spotter behind the serial protocol (SPEC.md, "Serial protocol"): requests in, each
+ * answered once, in order. */
 #ifndef SESSION_H
 #define SESSION_H
 
@@ -7,39 +8,52 @@
 #include "frame.h"
 
 #define PROTOCOL_VERSION 1
-#define WINDOW 4u            /* requests that may be unanswered; so many replies are kept */
+#define WINDOW 4u /* requests that may be unanswered; so many replies are kept */
 #define REPLY_BODY 512u
 
-typedef enum {               /* request; its reply has bit 7 set */
-    T_HELLO = 0x01, T_LABEL = 0x02, T_RESET = 0x03, T_CONFIGURE = 0x04, T_STATISTICS = 0x05,
-    T_AUDIO16 = 0x10, T_AUDIO8 = 0x11, T_FEATURES = 0x12,
-    T_REPLY = 0x80, T_REFUSED = 0xfe, T_ERROR = 0xff
+typedef enum { /* request; its reply has bit 7 set */
+               T_HELLO = 0x01,
+               T_LABEL = 0x02,
+               T_RESET = 0x03,
+               T_CONFIGURE = 0x04,
+               T_STATISTICS = 0x05,
+               T_AUDIO16 = 0x10,
+               T_AUDIO8 = 0x11,
+               T_FEATURES = 0x12,
+               T_REPLY = 0x80,
+               T_REFUSED = 0xfe,
+               T_ERROR = 0xff
 } frame_type;
 
-typedef enum {               /* T_REFUSED: the frame was not taken; its number is still the next one */
-    R_LONG = 1, R_SHORT, R_CODING, R_CHECKSUM, R_ORDER, R_NO_SESSION
-} refusal;
+/* T_REFUSED: the frame was not taken; its number is still the next one */
+typedef enum { R_LONG = 1, R_SHORT, R_CODING, R_CHECKSUM, R_ORDER, R_NO_SESSION } refusal;
 
-typedef enum {               /* T_ERROR: the request was taken, and this is its reply */
-    E_TYPE = 1, E_LENGTH, E_VALUE, E_VERSION, E_MODEL, E_RUNTIME, E_REPLY_SIZE
+typedef enum { /* T_ERROR: the request was taken, and this is its reply */
+               E_TYPE = 1,
+               E_LENGTH,
+               E_VALUE,
+               E_VERSION,
+               E_MODEL,
+               E_RUNTIME,
+               E_REPLY_SIZE
 } error_cause;
 
 enum { OUT_POSTERIORS = 1, OUT_LOGITS = 2, OUT_SPIKES = 4, OUT_FEATURES = 8 };
 
 typedef struct {
-    uint16_t n;              /* 0: none */
+    uint16_t n; /* 0: none */
     uint8_t bytes[3 + REPLY_BODY];
 } kept_reply;
 
 typedef struct {
     frame_reader reader;
     kept_reply replies[WINDOW];
-    uint32_t nonce;          /* of the session */
-    uint16_t next;           /* number of the next request */
+    uint32_t nonce; /* of the session */
+    uint16_t next;  /* number of the next request */
     uint8_t open, outputs;
 
     lp_model model;
-    int model_status;        /* of opening and laying it out */
+    int model_status; /* of opening and laying it out */
     lp_frontend *frontend;
     lp_net *net;
     lp_detector *detector;
@@ -50,8 +64,10 @@ typedef struct {
     uint64_t spikes, synops, ticks_frontend, ticks_net, ticks_detector;
 } session;
 
-/* The model is read in place; memory is aligned to 8. A model that cannot run is reported to whoever says hello. */
-void session_init(session *s, const uint8_t *model, size_t model_bytes, void *memory, size_t memory_bytes);
+/* The model is read in place; memory is aligned to 8. A model that cannot run is reported to
+ * whoever says hello. */
+void session_init(session *s, const uint8_t *model, size_t model_bytes, void *memory,
+                  size_t memory_bytes);
 void session_byte(session *s, uint8_t byte);
 
 #endif

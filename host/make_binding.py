@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the cffi module edge_lp._runtime from the public header, so that Python cannot disagree with C.
+"""Writes the cffi module edge_lp._runtime from the public header, so that Python cannot disagree
+with C.
 
     python host/make_binding.py runtime/edge_lp.h OUT.c
 """
+
 import re
 import sys
 
@@ -13,7 +15,10 @@ def cdef(header: str) -> str:
     """The declarations between the header's cdef marks, in the dialect that cffi parses."""
     begin, end = header.index("/* cdef:"), header.index("/* cdef end */")
     text = header[begin:end]
-    values = {name: value.strip("()") for name, value in re.findall(r"^#define (LP_\w+) +(\(?-?\d+\)?)", text, re.M)}
+    values = {
+        name: value.strip("()")
+        for name, value in re.findall(r"^#define (LP_\w+) +(\(?-?\d+\)?)", text, re.M)
+    }
     text = re.sub(r"\[(LP_\w+)\]", lambda m: f"[{values[m[1]]}]", text)
     return re.sub(r"^#define (LP_\w+) .*$", r"#define \1 ...", text, flags=re.M)
 

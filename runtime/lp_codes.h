@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How 3-bit codes lie in a model's bytes (SPEC.md, "Dense coding" and "Sparse coding"). Both store code + 4, 0..7. */
+/* How 3-bit codes lie in a model's bytes (SPEC.md, "Dense coding" and "Sparse coding"). Both store
+ * code + 4, 0..7. */
 #ifndef LP_CODES_H
 #define LP_CODES_H
 
@@ -7,7 +8,8 @@
 
 #define DENSE3_WORDS(n_dst) (((n_dst) + 9u) / 10u) /* ten codes a word, five in each half */
 
-/* Code -4..3 of target i in a dense row. Word k, field j (bits 3 j) holds targets 2 (j words + k) in its lower half, one more above. */
+/* Code -4..3 of target i in a dense row. Word k, field j (bits 3 j) holds targets 2 (j words + k)
+ * in its lower half, one more above. */
 static inline int32_t dense3_code(const uint8_t *row, uint32_t words, uint32_t i)
 {
     uint32_t pair = i / 2, field = pair / words, k = pair % words;
@@ -29,7 +31,8 @@ static inline int32_t sparse3_entry(const uint8_t *entry, uint32_t *target)
     return (int32_t)(e >> 13) - 4;
 }
 
-/* n_src + 1 offsets (16-bit units from the block's start, rising, the last one the block's end), then the entries, targets rising in a row. */
+/* n_src + 1 offsets (16-bit units from the block's start, rising, the last one the block's end),
+ * then the entries, targets rising in a row. */
 static inline int sparse3_valid(const uint8_t *block, size_t bytes, uint32_t n_src, uint32_t n_dst)
 {
     if (bytes % 2 || bytes < 2 * ((size_t)n_src + 1) || bytes > 131070) return 0;

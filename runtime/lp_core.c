@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Loihi-1 neurocore: compartments, synapses, delays, joins (SPEC.md, "Core"). Knows nothing of audio or layers.
+/* The Loihi-1 neurocore: compartments, synapses, delays, joins (SPEC.md, "Core"). Knows nothing of
+ * audio or layers.
  *
  * Why it is laid out like this:
- *   - Accumulators are 16 bits wide and wrap, as on the chip: an int16 that wraps, times 64, IS the specified q.
- *   - All groups are updated before any spike is delivered, so a ring of max delay + 1 slots is enough: the slot of this
- *     step is free again when a spike with the longest delay needs it.
- *   - 3-bit rows are added two lanes at a time: codes are stored with an offset of 4, so sums only grow and cannot
- *     borrow from the neighbouring lane; the offset is taken off once, when the slot is consumed. lp_core_init proves that no
- *     lane can carry, or has the codes added one by one. */
+ *   - Accumulators are 16 bits wide and wrap, as on the chip: an int16 that wraps, times 64, IS the
+ *     specified q.
+ *   - All groups are updated before any spike is delivered, so a ring of max delay + 1 slots is
+ *     enough: the slot of this step is free again when a spike with the longest delay needs it.
+ *   - 3-bit rows are added two lanes at a time: codes are stored with an offset of 4, so sums only
+ *     grow and cannot borrow from the neighbouring lane; the offset is taken off once, when the
+ *     slot is consumed. lp_core_init proves that no lane can carry, or has the codes added one by
+ *     one. */
 #include "edge_lp.h"
 #include "lp_codes.h"
 #include "lp_fix.h"
@@ -18,7 +21,8 @@
 #define LP_INLINE static inline
 #endif
 
-typedef union { /* two accumulator lanes; h[] is in compartment order on every machine, w is for LP_DENSE3 */
+/* two accumulator lanes; h[] is in compartment order on every machine, w is for LP_DENSE3 */
+typedef union {
     uint32_t w;
     uint16_t h[2];
 } lanes;
@@ -26,18 +30,21 @@ typedef union { /* two accumulator lanes; h[] is in compartment order on every m
 typedef struct {
     const lp_group *spec;
     int32_t *u, *v;
-    uint16_t *refract;  /* steps still clamped; NULL when no compartment has a refractory period */
-    uint8_t *spikes;    /* NULL: silent */
-    lanes *acc;         /* ring of `slots` rows of `stride` words */
-    int64_t *wide;      /* strict mode: the same ring, 64 bits wide, 2 * stride a row, in place of acc */
-    uint16_t *offset;   /* per slot: what the codes' offsets have added up to */
+    uint16_t *refract; /* steps still clamped; NULL when no compartment has a refractory period */
+    uint8_t *spikes;   /* NULL: silent */
+    lanes *acc;        /* ring of `slots` rows of `stride` words */
+    /* strict mode: the same ring, 64 bits wide, 2 * stride a row, in place of acc */
+    int64_t *wide;
+    uint16_t *offset; /* per slot: what the codes' offsets have added up to */
     uint32_t stride, slots, head;
-    uint16_t base;      /* value a fresh slot starts from */
-    uint16_t packed;    /* LP_DENSE3 rows are added by the word */
-    uint8_t lean, shift_u, shift_v; /* lean: both decays are powers of two, 2^(12 - shift), and v's floor is 0 */
+    uint16_t base;   /* value a fresh slot starts from */
+    uint16_t packed; /* LP_DENSE3 rows are added by the word */
+    /* lean: both decays are powers of two, 2^(12 - shift), and v's floor is 0 */
+    uint8_t lean, shift_u, shift_v;
 } group_state;
 
-typedef struct { /* the head of the dynamic block: lp_core_state copies it with the states behind it */
+/* the head of the dynamic block: lp_core_state copies it with the states behind it */
+typedef struct {
     lp_counts counts;
     lp_overflow overflow;
     uint32_t heads[1]; /* n_groups of them */
@@ -46,12 +53,13 @@ typedef struct { /* the head of the dynamic block: lp_core_state copies it with 
 struct lp_core {
     lp_core_spec spec;
     group_state *groups;
-    uint16_t *list;       /* spiking sources of one group, in order */
-    clock_state *clock;   /* start of the dynamic block */
+    uint16_t *list;     /* spiking sources of one group, in order */
+    clock_state *clock; /* start of the dynamic block */
     size_t dynamic_bytes;
 };
 
-#if defined(__SSE2__) || defined(__ARM_NEON) || defined(__ALTIVEC__) || defined(__riscv_vector) || defined(__wasm_simd128__)
+#if defined(__SSE2__) || defined(__ARM_NEON) || defined(__ALTIVEC__) || defined(__riscv_vector) || \
+    defined(__wasm_simd128__)
 #define VECTORS 1
 #else
 #define VECTORS 0
@@ -63,19 +71,21 @@ size_t lp_dense3_row(uint32_t n_dst) { return 4u * (size_t)DENSE3_WORDS(n_dst); 
 int lp_weight(int32_t mantissa, uint32_t bits, lp_sign_mode mode, int32_t exponent, int32_t *weight)
 {
     if (!weight || bits < 1 || bits > 8 || exponent < -8 || exponent > 7) return LP_E_ARG;
-    if (mode != LP_SIGN_MIXED && mode != LP_SIGN_EXCITATORY && mode != LP_SIGN_INHIBITORY) return LP_E_ARG;
+    if (mode != LP_SIGN_MIXED && mode != LP_SIGN_EXCITATORY && mode != LP_SIGN_INHIBITORY)
+        return LP_E_ARG;
     int32_t lo = mode == LP_SIGN_EXCITATORY ? 0 : mode == LP_SIGN_MIXED ? -256 : -255;
     int32_t hi = mode == LP_SIGN_INHIBITORY ? 0 : 255;
     if (mantissa < lo || mantissa > hi) return LP_E_ARG;
     uint32_t lsb = 8 - bits + (mode == LP_SIGN_MIXED);
     int32_t magnitude = (int32_t)((uint32_t)(mantissa < 0 ? -mantissa : mantissa) >> lsb << lsb);
     int32_t m = mantissa < 0 ? -magnitude : magnitude;
-    int32_t w = exponent >= 0 ? m * (1 << exponent) : m >> -exponent; /* |m| <= 2^8, so |w| <= 2^15; >> floors */
+    /* |m| <= 2^8, so |w| <= 2^15; >> floors */
+    int32_t w = exponent >= 0 ? m * (1 << exponent) : m >> -exponent;
     *weight = lp_clip(w, -32767, 32767);
     return LP_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------- validation -- */
+/* -------------------------------------------------------------------------------- validation -- */
 
 static uint32_t sources(const lp_core_spec *s, const lp_synapses *y)
 {
@@ -85,28 +95,38 @@ static uint32_t sources(const lp_core_spec *s, const lp_synapses *y)
 static int check_group(const lp_core_spec *s, uint32_t i)
 {
     const lp_group *g = &s->groups[i];
-    if (g->n < 1 || g->n > 65536 || g->vmin > 0 || g->vmin < -LP_V_LIMIT || g->vmax < 0 || g->vmax > LP_V_LIMIT) return LP_E_ARG;
-    if (g->join != LP_NO_JOIN && (g->join < 0 || (uint32_t)g->join >= i || s->groups[g->join].n != g->n)) return LP_E_ARG;
+    if (g->n < 1 || g->n > 65536 || g->vmin > 0 || g->vmin < -LP_V_LIMIT || g->vmax < 0 ||
+        g->vmax > LP_V_LIMIT)
+        return LP_E_ARG;
+    if (g->join != LP_NO_JOIN &&
+        (g->join < 0 || (uint32_t)g->join >= i || s->groups[g->join].n != g->n))
+        return LP_E_ARG;
     for (uint32_t k = 0; k < g->n; k++) {
-        int32_t vth = g->vth_each ? g->vth_each[k] : g->vth, bias = g->bias_each ? g->bias_each[k] : g->bias;
+        int32_t vth = g->vth_each ? g->vth_each[k] : g->vth,
+                bias = g->bias_each ? g->bias_each[k] : g->bias;
         uint32_t r = g->refract_each ? g->refract_each[k] : g->refract;
-        if ((g->du_each ? g->du_each[k] : g->du) > 4096 || (g->dv_each ? g->dv_each[k] : g->dv) > 4096) return LP_E_ARG;
-        if (vth < 0 || vth > LP_V_LIMIT || bias < -LP_V_LIMIT || bias > LP_V_LIMIT || r < 1 || r > 64) return LP_E_ARG;
+        if ((g->du_each ? g->du_each[k] : g->du) > 4096 ||
+            (g->dv_each ? g->dv_each[k] : g->dv) > 4096)
+            return LP_E_ARG;
+        if (vth < 0 || vth > LP_V_LIMIT || bias < -LP_V_LIMIT || bias > LP_V_LIMIT || r < 1 ||
+            r > 64)
+            return LP_E_ARG;
     }
     return LP_OK;
 }
 
 static int check_synapses(const lp_core_spec *s, const lp_synapses *y)
 {
-    if (y->dst < 0 || (uint32_t)y->dst >= s->n_groups || y->delay > LP_MAX_DELAY || y->shift > 12) return LP_E_ARG;
-    if (y->src != LP_INPUT && (y->src < 0 || (uint32_t)y->src >= s->n_groups || s->groups[y->src].silent)) return LP_E_ARG;
+    if (y->dst < 0 || (uint32_t)y->dst >= s->n_groups || y->delay > LP_MAX_DELAY || y->shift > 12)
+        return LP_E_ARG;
+    if (y->src != LP_INPUT &&
+        (y->src < 0 || (uint32_t)y->src >= s->n_groups || s->groups[y->src].silent))
+        return LP_E_ARG;
     uint32_t n_src = sources(s, y), n_dst = s->groups[y->dst].n;
     if (y->kind != LP_DIAGONAL && !y->data && n_src) return LP_E_ARG;
     switch (y->kind) {
-    case LP_DENSE16:
-        return LP_OK;
-    case LP_DENSE3:
-        return y->bytes == n_src * lp_dense3_row(n_dst) ? LP_OK : LP_E_ARG;
+    case LP_DENSE16: return LP_OK;
+    case LP_DENSE3: return y->bytes == n_src * lp_dense3_row(n_dst) ? LP_OK : LP_E_ARG;
     case LP_SPARSE16:
         if (!y->rows || y->rows[0] != 0) return LP_E_ARG;
         for (uint32_t i = 0; i < n_src; i++)
@@ -115,17 +135,18 @@ static int check_synapses(const lp_core_spec *s, const lp_synapses *y)
         for (uint32_t k = 0; k < y->rows[n_src]; k++)
             if (y->targets[k] >= n_dst) return LP_E_ARG;
         return LP_OK;
-    case LP_SPARSE3:
-        return sparse3_valid(y->data, y->bytes, n_src, n_dst) ? LP_OK : LP_E_ARG;
+    case LP_SPARSE3: return sparse3_valid(y->data, y->bytes, n_src, n_dst) ? LP_OK : LP_E_ARG;
     case LP_DIAGONAL:
         return n_src == n_dst && y->weight >= -32768 && y->weight <= 32767 ? LP_OK : LP_E_ARG;
     }
     return LP_E_ARG;
 }
 
-/* Can the lanes of a group's accumulator take whole words of LP_DENSE3 codes, so that none ever leaves 0..65535? Every source spikes at most
- * once a step (input axons as a whole: at most n_inputs times) and names a target once, which only 16-bit rows need not; with one of
- * those, or where the sums reach too far, codes are added one by one. *base: what a lane starts from, minus the least that it receives. */
+/* Can the lanes of a group's accumulator take whole words of LP_DENSE3 codes, so that none ever
+ * leaves 0..65535? Every source spikes at most once a step (input axons as a whole: at most
+ * n_inputs times) and names a target once, which only 16-bit rows need not; with one of those, or
+ * where the sums reach too far, codes are added one by one. *base: what a lane starts from, minus
+ * the least that it receives. */
 static int lanes_hold(const lp_core_spec *s, uint32_t group, uint16_t *base)
 {
     int64_t down = 0, up = 0;
@@ -136,7 +157,8 @@ static int lanes_hold(const lp_core_spec *s, uint32_t group, uint16_t *base)
         if ((uint32_t)y->dst != group) continue;
         if (y->kind == LP_DENSE3) up += 7 * all; /* code + 4 */
         else if (y->kind == LP_SPARSE3) down += 4 * all, up += 3 * all;
-        else if (y->kind == LP_DIAGONAL) *(y->weight < 0 ? &down : &up) += y->weight < 0 ? -y->weight : y->weight;
+        else if (y->kind == LP_DIAGONAL)
+            *(y->weight < 0 ? &down : &up) += y->weight < 0 ? -y->weight : y->weight;
         else return 0;
     }
     if (down + up > 65535) return 0;
@@ -144,21 +166,24 @@ static int lanes_hold(const lp_core_spec *s, uint32_t group, uint16_t *base)
     return 1;
 }
 
-/* ----------------------------------------------------------------------------------------------------- layout -- */
+/* ------------------------------------------------------------------------------------ layout -- */
 
 static uint32_t longest_delay(const lp_core_spec *s, uint32_t group)
 {
     uint32_t d = 0;
     for (uint32_t k = 0; k < s->n_synapses; k++)
-        if ((uint32_t)s->synapses[k].dst == group && s->synapses[k].delay > d) d = s->synapses[k].delay;
+        if ((uint32_t)s->synapses[k].dst == group && s->synapses[k].delay > d)
+            d = s->synapses[k].delay;
     return d;
 }
 
 static uint32_t accumulator_words(const lp_core_spec *s, uint32_t group)
 {
     uint32_t words = PAIRS(s->groups[group].n);
-    for (uint32_t k = 0; k < s->n_synapses; k++) /* LP_DENSE3 adds whole words: room for the padding codes */
-        if ((uint32_t)s->synapses[k].dst == group && s->synapses[k].kind == LP_DENSE3) words = 5 * DENSE3_WORDS(s->groups[group].n);
+    /* LP_DENSE3 adds whole words: room for the padding codes */
+    for (uint32_t k = 0; k < s->n_synapses; k++)
+        if ((uint32_t)s->synapses[k].dst == group && s->synapses[k].kind == LP_DENSE3)
+            words = 5 * DENSE3_WORDS(s->groups[group].n);
     return words;
 }
 
@@ -195,13 +220,15 @@ static void place(lp_core *core, const lp_core_spec *s, group_state *groups, lp_
         t.u = lp_take(a, g->n * sizeof(int32_t));
         t.v = lp_take(a, g->n * sizeof(int32_t));
         t.offset = lp_take(a, t.slots * sizeof(uint16_t));
-        if (s->flags & LP_STRICT) t.wide = lp_take(a, (size_t)t.slots * t.stride * 2 * sizeof(int64_t));
+        if (s->flags & LP_STRICT)
+            t.wide = lp_take(a, (size_t)t.slots * t.stride * 2 * sizeof(int64_t));
         else t.acc = lp_take(a, (size_t)t.slots * t.stride * sizeof(lanes));
         if (has_refractory(g)) t.refract = lp_take(a, g->n * sizeof(uint16_t));
         if (!g->silent) t.spikes = lp_take(a, g->n);
         if (groups) {
             t.packed = lanes_hold(s, i, &t.base);
-            t.lean = (uint8_t)(decay_shift(g->du, &t.shift_u) & decay_shift(g->dv, &t.shift_v) & (g->vmin == 0));
+            t.lean = (uint8_t)(decay_shift(g->du, &t.shift_u) & decay_shift(g->dv, &t.shift_v) &
+                               (g->vmin == 0));
             groups[i] = t;
         }
     }
@@ -215,7 +242,9 @@ static void place(lp_core *core, const lp_core_spec *s, group_state *groups, lp_
 int lp_core_size(const lp_core_spec *s, size_t *bytes)
 {
     int e;
-    if (!s || !bytes || !s->groups || s->n_groups < 1 || s->n_groups > 65536 || s->n_inputs > 65536 || (s->n_synapses && !s->synapses)) return LP_E_ARG;
+    if (!s || !bytes || !s->groups || s->n_groups < 1 || s->n_groups > 65536 ||
+        s->n_inputs > 65536 || (s->n_synapses && !s->synapses))
+        return LP_E_ARG;
     for (uint32_t i = 0; i < s->n_groups; i++)
         if ((e = check_group(s, i))) return e;
     for (uint32_t k = 0; k < s->n_synapses; k++)
@@ -266,15 +295,19 @@ void lp_core_reset(lp_core *core)
     }
 }
 
-/* ----------------------------------------------------------------------------------------------------- update -- */
+/* ------------------------------------------------------------------------------------ update -- */
 
-/* Steps 2-7 of the core for one group. The last three are constants at each call, `silent` at some: with vectors, loops without a branch.
- * adds: add has one value a compartment on u's way into v, the joined v or bias_each, in place of g->bias. Where a group has more than one of
- * these, or any other parameter of its own for each compartment, `each` takes them from the description. Without vectors it pays to look
- * where nothing can happen: a compartment at rest, or a v at its floor of 0 that is pulled down.
+/* Steps 2-7 of the core for one group. The last three are constants at each call, `silent` at some:
+ * with vectors, loops without a branch.
+ * adds: add has one value a compartment on u's way into v, the joined v or bias_each, in place of
+ * g->bias. Where a group has more than one of these, or any other parameter of its own for each
+ * compartment, `each` takes them from the description. Without vectors it pays to look where
+ * nothing can happen: a compartment at rest, or a v at its floor of 0 that is pulled down.
  * lean: 1, see group_state; above 1, it is both shifts.
- * Ranges: |u|, |bias|, |join| <= 2^23, so their sum is below 2^25; |decay(v)| <= 2^23 and |wrap24| <= 2^23, so v is below 2^24. */
-LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *restrict add, int silent, const int adds, const int each, const int lean)
+ * Ranges: |u|, |bias|, |join| <= 2^23, so their sum is below 2^25; |decay(v)| <= 2^23 and
+ * |wrap24| <= 2^23, so v is below 2^24. */
+LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *restrict add,
+                      int silent, const int adds, const int each, const int lean)
 {
     const lp_group *g = t->spec;
     const uint32_t n = g->n;
@@ -282,42 +315,54 @@ LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *r
     const uint16_t offset = t->offset[t->head];
     int32_t *restrict u = t->u;
     int32_t *restrict v = t->v;
-    const int32_t ku = 4096 - g->du, kv = 4096 - g->dv, su = lean > 1 ? lean : t->shift_u, sv = lean > 1 ? lean : t->shift_v, vmin = lean ? 0 : g->vmin, vmax = g->vmax;
+    const int32_t ku = 4096 - g->du, kv = 4096 - g->dv, su = lean > 1 ? lean : t->shift_u,
+                  sv = lean > 1 ? lean : t->shift_v, vmin = lean ? 0 : g->vmin, vmax = g->vmax;
     const int32_t vth = silent ? INT32_MAX : g->vth, up = (1 << sv) - 1;
     for (uint32_t i = 0; i < n; i++) {
-        int32_t keep_u = each && g->du_each ? 4096 - g->du_each[i] : ku, keep_v = each && g->dv_each ? 4096 - g->dv_each[i] : kv;
+        int32_t keep_u = each && g->du_each ? 4096 - g->du_each[i] : ku,
+                keep_v = each && g->dv_each ? 4096 - g->dv_each[i] : kv;
         int32_t sum = (int16_t)(uint16_t)(q[i] - offset), more = adds ? add[i] : g->bias;
         if (each) more = (g->bias_each ? g->bias_each[i] : g->bias) + (add ? add[i] : 0);
         if (!VECTORS && lean && !silent && !(u[i] | v[i] | sum | more)) {
             spikes[i] = 0;
             continue;
         }
-        int32_t now = lp_wrap24((lean ? lp_decay_shift(u[i], su) : lp_decay(u[i], keep_u)) + sum * 64);
+        int32_t now = lp_wrap24((lean ? lp_decay_shift(u[i], su) : lp_decay(u[i], keep_u)) +
+                                sum * 64);
         int32_t in = lp_wrap24(now + more);
         u[i] = now;
         if (!VECTORS && lean && v[i] == 0 && in <= 0) {
             if (!silent) spikes[i] = 0;
             continue;
         }
-        int32_t x = lp_clip((lean ? v[i] - ((v[i] + up) >> sv) : lp_decay(v[i], keep_v)) + in, vmin, vmax);
+        int32_t x = lp_clip((lean ? v[i] - ((v[i] + up) >> sv) : lp_decay(v[i], keep_v)) + in, vmin,
+                            vmax);
         int32_t fired = x > (each && g->vth_each && !silent ? g->vth_each[i] : vth);
         v[i] = fired ? 0 : x;
         if (VECTORS || !silent) spikes[i] = (uint8_t)fired;
     }
 }
 
-LP_CLONES static void update_plain(group_state *t, uint8_t *spikes) { update(t, spikes, NULL, t->spec->silent, 0, 0, 0); }
+LP_CLONES static void update_plain(group_state *t, uint8_t *spikes)
+{
+    update(t, spikes, NULL, t->spec->silent, 0, 0, 0);
+}
 LP_CLONES static void update_adding(group_state *t, uint8_t *spikes, const int32_t *add)
 {
     const int silent = t->spec->silent;
     if (!t->lean) update(t, spikes, add, silent, 1, 0, 0);
     else if (t->shift_u != 6 || t->shift_v != 6) update(t, spikes, add, silent, 1, 0, 1);
-    else if (silent) update(t, spikes, add, 1, 1, 0, 6); /* a constant shift where tau is 64: one instruction in ten on a Cortex-M */
+    /* a constant shift where tau is 64: one instruction in ten on a Cortex-M */
+    else if (silent) update(t, spikes, add, 1, 1, 0, 6);
     else update(t, spikes, add, 0, 1, 0, 6);
 }
-static void update_each(group_state *t, uint8_t *spikes, const int32_t *add) { update(t, spikes, add, t->spec->silent, 0, 1, 0); }
+static void update_each(group_state *t, uint8_t *spikes, const int32_t *add)
+{
+    update(t, spikes, add, t->spec->silent, 0, 1, 0);
+}
 
-/* Steps 4 and 7, after the others: what is still clamped is 0 and has not fired, as no threshold is below 0. */
+/* Steps 4 and 7, after the others: what is still clamped is 0 and has not fired, as no threshold is
+ * below 0. */
 LP_CLONES static void hold(group_state *t)
 {
     const uint16_t *restrict period = t->spec->refract_each;
@@ -327,7 +372,8 @@ LP_CLONES static void hold(group_state *t)
     const uint32_t n = t->spec->n;
     const uint16_t shared = t->spec->refract;
     for (uint32_t i = 0; i < n; i++) {
-        const uint16_t left = refract[i], fired = left ? 0 : spikes[i], next = fired ? (period ? period[i] : shared) : left;
+        const uint16_t left = refract[i], fired = left ? 0 : spikes[i],
+                       next = fired ? (period ? period[i] : shared) : left;
         v[i] = left ? 0 : v[i];
         spikes[i] = (uint8_t)fired;
         refract[i] = (uint16_t)(next - (next > 0));
@@ -341,8 +387,10 @@ static int update_strict(group_state *t, const int32_t *join, lp_overflow *where
     const int64_t *q = t->wide + (size_t)t->head * t->stride * 2;
     int bad = 0;
     for (uint32_t i = 0; i < g->n; i++) {
-        int32_t now = lp_decay(t->u[i], 4096 - (g->du_each ? g->du_each[i] : g->du)) + (int16_t)q[i] * 64;
-        int32_t in = lp_wrap24(now) + (g->bias_each ? g->bias_each[i] : g->bias) + (join ? join[i] : 0);
+        int32_t now = lp_decay(t->u[i], 4096 - (g->du_each ? g->du_each[i] : g->du)) +
+                      (int16_t)q[i] * 64;
+        int32_t in = lp_wrap24(now) + (g->bias_each ? g->bias_each[i] : g->bias) +
+                     (join ? join[i] : 0);
         int32_t x = lp_decay(t->v[i], 4096 - (g->dv_each ? g->dv_each[i] : g->dv)) + lp_wrap24(in);
         lp_what what = LP_WHAT_SPIKES;
         int64_t value = 0;
@@ -365,14 +413,17 @@ static int update_strict(group_state *t, const int32_t *join, lp_overflow *where
     return bad;
 }
 
-/* --------------------------------------------------------------------------------------------------- delivery -- */
+/* ---------------------------------------------------------------------------------- delivery -- */
 
-LP_CLONES static void add_dense16(lanes *acc, const int16_t *weights, uint32_t n, const uint16_t *list, size_t count)
+LP_CLONES static void add_dense16(lanes *acc, const int16_t *weights, uint32_t n,
+                                  const uint16_t *list, size_t count)
 {
     uint16_t *restrict a = acc->h;
     size_t k = 0;
     for (; k + 1 < count; k += 2) { /* two rows a pass: half the accumulator traffic */
-        const int16_t *restrict x = weights + (size_t)list[k] * n, *restrict y = weights + (size_t)list[k + 1] * n;
+        const int16_t *restrict x = weights + (size_t)list[k] * n, *restrict y =
+                                                                       weights +
+                                                                       (size_t)list[k + 1] * n;
         for (uint32_t i = 0; i < n; i++) a[i] = (uint16_t)(a[i] + (uint16_t)x[i] + (uint16_t)y[i]);
     }
     if (k < count) {
@@ -381,10 +432,12 @@ LP_CLONES static void add_dense16(lanes *acc, const int16_t *weights, uint32_t n
     }
 }
 
-/* Word k of a row, field j (bits 3 j) of its halves: codes + 4 of compartments 2 (j words + k) and one more.
- * Up to nine rows are summed before they are unpacked, every other field at a time: 9 * 7 = 63 fills the 6 bits that a field then has.
- * lanes_hold has shown that no lane passes 65535, so w + w is two 16-bit sums. */
-LP_CLONES static void add_dense3(lanes *restrict acc, const uint8_t *codes, uint32_t words, uint32_t shift, const uint16_t *list, size_t count)
+/* Word k of a row, field j (bits 3 j) of its halves: codes + 4 of compartments 2 (j words + k) and
+ * one more. Up to nine rows are summed before they are unpacked, every other field at a time: 9 * 7
+ * = 63 fills the 6 bits that a field then has. lanes_hold has shown that no lane passes 65535, so w
+ * + w is two 16-bit sums. */
+LP_CLONES static void add_dense3(lanes *restrict acc, const uint8_t *codes, uint32_t words,
+                                 uint32_t shift, const uint16_t *list, size_t count)
 {
     const uint8_t *rows[9];
     while (count) {
@@ -415,7 +468,8 @@ LP_CLONES static void add_dense3(lanes *restrict acc, const uint8_t *codes, uint
 }
 
 /* The same row where a lane could carry: code by code, in 16 bits that wrap. */
-static void add_dense3_each(uint16_t *acc, const uint8_t *codes, uint32_t n, uint32_t shift, const uint16_t *list, size_t count)
+static void add_dense3_each(uint16_t *acc, const uint8_t *codes, uint32_t n, uint32_t shift,
+                            const uint16_t *list, size_t count)
 {
     const uint32_t words = DENSE3_WORDS(n);
     for (size_t s = 0; s < count; s++) {
@@ -423,20 +477,23 @@ static void add_dense3_each(uint16_t *acc, const uint8_t *codes, uint32_t n, uin
             uint32_t w = lp_le32(codes + ((size_t)list[s] * words + k) * 4);
             for (uint32_t i = 2 * k; i < n; i += 2 * words) { /* field by field */
                 acc[i] = (uint16_t)(acc[i] + (((w & 7) - 4u) << shift));
-                if (i + 1 < n) acc[i + 1] = (uint16_t)(acc[i + 1] + (((w >> 16 & 7) - 4u) << shift));
+                if (i + 1 < n)
+                    acc[i + 1] = (uint16_t)(acc[i + 1] + (((w >> 16 & 7) - 4u) << shift));
                 w >>= 3;
             }
         }
     }
 }
 
-static uint64_t add_sparse16(uint16_t *acc, const lp_synapses *y, const uint16_t *list, size_t count)
+static uint64_t add_sparse16(uint16_t *acc, const lp_synapses *y, const uint16_t *list,
+                             size_t count)
 {
     const int16_t *weights = y->data;
     uint64_t visited = 0;
     for (size_t s = 0; s < count; s++) {
         const uint32_t from = y->rows[list[s]], to = y->rows[list[s] + 1u];
-        for (uint32_t k = from; k < to; k++) acc[y->targets[k]] = (uint16_t)(acc[y->targets[k]] + (uint16_t)weights[k]);
+        for (uint32_t k = from; k < to; k++)
+            acc[y->targets[k]] = (uint16_t)(acc[y->targets[k]] + (uint16_t)weights[k]);
         visited += to - from;
     }
     return visited;
@@ -458,7 +515,8 @@ static uint64_t add_sparse3(uint16_t *acc, const lp_synapses *y, const uint16_t 
     return visited;
 }
 
-/* Strict mode: every kind, one synapse at a time, into sums that cannot wrap (2^16 sources a block, |w| <= 2^15: 2^32 blocks fit). */
+/* Strict mode: every kind, one synapse at a time, into sums that cannot wrap (2^16 sources a block,
+ * |w| <= 2^15: 2^32 blocks fit). */
 static uint64_t add_wide(int64_t *wide, const lp_synapses *y, uint32_t n_dst, uint32_t src)
 {
     const uint8_t *e = NULL, *row = y->data;
@@ -479,15 +537,18 @@ static uint64_t add_wide(int64_t *wide, const lp_synapses *y, uint32_t n_dst, ui
     return to - from;
 }
 
-static uint64_t deliver(const lp_core *core, const lp_synapses *y, const uint16_t *list, size_t count)
+static uint64_t deliver(const lp_core *core, const lp_synapses *y, const uint16_t *list,
+                        size_t count)
 {
     group_state *t = &core->groups[y->dst];
     const uint32_t n = t->spec->n;
     uint32_t slot = t->head + 1 + y->delay;
-    if (slot >= t->slots) slot -= t->slots; /* head < slots and delay < slots: one subtraction is enough */
+    /* head < slots and delay < slots: one subtraction is enough */
+    if (slot >= t->slots) slot -= t->slots;
     uint64_t visited = 0;
     if (t->wide) {
-        for (size_t s = 0; s < count; s++) visited += add_wide(t->wide + (size_t)slot * t->stride * 2, y, n, list[s]);
+        for (size_t s = 0; s < count; s++)
+            visited += add_wide(t->wide + (size_t)slot * t->stride * 2, y, n, list[s]);
         return visited;
     }
     lanes *acc = t->acc + (size_t)slot * t->stride;
@@ -504,7 +565,9 @@ static uint64_t deliver(const lp_core *core, const lp_synapses *y, const uint16_
     case LP_SPARSE16: return add_sparse16(acc->h, y, list, count);
     case LP_SPARSE3: return add_sparse3(acc->h, y, list, count);
     case LP_DIAGONAL:
-        for (size_t s = 0; s < count; s++) acc[list[s] / 2].h[list[s] % 2] = (uint16_t)(acc[list[s] / 2].h[list[s] % 2] + (uint32_t)y->weight);
+        for (size_t s = 0; s < count; s++)
+            acc[list[s] / 2].h[list[s] % 2] = (uint16_t)(acc[list[s] / 2].h[list[s] % 2] +
+                                                         (uint32_t)y->weight);
         return count;
     }
     return (uint64_t)n * count;
@@ -513,10 +576,12 @@ static uint64_t deliver(const lp_core *core, const lp_synapses *y, const uint16_
 static uint32_t list_spikes(const uint8_t *spikes, uint32_t n, uint16_t *list)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < n; i += 8) { /* the row is padded to 8 with zeros; most eights are quiet */
+    /* the row is padded to 8 with zeros; most eights are quiet */
+    for (uint32_t i = 0; i < n; i += 8) {
         if (!(lp_le32(spikes + i) | lp_le32(spikes + i + 4))) continue;
         for (uint32_t k = i; k < i + 8; k++) {
-            list[count] = (uint16_t)k; /* count <= k: in range, the list is padded too, and no branch to mispredict */
+            /* count <= k: in range, the list is padded too, and no branch to mispredict */
+            list[count] = (uint16_t)k;
             count += spikes[k];
         }
     }
@@ -526,11 +591,12 @@ static uint32_t list_spikes(const uint8_t *spikes, uint32_t n, uint16_t *list)
 LP_CLONES static uint32_t count_active(const group_state *t)
 {
     uint32_t active = 0;
-    for (uint32_t i = 0; i < t->spec->n; i++) active += (t->u[i] | t->v[i]) != 0 || (t->spikes && t->spikes[i]);
+    for (uint32_t i = 0; i < t->spec->n; i++)
+        active += (t->u[i] | t->v[i]) != 0 || (t->spikes && t->spikes[i]);
     return active;
 }
 
-/* ------------------------------------------------------------------------------------------------------- step -- */
+/* -------------------------------------------------------------------------------------- step -- */
 
 static int step(lp_core *core, const uint16_t *inputs, size_t n_inputs)
 {
@@ -541,7 +607,8 @@ static int step(lp_core *core, const uint16_t *inputs, size_t n_inputs)
         group_state *t = &core->groups[i];
         const lp_group *g = t->spec;
         const int32_t *join = g->join == LP_NO_JOIN ? NULL : core->groups[g->join].v;
-        uint8_t *spikes = t->spikes ? t->spikes : (uint8_t *)core->list; /* a silent group's zeros go where nobody looks */
+        /* a silent group's zeros go where nobody looks */
+        uint8_t *spikes = t->spikes ? t->spikes : (uint8_t *)core->list;
         t->head = core->clock->heads[i];
         if (t->wide) {
             lp_overflow where = {0};
@@ -551,7 +618,8 @@ static int step(lp_core *core, const uint16_t *inputs, size_t n_inputs)
                 where.group = i;
                 core->clock->overflow = where;
             }
-        } else if (g->du_each || g->dv_each || g->vth_each || (join && (g->bias_each || g->bias))) update_each(t, spikes, join);
+        } else if (g->du_each || g->dv_each || g->vth_each || (join && (g->bias_each || g->bias)))
+            update_each(t, spikes, join);
         else if (join || g->bias_each) update_adding(t, spikes, join ? join : g->bias_each);
         else update_plain(t, spikes);
         if (t->refract) hold(t);
@@ -561,14 +629,16 @@ static int step(lp_core *core, const uint16_t *inputs, size_t n_inputs)
     }
     if (n_inputs)
         for (uint32_t k = 0; k < s->n_synapses; k++)
-            if (s->synapses[k].src == LP_INPUT) counts->synops += deliver(core, &s->synapses[k], inputs, n_inputs);
+            if (s->synapses[k].src == LP_INPUT)
+                counts->synops += deliver(core, &s->synapses[k], inputs, n_inputs);
     for (uint32_t i = 0; i < s->n_groups; i++) {
         group_state *t = &core->groups[i];
         uint32_t count = t->spikes ? list_spikes(t->spikes, t->spec->n, core->list) : 0;
         counts->spikes += count;
         if (count)
             for (uint32_t k = 0; k < s->n_synapses; k++)
-                if (s->synapses[k].src == (int32_t)i) counts->synops += deliver(core, &s->synapses[k], core->list, count);
+                if (s->synapses[k].src == (int32_t)i)
+                    counts->synops += deliver(core, &s->synapses[k], core->list, count);
     }
     for (uint32_t i = 0; i < s->n_groups; i++) {
         uint32_t next = core->clock->heads[i] + 1;
@@ -595,32 +665,50 @@ static void record(const lp_core *core, const lp_probe *p, size_t row)
 {
     const group_state *t = &core->groups[p->group];
     const size_t n = t->spec->n;
-    if (p->what != LP_WHAT_SPIKES) lp_copy((int32_t *)p->rows + row * p->stride, p->what == LP_WHAT_U ? t->u : t->v, n * sizeof(int32_t));
+    if (p->what != LP_WHAT_SPIKES)
+        lp_copy((int32_t *)p->rows + row * p->stride, p->what == LP_WHAT_U ? t->u : t->v,
+                n * sizeof(int32_t));
     else if (t->spikes) lp_copy((uint8_t *)p->rows + row * p->stride, t->spikes, n);
     else lp_zero((uint8_t *)p->rows + row * p->stride, n);
 }
 
-int lp_core_run(lp_core *core, size_t steps, const uint32_t *starts, const uint16_t *inputs, const lp_probe *probes, size_t n_probes)
+int lp_core_run(lp_core *core, size_t steps, const uint32_t *starts, const uint16_t *inputs,
+                const lp_probe *probes, size_t n_probes)
 {
     for (size_t k = 0; k < n_probes; k++)
-        if (probes[k].group >= core->spec.n_groups || !probes[k].rows || probes[k].what > LP_WHAT_SPIKES) return LP_E_ARG;
+        if (probes[k].group >= core->spec.n_groups || !probes[k].rows ||
+            probes[k].what > LP_WHAT_SPIKES)
+            return LP_E_ARG;
     if (starts) {
         for (size_t k = 0; k < steps; k++) {
             if (starts[k + 1] < starts[k]) return LP_E_ARG;
-            if (starts[k + 1] > starts[k] && (!inputs || check_inputs(core, inputs + starts[k], starts[k + 1] - starts[k]))) return LP_E_ARG;
+            if (starts[k + 1] > starts[k] &&
+                (!inputs || check_inputs(core, inputs + starts[k], starts[k + 1] - starts[k])))
+                return LP_E_ARG;
         }
     }
     for (size_t k = 0; k < steps; k++) {
-        int e = starts && starts[k + 1] > starts[k] ? step(core, inputs + starts[k], starts[k + 1] - starts[k]) : step(core, NULL, 0);
+        int e = starts && starts[k + 1] > starts[k]
+                    ? step(core, inputs + starts[k], starts[k + 1] - starts[k])
+                    : step(core, NULL, 0);
         for (size_t p = 0; p < n_probes; p++) record(core, &probes[p], k);
         if (e) return e;
     }
     return LP_OK;
 }
 
-const int32_t *lp_core_u(const lp_core *core, uint32_t group) { return group < core->spec.n_groups ? core->groups[group].u : NULL; }
-const int32_t *lp_core_v(const lp_core *core, uint32_t group) { return group < core->spec.n_groups ? core->groups[group].v : NULL; }
-const uint8_t *lp_core_spikes(const lp_core *core, uint32_t group) { return group < core->spec.n_groups ? core->groups[group].spikes : NULL; }
+const int32_t *lp_core_u(const lp_core *core, uint32_t group)
+{
+    return group < core->spec.n_groups ? core->groups[group].u : NULL;
+}
+const int32_t *lp_core_v(const lp_core *core, uint32_t group)
+{
+    return group < core->spec.n_groups ? core->groups[group].v : NULL;
+}
+const uint8_t *lp_core_spikes(const lp_core *core, uint32_t group)
+{
+    return group < core->spec.n_groups ? core->groups[group].spikes : NULL;
+}
 void lp_core_counts(const lp_core *core, lp_counts *counts) { *counts = core->clock->counts; }
 void lp_core_overflow(const lp_core *core, lp_overflow *where) { *where = core->clock->overflow; }
 

@@ -6,10 +6,10 @@
 struct lp_detector {
     lp_detector_config config;
     uint32_t n_labels, n_keywords;
-    uint32_t frame;      /* frames pushed since the last reset */
-    uint32_t at;         /* ring position */
-    uint32_t quiet;      /* frames left of the refractory period */
-    uint32_t held;       /* frames for which the candidate has stayed unbeaten */
+    uint32_t frame; /* frames pushed since the last reset */
+    uint32_t at;    /* ring position */
+    uint32_t quiet; /* frames left of the refractory period */
+    uint32_t held;  /* frames for which the candidate has stayed unbeaten */
     lp_event candidate;
     int has_candidate;
     int32_t *sum;        /* [n_labels], of the window */
@@ -40,7 +40,8 @@ int lp_detector_size(uint32_t n_labels, size_t *bytes)
     return LP_OK;
 }
 
-int lp_detector_init(lp_detector **out, uint32_t n_labels, uint32_t n_keywords, const lp_detector_config *config, void *memory, size_t bytes)
+int lp_detector_init(lp_detector **out, uint32_t n_labels, uint32_t n_keywords,
+                     const lp_detector_config *config, void *memory, size_t bytes)
 {
     size_t need;
     int e = lp_detector_size(n_labels, &need);
@@ -79,28 +80,36 @@ void lp_detector_reset(lp_detector *d)
     clear(d);
 }
 
-/* exp(-x / 256) in Q15 for x >= 0: 2^-(x log2 e / 256), the fraction by a table and linear interpolation (error < 2^-8, the exponent's grid). */
+/* exp(-x / 256) in Q15 for x >= 0: 2^-(x log2 e / 256), the fraction by a table and linear
+ * interpolation (error < 2^-8, the exponent's grid). */
 static uint32_t exp_q15(uint32_t x)
 {
-    static const uint16_t table[17] = {32768, 31379, 30048, 28774, 27554, 26386, 25268, 24196, 23170,
-                                       22188, 21247, 20347, 19484, 18658, 17867, 17109, 16384}; /* 2^15 * 2^(-i/16) */
+    static const uint16_t table[17] = {32768, 31379, 30048, 28774, 27554, 26386, 25268, 24196,
+                                       23170,
+                                       /* 2^15 * 2^(-i/16) */
+                                       22188, 21247, 20347, 19484, 18658, 17867, 17109, 16384};
     if (x > 256 * 12) return 0; /* below half of the last bit */
     uint32_t t = x * 369 >> 8;  /* Q8 exponent of 2; 369 / 256 = 1.4414, log2 e = 1.4427 */
     uint32_t i = t >> 4 & 15, f = t & 15;
     return ((uint32_t)table[i] * (16 - f) + (uint32_t)table[i + 1] * f) >> (4 + (t >> 8));
 }
 
-/* Posterior Q15 = softmax of the window's mean. Frames before the first count as all-zero logits: a start is never a detection. */
+/* Posterior Q15 = softmax of the window's mean. Frames before the first count as all-zero logits: a
+ * start is never a detection. */
 static void softmax(lp_detector *d)
 {
     int32_t best = INT32_MIN;
     uint32_t total = 0;
-    for (uint32_t i = 0; i < d->n_labels; i++) best = lp_max(best, d->sum[i] / (int32_t)d->config.window);
+    for (uint32_t i = 0; i < d->n_labels; i++)
+        best = lp_max(best, d->sum[i] / (int32_t)d->config.window);
     for (uint32_t i = 0; i < d->n_labels; i++) {
-        d->posterior[i] = (uint16_t)exp_q15((uint32_t)(best - d->sum[i] / (int32_t)d->config.window));
+        d->posterior[i] = (uint16_t)exp_q15(
+            (uint32_t)(best - d->sum[i] / (int32_t)d->config.window));
         total += d->posterior[i]; /* <= 64 * 2^15 = 2^21; >= 2^15, the best one's */
     }
-    for (uint32_t i = 0; i < d->n_labels; i++) d->posterior[i] = (uint16_t)((uint32_t)d->posterior[i] * 32767u / total); /* 2^15 * 2^15 */
+    /* 2^15 * 2^15 */
+    for (uint32_t i = 0; i < d->n_labels; i++)
+        d->posterior[i] = (uint16_t)((uint32_t)d->posterior[i] * 32767u / total);
 }
 
 int lp_detector_push(lp_detector *d, const int32_t *logits, lp_event *event)
@@ -121,7 +130,8 @@ int lp_detector_push(lp_detector *d, const int32_t *logits, lp_event *event)
     }
     for (uint32_t i = 1; i < d->n_labels; i++)
         if (d->posterior[i] > d->posterior[best]) best = i;
-    if (best < d->n_keywords && d->posterior[best] >= d->config.threshold && (!d->has_candidate || d->posterior[best] > d->candidate.score)) {
+    if (best < d->n_keywords && d->posterior[best] >= d->config.threshold &&
+        (!d->has_candidate || d->posterior[best] > d->candidate.score)) {
         lp_event *c = &d->candidate; /* the first of a word's guesses is often not its best one */
         c->frame = d->frame - 1;
         c->middle = c->frame > d->config.latency ? c->frame - d->config.latency : 0;

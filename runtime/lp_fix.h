@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rounding, saturation and loads: the only place where their meaning is decided (SPEC.md, "Arithmetic").
+/* Rounding, saturation and loads: the only place where their meaning is decided (SPEC.md,
+ * "Arithmetic").
  *
- * Two things C99 leaves to the implementation are used below: >> of a negative number and the conversion of an
- * out-of-range value to a signed type. Both are asserted here, so a compiler that differs refuses the file. */
+ * Two things C99 leaves to the implementation are used below: >> of a negative number and the
+ * conversion of an out-of-range value to a signed type. Both are asserted here, so a compiler that
+ * differs refuses the file. */
 #ifndef LP_FIX_H
 #define LP_FIX_H
 
@@ -10,7 +12,9 @@
 #include <stdint.h>
 
 #if defined(__GNUC__) && defined(__x86_64__) && defined(__linux__) && !defined(LP_NO_CLONES)
-#define LP_CLONES __attribute__((target_clones("avx2", "default"))) /* the compiler vectorises; the C stays portable */
+#define LP_CLONES   \
+    __attribute__(( \
+        target_clones("avx2", "default"))) /* the compiler vectorises; the C stays portable */
 #else
 #define LP_CLONES
 #endif
@@ -22,24 +26,30 @@ typedef char lp_assert_modular_cast[(int16_t)0x8001u == -32767 ? 1 : -1];
 
 static inline int32_t lp_min(int32_t a, int32_t b) { return a < b ? a : b; }
 static inline int32_t lp_max(int32_t a, int32_t b) { return a > b ? a : b; }
-static inline int32_t lp_clip(int32_t x, int32_t lo, int32_t hi) { return lp_min(lp_max(x, lo), hi); }
+static inline int32_t lp_clip(int32_t x, int32_t lo, int32_t hi)
+{
+    return lp_min(lp_max(x, lo), hi);
+}
 
 /* x mod 2^24 in [-2^23, 2^23). Any int32 x. */
 static inline int32_t lp_wrap24(int32_t x) { return (int32_t)((uint32_t)x << 8) >> 8; }
 
 /* sgn(x) * ((|x| * keep) >> 12): the magnitude that remains is rounded toward zero.
  * |x| <= 2^23, 0 <= keep <= 4096. With x = 4096 h + l, 0 <= l < 4096:
- *   |h * keep| <= 2^11 * 2^12 = 2^23;  l * keep + 4095 < 2^24;  no product leaves int32, no 64-bit multiply is needed. */
+ *   |h * keep| <= 2^11 * 2^12 = 2^23;  l * keep + 4095 < 2^24;  no product leaves int32, no 64-bit
+ *   multiply is needed. */
 static inline int32_t lp_decay(int32_t x, int32_t keep)
 {
     int32_t up = (x >> 31) & 4095; /* toward zero = floor, plus 4095/4096 when x is negative */
     return (x >> 12) * keep + (((x & 4095) * keep + up) >> 12);
 }
 
-/* The same for keep = 4096 - 2^(12 - shift), without a multiplication: x - sgn(x) * ceil(|x| / 2^shift). 0 <= shift <= 12. */
+/* The same for keep = 4096 - 2^(12 - shift), without a multiplication: x - sgn(x) * ceil(|x| /
+ * 2^shift). 0 <= shift <= 12. */
 static inline int32_t lp_decay_shift(int32_t x, int32_t shift)
 {
-    int32_t up = ((1 << shift) - 1) & ~(x >> 31); /* floor, plus what makes it a ceiling when x is positive */
+    /* floor, plus what makes it a ceiling when x is positive */
+    int32_t up = ((1 << shift) - 1) & ~(x >> 31);
     return x - ((x + up) >> shift);
 }
 

@@ -10,9 +10,11 @@
 
 uint32_t lp_crc32(uint32_t crc, const uint8_t *bytes, size_t size)
 {
-    static const uint32_t nibble[16] = { /* 64 bytes of flash instead of 1 KB */
-        0x00000000u, 0x1db71064u, 0x3b6e20c8u, 0x26d930acu, 0x76dc4190u, 0x6b6b51f4u, 0x4db26158u, 0x5005713cu,
-        0xedb88320u, 0xf00f9344u, 0xd6d6a3e8u, 0xcb61b38cu, 0x9b64c2b0u, 0x86d3d2d4u, 0xa00ae278u, 0xbdbdf21cu};
+    static const uint32_t nibble[16] = {/* 64 bytes of flash instead of 1 KB */
+                                        0x00000000u, 0x1db71064u, 0x3b6e20c8u, 0x26d930acu,
+                                        0x76dc4190u, 0x6b6b51f4u, 0x4db26158u, 0x5005713cu,
+                                        0xedb88320u, 0xf00f9344u, 0xd6d6a3e8u, 0xcb61b38cu,
+                                        0x9b64c2b0u, 0x86d3d2d4u, 0xa00ae278u, 0xbdbdf21cu};
     crc = ~crc;
     for (size_t i = 0; i < size; i++) {
         crc ^= bytes[i];
@@ -22,7 +24,8 @@ uint32_t lp_crc32(uint32_t crc, const uint8_t *bytes, size_t size)
     return ~crc;
 }
 
-/* A cursor that never passes the end: after the first bad read everything reads as 0 and `bad` stays set. */
+/* A cursor that never passes the end: after the first bad read everything reads as 0 and `bad`
+ * stays set. */
 typedef struct {
     const uint8_t *at, *end;
     int bad;
@@ -76,9 +79,13 @@ static int layer(cursor *c, lp_layer *l, uint32_t n_in)
 
 static int front_end(cursor *c)
 {
-    uint32_t rate = take32(c), window = take16(c), hop = take16(c), features = take16(c), version = take16(c);
+    uint32_t rate = take32(c), window = take16(c), hop = take16(c), features = take16(c),
+             version = take16(c);
     if (c->bad) return LP_E_FORMAT;
-    return rate == LP_SAMPLE_RATE && window == LP_WINDOW && hop == LP_HOP && features == LP_FEATURES && version == LP_FRONTEND_VERSION ? LP_OK : LP_E_FRONTEND;
+    return rate == LP_SAMPLE_RATE && window == LP_WINDOW && hop == LP_HOP &&
+                   features == LP_FEATURES && version == LP_FRONTEND_VERSION
+               ? LP_OK
+               : LP_E_FRONTEND;
 }
 
 static int operating_point(cursor *c, lp_model *m)
@@ -92,9 +99,14 @@ static int operating_point(cursor *c, lp_model *m)
     m->logit_mul = (uint16_t)take16(c);
     m->logit_shift = (uint16_t)take16(c);
     m->ceiling = (int32_t)take32(c);
-    if (c->bad || m->delta < 1 || m->delta > 4096 || m->steps < 1 || m->steps > 256 || m->feedback < 1 || m->feedback > 32767) return LP_E_FORMAT;
-    if (m->drive_shift < -16 || m->drive_shift > 6 || m->synapse_shift > 15 || m->output_shift > 15) return LP_E_FORMAT;
-    if (m->logit_mul < 1 || m->logit_mul > 255 || m->logit_shift > 24 || m->ceiling < 1 || m->ceiling > LP_V_LIMIT) return LP_E_FORMAT;
+    if (c->bad || m->delta < 1 || m->delta > 4096 || m->steps < 1 || m->steps > 256 ||
+        m->feedback < 1 || m->feedback > 32767)
+        return LP_E_FORMAT;
+    if (m->drive_shift < -16 || m->drive_shift > 6 || m->synapse_shift > 15 || m->output_shift > 15)
+        return LP_E_FORMAT;
+    if (m->logit_mul < 1 || m->logit_mul > 255 || m->logit_shift > 24 || m->ceiling < 1 ||
+        m->ceiling > LP_V_LIMIT)
+        return LP_E_FORMAT;
     return LP_OK;
 }
 
@@ -106,7 +118,9 @@ static int detector(cursor *c, lp_model *m)
     d->refractory = (uint16_t)take16(c);
     d->latency = (uint16_t)take16(c);
     d->hold = (uint16_t)take16(c);
-    return !c->bad && d->window >= 1 && d->window <= LP_MAX_WINDOW && d->threshold <= 32767 ? LP_OK : LP_E_FORMAT;
+    return !c->bad && d->window >= 1 && d->window <= LP_MAX_WINDOW && d->threshold <= 32767
+               ? LP_OK
+               : LP_E_FORMAT;
 }
 
 static int label_list(cursor *c, lp_model *m)
@@ -120,14 +134,17 @@ static int label_list(cursor *c, lp_model *m)
         uint32_t length = take8(c);
         const uint8_t *text = take(c, length);
         if (c->bad || length == 0) return LP_E_FORMAT;
-        while (length--)
-            if (text[length] < 0x20 || text[length] == 0x7f) return LP_E_FORMAT; /* it will be shown on terminals */
+        while (length--) /* it will be shown on terminals */
+            if (text[length] < 0x20 || text[length] == 0x7f) return LP_E_FORMAT;
     }
     return LP_OK;
 }
 
 /* A matrix's shift on the core must be one the core can do. */
-static int shift_fits(const lp_matrix *m, uint32_t shift) { return m->scale <= shift && shift - m->scale <= 12; }
+static int shift_fits(const lp_matrix *m, uint32_t shift)
+{
+    return m->scale <= shift && shift - m->scale <= 12;
+}
 
 static int layers(cursor *c, lp_model *m)
 {

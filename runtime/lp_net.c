@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lays a model's layers on the core (SPEC.md, "Network"): each hidden layer is a group of dendrites and a group of somas joined to it,
- * the output a group of silent compartments whose current is read. Holds the first layer's drive over a frame's steps. */
+/* Lays a model's layers on the core (SPEC.md, "Network"): each hidden layer is a group of dendrites
+ * and a group of somas joined to it, the output a group of silent compartments whose current is
+ * read. Holds the first layer's drive over a frame's steps. */
 #include "edge_lp.h"
 #include "lp_codes.h"
 #include "lp_fix.h"
@@ -15,13 +16,14 @@ struct lp_net {
     lp_core_spec spec;
     lp_group groups[MAX_GROUPS];
     lp_synapses synapses[MAX_SYNAPSES];
-    int32_t *drive;                /* [n of the first layer], this frame's */
-    int32_t *bias[LP_MAX_LAYERS];  /* hidden layers from the second on */
+    int32_t *drive;               /* [n of the first layer], this frame's */
+    int32_t *bias[LP_MAX_LAYERS]; /* hidden layers from the second on */
 };
 
 static void bias_of(const lp_layer *l, int32_t *out)
 {
-    for (uint32_t i = 0; i < l->n; i++) out[i] = lp_le16s(l->bias + 2 * i) * (1 << l->bias_shift); /* < 2^22 */
+    /* < 2^22 */
+    for (uint32_t i = 0; i < l->n; i++) out[i] = lp_le16s(l->bias + 2 * i) * (1 << l->bias_shift);
 }
 
 static lp_synapses coded(const lp_matrix *m, int32_t src, int32_t dst, uint32_t shift)
@@ -50,13 +52,16 @@ static void lay_out(lp_net *net, const lp_model *m, uint32_t flags, lp_arena *a)
         d.vmin = last ? -LP_V_LIMIT : 0;
         d.vmax = last ? LP_V_LIMIT : m->ceiling;
         d.du = m->delta;
-        d.dv = last ? 4096 : m->delta; /* the output's voltage is not read: it follows the current and cannot run up */
+        /* the output's voltage is not read: it follows the current and cannot run up */
+        d.dv = last ? 4096 : m->delta;
         d.refract = 1;
         if (!last) {
             net->bias[i] = lp_take(a, l->n * sizeof(int32_t));
             d.bias_each = net->bias[i];
         }
-        if (i) net->synapses[ns++] = coded(&l->w, (int32_t)ng - 1, (int32_t)ng, last ? m->output_shift : m->synapse_shift);
+        if (i)
+            net->synapses[ns++] = coded(&l->w, (int32_t)ng - 1, (int32_t)ng,
+                                        last ? m->output_shift : m->synapse_shift);
         net->groups[ng++] = d;
         if (last) break;
         lp_group s = d;
@@ -64,7 +69,8 @@ static void lay_out(lp_net *net, const lp_model *m, uint32_t flags, lp_arena *a)
         s.silent = 0;
         s.vth = 0;
         s.bias_each = NULL;
-        if (l->recurrent) net->synapses[ns++] = coded(&l->u, (int32_t)ng, (int32_t)ng - 1, m->synapse_shift);
+        if (l->recurrent)
+            net->synapses[ns++] = coded(&l->u, (int32_t)ng, (int32_t)ng - 1, m->synapse_shift);
         lp_synapses autapse = {0};
         autapse.src = autapse.dst = (int32_t)ng;
         autapse.kind = LP_DIAGONAL;
@@ -101,7 +107,8 @@ int lp_net_init(lp_net **out, const lp_model *m, uint32_t flags, void *memory, s
     int e;
     if (!out || !memory || !m || !m->n_layers) return LP_E_ARG;
     if (bytes < sizeof(lp_net) || (uintptr_t)memory % 8) return LP_E_SPACE;
-    lp_net *net = lp_take(&a, sizeof(lp_net)); /* laid out in place: a second one on the stack would be too much for a small board */
+    /* laid out in place: a second one on the stack would be too much for a small board */
+    lp_net *net = lp_take(&a, sizeof(lp_net));
     lp_zero(net, sizeof *net);
     net->model = m;
     lay_out(net, m, flags, &a);
@@ -118,7 +125,8 @@ void lp_net_reset(lp_net *net) { lp_core_reset(net->core); }
 lp_core *lp_net_core(lp_net *net) { return net->core; }
 uint32_t lp_net_groups(const lp_net *net) { return net->spec.n_groups; }
 
-/* sum[i] <- sum over features of (code + 4) * feature, for a dense matrix: the five compartments of half a word at a time, in registers. */
+/* sum[i] <- sum over features of (code + 4) * feature, for a dense matrix: the five compartments of
+ * half a word at a time, in registers. */
 static void dense_sums(const lp_matrix *m, const int16_t *features, int32_t *sum)
 {
     const uint32_t words = DENSE3_WORDS(m->n_out);
@@ -137,8 +145,9 @@ static void dense_sums(const lp_matrix *m, const int16_t *features, int32_t *sum
     }
 }
 
-/* drive <- (sum over features of code * feature) * 2^drive_shift + bias.
- * |feature| <= 2^15, code + 4 <= 7, 40 features: the sums stay below 40 * 7 * 2^15 < 2^24; shifted by at most 6: below 2^30. */
+/* drive <- (sum over features of code * feature) * 2^drive_shift + bias. |feature| <= 2^15, code +
+ * 4 <= 7, 40 features: the sums stay below 40 * 7 * 2^15 < 2^24; shifted by at most 6: below 2^30.
+ */
 static void drive(lp_net *net, const int16_t *features)
 {
     const lp_layer *l = &net->model->layers[0];
@@ -159,8 +168,10 @@ static void drive(lp_net *net, const int16_t *features)
         }
     }
     for (uint32_t i = 0; i < l->n; i++) {
-        int32_t z = sum[i] - offset, b = lp_le16s(l->bias + 2 * i) * (1 << l->bias_shift); /* |b| <= 2^22 */
-        z = net->model->drive_shift >= 0 ? z * (1 << net->model->drive_shift) : z >> -net->model->drive_shift;
+        /* |b| <= 2^22 */
+        int32_t z = sum[i] - offset, b = lp_le16s(l->bias + 2 * i) * (1 << l->bias_shift);
+        z = net->model->drive_shift >= 0 ? z * (1 << net->model->drive_shift)
+                                         : z >> -net->model->drive_shift;
         sum[i] = lp_clip(z + b, -DRIVE_MAX, DRIVE_MAX);
     }
 }
@@ -172,9 +183,11 @@ int lp_net_frame(lp_net *net, const int16_t *features, int32_t *logits)
     int e;
     drive(net, features);
     for (uint32_t k = 0; k < m->steps; k++)
-        if ((e = lp_core_step(net->core, NULL, 0))) return e; /* strict mode: the core's state is that of the step that failed */
+        /* strict mode: the core's state is that of the step that failed */
+        if ((e = lp_core_step(net->core, NULL, 0))) return e;
     const int32_t *u = lp_core_u(net->core, net->spec.n_groups - 1);
     for (uint32_t i = 0; i < out->n; i++) /* |u| <= 2^23, mul <= 255: below 2^31; |bias| <= 2^22 */
-        logits[i] = lp_clip((u[i] * m->logit_mul) >> m->logit_shift, -(1 << 24), 1 << 24) + lp_le16s(out->bias + 2 * i) * (1 << out->bias_shift);
+        logits[i] = lp_clip((u[i] * m->logit_mul) >> m->logit_shift, -(1 << 24), 1 << 24) +
+                    lp_le16s(out->bias + 2 * i) * (1 << out->bias_shift);
     return LP_OK;
 }

@@ -17,7 +17,8 @@ int lp_spotter_size(const lp_model *m, uint32_t flags, size_t *bytes)
     lp_arena a = {0};
     int e;
     if (!m || !bytes) return LP_E_ARG;
-    if ((e = lp_net_size(m, flags, &net)) || (e = lp_detector_size(m->n_labels, &detector))) return e;
+    if ((e = lp_net_size(m, flags, &net)) || (e = lp_detector_size(m->n_labels, &detector)))
+        return e;
     lp_take(&a, sizeof(lp_spotter));
     lp_take(&a, m->n_labels * sizeof(int32_t));
     *bytes = a.used + lp_frontend_size() + net + detector;
@@ -36,9 +37,13 @@ int lp_spotter_init(lp_spotter **out, const lp_model *m, uint32_t flags, void *m
     s->logits = lp_take(&a, m->n_labels * sizeof(int32_t));
     part = lp_frontend_size();
     if ((e = lp_frontend_init(&s->frontend, lp_take(&a, part), part))) return e;
-    if ((e = lp_net_size(m, flags, &part)) || (e = lp_net_init(&s->net, m, flags, lp_take(&a, part), part))) return e;
+    if ((e = lp_net_size(m, flags, &part)) ||
+        (e = lp_net_init(&s->net, m, flags, lp_take(&a, part), part)))
+        return e;
     if ((e = lp_detector_size(m->n_labels, &part))) return e;
-    if ((e = lp_detector_init(&s->detector, m->n_labels, m->n_keywords, &m->detector, lp_take(&a, part), part))) return e;
+    if ((e = lp_detector_init(&s->detector, m->n_labels, m->n_keywords, &m->detector,
+                              lp_take(&a, part), part)))
+        return e;
     lp_zero(s->logits, m->n_labels * sizeof(int32_t));
     lp_zero(s->features, sizeof s->features);
     *out = s;
@@ -52,7 +57,8 @@ void lp_spotter_reset(lp_spotter *s)
     lp_detector_reset(s->detector);
 }
 
-int lp_spotter_push(lp_spotter *s, const int16_t *pcm, size_t n, size_t *used, int *frames, lp_event *event)
+int lp_spotter_push(lp_spotter *s, const int16_t *pcm, size_t n, size_t *used, int *frames,
+                    lp_event *event)
 {
     int e;
     *frames = lp_frontend_push(s->frontend, pcm, n, used, s->features);

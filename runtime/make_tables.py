@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes lp_tables.h, the front end's constants (SPEC.md, "Front end"):  python runtime/make_tables.py > runtime/lp_tables.h"""
+"""Writes lp_tables.h, the front end's constants (SPEC.md, "Front end"):
+
+python runtime/make_tables.py > runtime/lp_tables.h
+"""
+
 import math
 
 RATE, FFT, BANDS, LOW_HZ, HIGH_HZ = 16000, 512, 40, 60.0, 7800.0
@@ -9,22 +13,33 @@ def mel(hz):
     return 2595.0 * math.log10(1.0 + hz / 700.0)
 
 
-def rows(values, per=16):
-    return ",\n    ".join(", ".join(str(v) for v in values[i:i + per]) for i in range(0, len(values), per))
+def rows(values, per=12):
+    return ",\n    ".join(
+        ", ".join(str(v) for v in values[i : i + per]) for i in range(0, len(values), per)
+    )
 
 
 def main():
     quarter = [round(32768 * math.sin(2 * math.pi * i / FFT)) for i in range(FFT // 4 + 1)]
-    angles = [math.pi * j / half for half in (4, 8, 16, 32, 64, 128) for j in range(half)]  # of the FFT's stages from the third on
+    # of the FFT's stages from the third on
+    angles = [math.pi * j / half for half in (4, 8, 16, 32, 64, 128) for j in range(half)]
     cosine, sine = ([round(32768 * f(a)) for a in angles] for f in (math.cos, math.sin))
-    hann = [(32768 - round(32768 * math.cos(2 * math.pi * i / FFT))) >> 1 for i in range(FFT // 2 + 1)]
+    hann = [
+        (32768 - round(32768 * math.cos(2 * math.pi * i / FFT))) >> 1 for i in range(FFT // 2 + 1)
+    ]
     log2 = [round(16384 * math.log2(1 + i / 32)) for i in range(33)]
-    # Position of each bin on the axis where band b has its peak at b + 1: bin k gives its fraction to band floor(p), the rest to the one below.
-    at = [(mel(k * RATE / FFT) - mel(LOW_HZ)) / (mel(HIGH_HZ) - mel(LOW_HZ)) * (BANDS + 1) for k in range(FFT // 2 + 1)]
+    # Position of each bin on the axis where band b has its peak at b + 1: bin k gives its fraction
+    # to band floor(p), the rest to the one below.
+    at = [
+        (mel(k * RATE / FFT) - mel(LOW_HZ)) / (mel(HIGH_HZ) - mel(LOW_HZ)) * (BANDS + 1)
+        for k in range(FFT // 2 + 1)
+    ]
     inside = [k for k, p in enumerate(at) if 0 < p < BANDS + 1]
     first, end = inside[0], inside[-1] + 1
     weight = [round(256 * (at[k] - math.floor(at[k]))) for k in range(first, end)]
-    starts = [next(k for k in range(first, end + 1) if k == end or at[k] >= b) for b in range(BANDS + 2)]
+    starts = [
+        next(k for k in range(first, end + 1) if k == end or at[k] >= b) for b in range(BANDS + 2)
+    ]
     print(f"""/* SPDX-License-Identifier: Apache-2.0 */
 /* Made by runtime/make_tables.py; SPEC.md, "Front end", has the formulas. */
 #ifndef LP_TABLES_H
@@ -32,17 +47,20 @@ def main():
 
 #include <stdint.h>
 
+/* clang-format off */
+
 /* round(2^15 sin(2 pi i / {FFT})), i = 0..{FFT // 4} */
 static const uint16_t lp_quarter[{len(quarter)}] = {{
     {rows(quarter)}}};
 
-/* round(2^15 cos), round(2^15 sin) of pi j / half, j = 0..half - 1, at index half - 4 + j; half = 4, 8, .. 128 */
+/* round(2^15 cos), round(2^15 sin) of pi j / half, j = 0..half - 1, at index half - 4 + j;
+ * half = 4, 8, .. 128 */
 static const int32_t lp_cosine[{len(cosine)}] = {{
     {rows(cosine)}}};
 static const int32_t lp_sine[{len(sine)}] = {{
     {rows(sine)}}};
 
-/* Periodic Hann window in Q15, (1 - cos(2 pi i / {FFT})) / 2, i = 0..{FFT // 2}; the rest mirrors it */
+/* Periodic Hann window in Q15, (1 - cos(2 pi i / {FFT})) / 2, i = 0..{FFT // 2}; mirrored behind */
 static const uint16_t lp_hann[{len(hann)}] = {{
     {rows(hann)}}};
 
@@ -50,9 +68,10 @@ static const uint16_t lp_hann[{len(hann)}] = {{
 static const uint16_t lp_log2_fraction[{len(log2)}] = {{
     {rows(log2)}}};
 
-/* {BANDS} triangles, equally spaced in mel = 2595 log10(1 + f / 700) from {LOW_HZ:g} to {HIGH_HZ:g} Hz, peak 1. Segment b, between the peaks
- * of bands b - 1 and b, is the bins lp_mel_start[b] .. lp_mel_start[b + 1] - 1; bin k adds lp_mel_weight[k - lp_mel_start[0]] / 256 of its
- * power to band b and the rest to band b - 1. */
+/* {BANDS} triangles, equally spaced in mel = 2595 log10(1 + f / 700) from {LOW_HZ:g} to
+ * {HIGH_HZ:g} Hz, peak 1. Segment b, between the peaks of bands b - 1 and b, is the bins
+ * lp_mel_start[b] .. lp_mel_start[b + 1] - 1; bin k adds lp_mel_weight[k - lp_mel_start[0]] / 256
+ * of its power to band b and the rest to band b - 1. */
 static const uint16_t lp_mel_start[{len(starts)}] = {{
     {rows(starts)}}};
 static const uint16_t lp_mel_weight[{len(weight)}] = {{

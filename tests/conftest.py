@@ -1,19 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all tests share. With EDGE_LP_NO_SKIP=1, as in CI, a test that skips fails: a tool that is missing there is an error, not an excuse."""
+"""What all tests share. With EDGE_LP_NO_SKIP=1, as in CI, a test that skips fails: a tool that is
+missing there is an error, not an excuse."""
+
 import os
 from pathlib import Path
 
 import pytest
 
-SHARED = Path(__file__).resolve().parents[1].parent / "shared"      # recordings and golden cases, which some machines have beside the project
+# recordings and golden cases, which some machines have beside the project
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 
 def _no_excuse(report):
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-    excused = "../shared" in reason and not SHARED.is_dir()          # these files are not to be had everywhere
+    # these files are not to be had everywhere
+    excused = "../shared" in reason and not SHARED.is_dir()
     if os.environ.get("EDGE_LP_NO_SKIP") and not excused and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
-        report.longrepr = f"{reason} (EDGE_LP_NO_SKIP is set: nothing may skip; tools/system-packages.sh installs the tools)"
+        report.longrepr = (
+            f"{reason} (EDGE_LP_NO_SKIP is set: nothing may skip; "
+            "tools/system-packages.sh installs the tools)"
+        )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,26 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recorded run of the whole chain, made by the twins and never by the C:  python tests/golden_chain.py NAME
+"""A recorded run of the whole chain, made by the twins and never by the C:  python
+tests/golden_chain.py NAME
 
-Writes tests/golden/NAME.lpb and NAME.json. Recordings are added when a format or a front end gets a new version, and never made anew: a change in
-one that is there means that models and boards in use would behave in another way.
+Writes tests/golden/NAME.lpb and NAME.json. Recordings are added when a format or a front end gets a
+new version, and never made anew: a change in one that is there means that models and boards in use
+would behave in another way.
 """
+
 import json
 import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
-from random_model import random_spec
-
 from edge_lp.image import pack, unpack, write_model
 from edge_lp.oracle import detector, frontend, net
 from edge_lp.runtime import DetectorConfig
+from random_model import random_spec
 
 FOLDER = Path(__file__).parent / "golden"
 
 
 def signal():
-    """One second: noise from a linear congruential generator, in bursts, through a one-pole low-pass of changing cut-off. Integers only."""
+    """One second: noise from a linear congruential generator, in bursts, through a one-pole
+    low-pass of changing cut-off. Integers only."""
     state, y, out = 1, 0, []
     for n in range(16000):
         state = (1664525 * state + 1013904223) % 2**32
@@ -36,21 +39,42 @@ def crc(rows):
 
 
 def run(data):
-    """What the twins make of the signal with the model: checksums of all features, logits and posteriors, some values in clear, and the events."""
+    """What the twins make of the signal with the model: checksums of all features, logits and
+    posteriors, some values in clear, and the events."""
     spec = unpack(data)
     frames = frontend.features(signal())
     result = net.run(spec, frames)
     d = spec.detector
-    events, posteriors = detector.detect(result.logits, spec.n_keywords, d.window, round(d.threshold * 32767), d.refractory, d.latency, d.hold)
-    return {"signal": crc(signal()), "features": crc(frames), "logits": crc(result.logits), "posteriors": crc(posteriors), "spikes": result.spikes,
-            "frame 50": frames[50], "logits 50": result.logits[50], "events": [list(e) for e in events]}
+    events, posteriors = detector.detect(
+        result.logits,
+        spec.n_keywords,
+        d.window,
+        round(d.threshold * 32767),
+        d.refractory,
+        d.latency,
+        d.hold,
+    )
+    return {
+        "signal": crc(signal()),
+        "features": crc(frames),
+        "logits": crc(result.logits),
+        "posteriors": crc(posteriors),
+        "spikes": result.spikes,
+        "frame 50": frames[50],
+        "logits 50": result.logits[50],
+        "events": [list(e) for e in events],
+    }
 
 
 def main(name):
     if (FOLDER / f"{name}.lpb").exists():
         sys.exit(f"{name} is recorded already: a recording is never made anew, choose another name")
     spec = random_spec(20, (40, 40), 6, 6, detector=DetectorConfig(8, 0.2, 15, 4, 3))
-    layers = [spec.layers[0], random_spec(21, (40, 40), 6, 6, density=0.15).layers[1], spec.layers[2]]  # sparse in the middle
+    layers = [
+        spec.layers[0],
+        random_spec(21, (40, 40), 6, 6, density=0.15).layers[1],
+        spec.layers[2],
+    ]  # sparse in the middle
     data = pack(random_spec(20, (40, 40), 6, 6, detector=spec.detector, layers=layers))
     write_model(FOLDER / f"{name}.lpb", data)
     (FOLDER / f"{name}.json").write_text(json.dumps(run(data), indent=1) + "\n", encoding="utf-8")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Valid random models at the default operating point:  python tests/random_model.py SEED OUT.lpb"""
+
 import sys
 
 import numpy as np
@@ -13,20 +14,48 @@ def random_matrix(rng, n_in, n_out, spread=1.0, density=1.0, scale=3):
 
 
 def random_spec(seed, sizes=(128, 128), n_labels=12, n_keywords=10, density=1.0, **changes):
-    """A network of random weights that is alive: random frames make some units spike and leave others silent.
+    """A network of random weights that is alive: random frames make some units spike and leave
+    others silent.
 
-    The operating point is P2's: tau = 64 steps, K = 14, I_snn = 2**21; changes replaces any field of ModelSpec."""
+    The operating point is P2's: tau = 64 steps, K = 14, I_snn = 2**21; changes replaces any field
+    of ModelSpec."""
     rng = np.random.default_rng(seed)
     layers, n_in = [], FEATURES
     for n in sizes:
         bias = rng.integers(-2000, 4000, n).astype(np.int16)
-        layers.append(Layer(random_matrix(rng, n_in, n, 1.0, density), random_matrix(rng, n, n, 0.7, density), bias, 1))
+        layers.append(
+            Layer(
+                random_matrix(rng, n_in, n, 1.0, density),
+                random_matrix(rng, n, n, 0.7, density),
+                bias,
+                1,
+            )
+        )
         n_in = n
-    layers.append(Layer(random_matrix(rng, n_in, n_labels, 1.5, density), None, rng.integers(-500, 500, n_labels).astype(np.int16), 0))
-    fields = {"labels": [f"word{i}" for i in range(n_labels)], "n_keywords": n_keywords, "delta": 64, "steps": 14, "feedback": 512,
-              "ceiling": 2**21 - 1, "drive_shift": -2, "synapse_shift": 3, "output_shift": 9, "logit_mul": 3, "logit_shift": 12,
-              "detector": DetectorConfig(window=30, threshold=0.5, refractory=50, latency=20), "layers": layers,
-              "provenance": {"name": f"random {seed}", "license": "Apache-2.0"}}
+    layers.append(
+        Layer(
+            random_matrix(rng, n_in, n_labels, 1.5, density),
+            None,
+            rng.integers(-500, 500, n_labels).astype(np.int16),
+            0,
+        )
+    )
+    fields = {
+        "labels": [f"word{i}" for i in range(n_labels)],
+        "n_keywords": n_keywords,
+        "delta": 64,
+        "steps": 14,
+        "feedback": 512,
+        "ceiling": 2**21 - 1,
+        "drive_shift": -2,
+        "synapse_shift": 3,
+        "output_shift": 9,
+        "logit_mul": 3,
+        "logit_shift": 12,
+        "detector": DetectorConfig(window=30, threshold=0.5, refractory=50, latency=20),
+        "layers": layers,
+        "provenance": {"name": f"random {seed}", "license": "Apache-2.0"},
+    }
     return ModelSpec(**{**fields, **changes})
 
 

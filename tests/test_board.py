@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The serial protocol, against the firmware as a process: framing, refusals, errors, and a line that damages what it carries."""
+"""The serial protocol, against the firmware as a process: framing, refusals, errors, and a line
+that damages what it carries."""
+
 import json
 import random
 import shutil
@@ -10,10 +12,6 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from random_model import random_frames, random_spec
-
 from edge_lp import board as b
 from edge_lp import verify
 from edge_lp.bench import babble
@@ -21,6 +19,9 @@ from edge_lp.emulate import Emulator, links
 from edge_lp.errors import EdgeLpError
 from edge_lp.image import pack
 from edge_lp.runtime import Detector, DetectorConfig, Frontend, Model, Net
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_model import random_frames, random_spec
 
 MODEL = pack(random_spec(1))
 PCM = babble(3, seed=1)
@@ -44,7 +45,11 @@ def board(port):
 @given(st.binary(max_size=1200))
 def test_cobs(data):
     coded = b.cobs_encode(data)
-    assert 0 not in coded and b.cobs_decode(coded) == data and len(coded) <= len(data) + len(data) // 254 + 1
+    assert (
+        0 not in coded
+        and b.cobs_decode(coded) == data
+        and len(coded) <= len(data) + len(data) // 254 + 1
+    )
 
 
 @given(st.binary(max_size=300))
@@ -59,7 +64,12 @@ def test_frame_by_hand():
 
 
 def test_mu_law():
-    assert b.MU_LAW[0xff] == 0 and b.MU_LAW[0x7f] == 0 and b.MU_LAW[0x80] == 32124 and b.MU_LAW[0x00] == -32124
+    assert (
+        b.MU_LAW[0xFF] == 0
+        and b.MU_LAW[0x7F] == 0
+        and b.MU_LAW[0x80] == 32124
+        and b.MU_LAW[0x00] == -32124
+    )
     x = np.arange(-32768, 32768).astype(np.int16)
     nearest = np.abs(b.MU_LAW.astype(int)[None, :] - x[::37, None]).min(axis=1)
     assert np.array_equal(np.abs(b.MU_LAW[b.mu_law_encode(x[::37])].astype(int) - x[::37]), nearest)
@@ -70,14 +80,22 @@ def test_hello(board):
     assert info.model_id == int.from_bytes(MODEL[-4:], "little") and info.name == "posix"
     assert board.labels == random_spec(1).labels and info.n_keywords == 10
     d, expected = info.detector, random_spec(1).detector
-    assert (d.window, d.refractory, d.latency) == (expected.window, expected.refractory, expected.latency) and abs(d.threshold - expected.threshold) < 1e-4
+    assert (d.window, d.refractory, d.latency) == (
+        expected.window,
+        expected.refractory,
+        expected.latency,
+    ) and abs(d.threshold - expected.threshold) < 1e-4
 
 
 @pytest.mark.parametrize("coding", [16, 8])
 def test_the_same_net(port, coding):
     with b.Board(port, coding=coding) as found:
         verdicts = list(verify.verify(Model(MODEL), found, [("a", PCM), ("b", PCM[::-1].copy())]))
-        assert [v.difference for v in verdicts] == [None, None] and verdicts[0].frames == 300 and verdicts[0].spikes > 1000
+        assert (
+            [v.difference for v in verdicts] == [None, None]
+            and verdicts[0].frames == 300
+            and verdicts[0].spikes > 1000
+        )
 
 
 def test_a_wrong_board_is_noticed(board):
@@ -106,7 +124,9 @@ def test_features_in(board):
     got = list(board.push_features(frames))
     logits = Net(model).push(frames)
     assert np.array_equal([r.logits for r in got], logits)
-    assert np.array_equal([r.posteriors for r in got], Detector(12, 10, model.detector).push(logits)[1])
+    assert np.array_equal(
+        [r.posteriors for r in got], Detector(12, 10, model.detector).push(logits)[1]
+    )
 
 
 def test_detector_settings(board):
@@ -122,20 +142,36 @@ def test_statistics(board):
     results = list(board.push(PCM[:16000]))
     after = board.statistics()
     assert after["frames"] - before["frames"] == len(results) == 100
-    assert after["spikes"] > before["spikes"] and after["ticks"]["network"] > before["ticks"]["network"] and after["lost"] == 0
+    assert (
+        after["spikes"] > before["spikes"]
+        and after["ticks"]["network"] > before["ticks"]["network"]
+        and after["lost"] == 0
+    )
 
 
-@pytest.mark.parametrize("kind,body,message", [
-    (0x20, b"", "request type 0x20"), (b.RESET, b"x", "body of 1"), (b.AUDIO16, b"", "body of 0"), (b.AUDIO16, b"123", "body of 3"),
-    (b.AUDIO8, bytes(161), "body of 161"), (b.FEATURE_FRAME, bytes(78), "body of 78"), (b.LABEL, b"\x0c", "argument"),
-    (b.CONFIGURE, struct.pack("<BHHHHH", 16, 10, 0, 0, 0, 0), "argument"), (b.CONFIGURE, struct.pack("<BHHHHH", 0, 0, 0, 0, 0, 0), "argument"),
-    (b.CONFIGURE, struct.pack("<BHHHHH", 0, 201, 0, 0, 0, 0), "argument"), (b.HELLO, struct.pack("<BI", 2, 1), "speaks protocol 1")])
+@pytest.mark.parametrize(
+    "kind,body,message",
+    [
+        (0x20, b"", "request type 0x20"),
+        (b.RESET, b"x", "body of 1"),
+        (b.AUDIO16, b"", "body of 0"),
+        (b.AUDIO16, b"123", "body of 3"),
+        (b.AUDIO8, bytes(161), "body of 161"),
+        (b.FEATURE_FRAME, bytes(78), "body of 78"),
+        (b.LABEL, b"\x0c", "argument"),
+        (b.CONFIGURE, struct.pack("<BHHHHH", 16, 10, 0, 0, 0, 0), "argument"),
+        (b.CONFIGURE, struct.pack("<BHHHHH", 0, 0, 0, 0, 0, 0), "argument"),
+        (b.CONFIGURE, struct.pack("<BHHHHH", 0, 201, 0, 0, 0, 0), "argument"),
+        (b.HELLO, struct.pack("<BI", 2, 1), "speaks protocol 1"),
+    ],
+)
 def test_typed_errors(port, kind, body, message):
     with b.Board(port) as found:
         with pytest.raises(b.BoardError, match=message):
             found.ask(kind, body)
         if kind != b.HELLO:
-            assert len(found.ask(b.STATISTICS)) == b.STATISTICS_BODY.size    # and the session goes on
+            # and the session goes on
+            assert len(found.ask(b.STATISTICS)) == b.STATISTICS_BODY.size
 
 
 def raw(found, data, wait=1.0):
@@ -147,22 +183,33 @@ def raw(found, data, wait=1.0):
     return [b.decode_frame(f) for f in got.split(b"\0") if f]
 
 
-@pytest.mark.parametrize("frame,why", [
-    (b.cobs_encode(bytes(400)), "frame too long"), (b.cobs_encode(b"abc"), "frame too short"), (b"\x09ab", "not COBS"),
-    (b.encode_frame(b.RESET, 1, b"")[:-3] + b"\x55\x55", "checksum")])
+@pytest.mark.parametrize(
+    "frame,why",
+    [
+        (b.cobs_encode(bytes(400)), "frame too long"),
+        (b.cobs_encode(b"abc"), "frame too short"),
+        (b"\x09ab", "not COBS"),
+        (b.encode_frame(b.RESET, 1, b"")[:-3] + b"\x55\x55", "checksum"),
+    ],
+)
 def test_typed_refusals(board, frame, why):
     number = board._number
-    assert [(k, n, b.REFUSALS[body[0]]) for k, n, body in raw(board, frame + b"\0")] == [(b.REFUSED, number, why)]
-    board.reset()                                                            # nothing was consumed
+    assert [(k, n, b.REFUSALS[body[0]]) for k, n, body in raw(board, frame + b"\0")] == [
+        (b.REFUSED, number, why)
+    ]
+    board.reset()  # nothing was consumed
 
 
 def test_refusals_of_order(board):
     number = board._number
-    assert raw(board, b.encode_frame(b.RESET, number + 3 & 0xffff, b"")) == [(b.REFUSED, number, bytes([5]))]
+    assert raw(board, b.encode_frame(b.RESET, number + 3 & 0xFFFF, b"")) == [
+        (b.REFUSED, number, bytes([5]))
+    ]
     first = raw(board, b.encode_frame(b.STATISTICS, number, b""))
-    board._number = number + 1 & 0xffff
+    board._number = number + 1 & 0xFFFF
     again = raw(board, b.encode_frame(b.STATISTICS, number, b""))
-    assert first == again and first[0][:2] == (b.STATISTICS | b.REPLY, number)    # kept, not run again: its counters would have moved
+    # kept, not run again: its counters would have moved
+    assert first == again and first[0][:2] == (b.STATISTICS | b.REPLY, number)
 
 
 class BadLine:
@@ -179,7 +226,12 @@ class BadLine:
                 continue
             self.faults += 1
             fault = self.random.randrange(4)
-            out += (bytes([byte ^ 1 << self.random.randrange(8)]), b"", bytes([byte, byte]), self.random.randbytes(self.random.randrange(40)))[fault]
+            out += (
+                bytes([byte ^ 1 << self.random.randrange(8)]),
+                b"",
+                bytes([byte, byte]),
+                self.random.randbytes(self.random.randrange(40)),
+            )[fault]
         return bytes(out)
 
     def write(self, data):
@@ -198,7 +250,8 @@ class BadLine:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_bad_line_loses_nothing(port, seed):
-    """Injected errors, drops, repeats and noise, about one in 1,200 bytes: every frame and every event arrives, in order, bit for bit."""
+    """Injected errors, drops, repeats and noise, about one in 1,200 bytes: every frame and every
+    event arrives, in order, bit for bit."""
     line = BadLine(b._open(port, 115200), 1 / 1200, seed)
     with b.Board(port, line=line) as found:
         verdicts = list(verify.verify(Model(MODEL), found, [("clip", PCM[:16000])]))
@@ -215,7 +268,8 @@ def test_noise_before_hello(port):
 
 def test_restart_is_noticed(port):
     with b.Board(port) as found:
-        nonce = struct.pack("<BI", 9, 1)                                     # a hello of another protocol closes the session
+        # a hello of another protocol closes the session
+        nonce = struct.pack("<BI", 9, 1)
         raw(found, b.encode_frame(b.HELLO, 5, nonce))
         with pytest.raises(b.BoardError, match="restarted"):
             found.reset()
@@ -244,6 +298,7 @@ def test_no_board(tmp_path):
 
 def test_silent_port():
     import os
+
     master, slave = os.openpty()
     found = b.Board(os.ttyname(slave))
     with pytest.raises(b.BoardError, match="no answer for 0.5 s"):
@@ -257,6 +312,7 @@ def test_silent_port():
 @given(st.lists(st.binary(max_size=60), max_size=8))
 def test_garbage_from_a_board(chunks):
     """Whatever a line says, the client ends in a BoardError and nothing else."""
+
     class Line:
         in_waiting = 1
 
@@ -274,12 +330,18 @@ def test_garbage_from_a_board(chunks):
 
 
 def cli(*args, timeout=120):
-    return subprocess.run([sys.executable, "-m", "edge_lp.cli", *args], capture_output=True, text=True, timeout=timeout)
+    return subprocess.run(
+        [sys.executable, "-m", "edge_lp.cli", *args],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
 
 
 @pytest.fixture
 def clip(tmp_path):
     import soundfile
+
     soundfile.write(tmp_path / "clip.wav", PCM[:16000], 16000)
     (tmp_path / "m.lpb").write_bytes(MODEL)
     return tmp_path
@@ -287,22 +349,43 @@ def clip(tmp_path):
 
 def test_verify_command(clip, port):
     done = cli("verify", str(clip / "m.lpb"), str(clip), "--device", f"serial:{port}")
-    assert done.returncode == 0 and done.stdout.startswith(f"{clip}/clip.wav equal: 100 frames"), done
-    done = cli("verify", str(clip / "m.lpb"), str(clip / "clip.wav"), "--device", f"serial:{port}@115200", "--json", "--coding", "8")
+    assert done.returncode == 0 and done.stdout.startswith(f"{clip}/clip.wav equal: 100 frames"), (
+        done
+    )
+    done = cli(
+        "verify",
+        str(clip / "m.lpb"),
+        str(clip / "clip.wav"),
+        "--device",
+        f"serial:{port}@115200",
+        "--json",
+        "--coding",
+        "8",
+    )
     assert done.returncode == 0 and json.loads(done.stdout)["equal"] is True
     (clip / "other.lpb").write_bytes(pack(random_spec(2)))
     done = cli("verify", str(clip / "other.lpb"), str(clip), "--device", f"serial:{port}")
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "the board runs model" in done.stderr
+    assert (
+        done.returncode == 2
+        and done.stderr.count("\n") == 1
+        and "the board runs model" in done.stderr
+    )
 
 
 def test_emulate_and_devices_commands(clip, port):
-    process = subprocess.Popen([sys.executable, "-m", "edge_lp.cli", "emulate", "--board", "posix", str(clip / "m.lpb")], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edge_lp.cli", "emulate", "--board", "posix", str(clip / "m.lpb")],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         device = process.stdout.readline().strip()
         assert device.startswith("serial:/dev/")
         done = cli("listen", "--device", device, "--source", str(clip / "clip.wav"), "--json")
         assert done.returncode == 0, done.stderr
-        host = cli("listen", "--device", str(clip / "clip.wav"), "--model", str(clip / "m.lpb"), "--json")
+        host = cli(
+            "listen", "--device", str(clip / "clip.wav"), "--model", str(clip / "m.lpb"), "--json"
+        )
         assert done.stdout == host.stdout and host.returncode == 0
         assert any(link.resolve() == type(link)(device[7:]).resolve() for link in links().iterdir())
         found = [str(p) for p, info in b.find_boards() if info.name == "posix"]

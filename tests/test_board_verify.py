@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hundred clips through the emulated Cortex-M4 and RISC-V boards and a big-endian process: the same bits as this machine's, frame by frame."""
+"""A hundred clips through the emulated Cortex-M4 and RISC-V boards and a big-endian process: the
+same bits as this machine's, frame by frame."""
+
 import threading
 
 import numpy as np
 import pytest
-
 from edge_lp import sources, verify
 from edge_lp.bench import babble
 from edge_lp.board import Board
@@ -17,24 +18,32 @@ CLIPS = 100
 
 
 def clips(shared):
-    """Recordings where ../shared is, else synthesised words, else artificial babble; 0.5 s each: the words' middles."""
+    """Recordings where ../shared is, else synthesised words, else artificial babble; 0.5 s each:
+    the words' middles."""
     folder = shared / "data" / "speech_commands" / "testing"
     if folder.is_dir():
         files = sorted(folder.glob("*/*.flac"))
-        found = [(f.name, sources.read_file(f)) for f in files[::max(1, len(files) // CLIPS)][:CLIPS]]
+        found = [
+            (f.name, sources.read_file(f)) for f in files[:: max(1, len(files) // CLIPS)][:CLIPS]
+        ]
     else:
         try:
             from edge_lp.synth import command_clips
+
             found = list(command_clips(["yes", "no", "up", "down", "left"], CLIPS, seed=3))
         except MissingDependency:
             found = [(f"babble {i}", babble(1, seed=i)) for i in range(CLIPS)]
-    return [(name, np.ascontiguousarray(np.pad(pcm, (0, max(0, 12000 - len(pcm))))[4000:12000])) for name, pcm in found]
+    return [
+        (name, np.ascontiguousarray(np.pad(pcm, (0, max(0, 12000 - len(pcm))))[4000:12000]))
+        for name, pcm in found
+    ]
 
 
 @pytest.fixture(scope="module")
 def verdicts(request):
     """All boards at once, a thread each: a board is mostly waiting for its line."""
     from conftest import SHARED
+
     named, model, found = clips(SHARED), Model(read_model("commands12")), {}
     assert len(named) == CLIPS
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One matrix in every coding gives the same run: dense and sparse, 16-bit and packed 3-bit, with and without room in the lanes."""
+"""One matrix in every coding gives the same run: dense and sparse, 16-bit and packed 3-bit, with
+and without room in the lanes."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -28,7 +30,10 @@ def run(codings, w, u, shift, delay, feedback, stimulus, strict=False):
     n, m = w.shape[1], u.shape[1] - w.shape[1]
     groups = [Group(n, 2048, 300, vth=64 << shift), Group(m, 1000, 4096, vth=64 << shift)]
     pieces = [(None, 0, w), (0, 0, u[:, :n]), (0, 1, u[:, n:])]
-    synapses = [Synapses(src, dst, d, **CODINGS[c](codes, shift)) for c, (src, dst, codes), d in zip(codings, pieces, delay)]
+    synapses = [
+        Synapses(src, dst, d, **CODINGS[c](codes, shift))
+        for c, (src, dst, codes), d in zip(codings, pieces, delay)
+    ]
     core = Core(groups, [*synapses, Synapses(0, 0, diagonal=-feedback)], len(w), flags=int(strict))
     t, axons = np.nonzero(stimulus)
     probes = [(g, what) for g in (0, 1) for what in ("u", "v", "spikes")]
@@ -37,11 +42,20 @@ def run(codings, w, u, shift, delay, feedback, stimulus, strict=False):
 
 
 @settings(max_examples=80, deadline=None, derandomize=True)
-@given(st.integers(0, 2**32 - 1), st.integers(0, 12), st.sampled_from([1, 7, 10, 33, 64]), st.booleans(), st.data())
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 12),
+    st.sampled_from([1, 7, 10, 33, 64]),
+    st.booleans(),
+    st.data(),
+)
 def test_every_coding_is_the_same_network(seed, shift, n, full, data) -> None:
     rng = np.random.default_rng(seed)
     n_in, m = int(rng.integers(1, 40)), int(rng.integers(1, 45))
-    w, u = (rng.integers(-4, 4, shape) * (rng.random(shape) < rng.choice([0.2, 1])) for shape in ((n_in, n), (n, n + m)))
+    w, u = (
+        rng.integers(-4, 4, shape) * (rng.random(shape) < rng.choice([0.2, 1]))
+        for shape in ((n_in, n), (n, n + m))
+    )
     if full:
         w[:] = 3  # the fullest lanes
     stimulus = rng.random((40, n_in)) < rng.choice([0.1, 1.0])
@@ -60,12 +74,20 @@ def test_lanes_at_and_past_their_limit(n_in) -> None:
         w, u = np.full((n_in, n), code), np.zeros((n, n + 1), int)
         expected, _ = run(["dense"] * 3, w, u, 6, [0, 0, 0], 0, stimulus)
         for coding in ("dense3", "sparse3", "sparse"):
-            np.testing.assert_array_equal(run([coding, "dense", "dense3"], w, u, 6, [0, 0, 0], 0, stimulus)[0], expected, err_msg=coding)
+            np.testing.assert_array_equal(
+                run([coding, "dense", "dense3"], w, u, 6, [0, 0, 0], 0, stimulus)[0],
+                expected,
+                err_msg=coding,
+            )
 
 
 def test_strict_reads_every_coding_too() -> None:
     rng = np.random.default_rng(5)
-    w, u, stimulus = rng.integers(-4, 4, (9, 21)), rng.integers(-4, 4, (21, 34)), rng.random((30, 9)) < 0.4
+    w, u, stimulus = (
+        rng.integers(-4, 4, (9, 21)),
+        rng.integers(-4, 4, (21, 34)),
+        rng.random((30, 9)) < 0.4,
+    )
     expected, counts = run(["dense"] * 3, w, u, 1, [0, 2, 0], 50, stimulus)
     for c in CODINGS:
         got, strict = run([c] * 3, w, u, 1, [0, 2, 0], 50, stimulus, strict=True)
@@ -76,12 +98,22 @@ def test_strict_reads_every_coding_too() -> None:
 def test_contradictions_are_refused() -> None:
     a, one = Group(3, 1, 1), np.ones((3, 3), np.int16)
     for groups, synapses in [
-            ([Group(3, 4097, 1)], []), ([Group(3, 1, 1, refract=0)], []), ([Group(3, 1, 1, vmin=1)], []), ([Group(0, 1, 1)], []), ([], []),
-            ([Group(3, 1, 1, join=0)], []), ([a, Group(2, 1, 1, join=0)], []),
-            ([a], [Synapses(0, 0, 63, dense=one)]), ([a], [Synapses(0, 0, sparse=([0, 1, 1, 2], [0, 3], [1, 1]))]),
-            ([a], [Synapses(0, 0, sparse=([0, 2, 1, 2], [0, 1], [1, 1]))]), ([a], [Synapses(0, 0, dense3=bytes(8))]),
-            ([a], [Synapses(0, 0, sparse3=bytes(8))]), ([Group(3, 1, 1, silent=True)], [Synapses(0, 0, dense=one)]),
-            ([a, Group(2, 1, 1)], [Synapses(0, 1, diagonal=1)]), ([a], [Synapses(0, 0, dense=one.astype(int) * 40000)])]:
+        ([Group(3, 4097, 1)], []),
+        ([Group(3, 1, 1, refract=0)], []),
+        ([Group(3, 1, 1, vmin=1)], []),
+        ([Group(0, 1, 1)], []),
+        ([], []),
+        ([Group(3, 1, 1, join=0)], []),
+        ([a, Group(2, 1, 1, join=0)], []),
+        ([a], [Synapses(0, 0, 63, dense=one)]),
+        ([a], [Synapses(0, 0, sparse=([0, 1, 1, 2], [0, 3], [1, 1]))]),
+        ([a], [Synapses(0, 0, sparse=([0, 2, 1, 2], [0, 1], [1, 1]))]),
+        ([a], [Synapses(0, 0, dense3=bytes(8))]),
+        ([a], [Synapses(0, 0, sparse3=bytes(8))]),
+        ([Group(3, 1, 1, silent=True)], [Synapses(0, 0, dense=one)]),
+        ([a, Group(2, 1, 1)], [Synapses(0, 1, diagonal=1)]),
+        ([a], [Synapses(0, 0, dense=one.astype(int) * 40000)]),
+    ]:
         with pytest.raises(ValueError):
             Core(groups, synapses)
     core = Core([a], [Synapses(None, 0, dense=np.ones((2, 3), np.int16))], n_inputs=2)

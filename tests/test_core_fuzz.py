@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fuzz harness of model file and run, three ways: drawn mutations under sanitizers, one input on stdin, a few seconds of libFuzzer."""
+"""The fuzz harness of model file and run, three ways: drawn mutations under sanitizers, one input
+on stdin, a few seconds of libFuzzer."""
+
 from __future__ import annotations
 
 import re
@@ -8,20 +10,34 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from edge_lp.image import write_model, pack
+from edge_lp.image import pack, write_model
 from random_model import random_spec
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = [ROOT / "tests" / "c" / "fuzz_model.c", *sorted((ROOT / "runtime").glob("lp_*.c"))]
-SANITIZERS = ["-std=c99", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-fno-sanitize-recover=all", f"-I{ROOT / 'runtime'}"]
+SANITIZERS = [
+    "-std=c99",
+    "-g",
+    "-O1",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-fno-sanitize-recover=all",
+    f"-I{ROOT / 'runtime'}",
+]
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     """Small models: dense, sparse, deep, wide."""
     folder = tmp_path_factory.mktemp("corpus")
-    for k, (sizes, density, labels) in enumerate([((3,), 1, 2), ((16, 12), 1, 4), ((20,), 0.1, 3), ((5, 6, 7, 4), 0.5, 5), ((40,), 0.3, 12)]):
-        write_model(folder / f"{k}.lpb", pack(random_spec(k, sizes, labels, min(labels, 2), density=density, steps=3)))
+    for k, (sizes, density, labels) in enumerate(
+        [((3,), 1, 2), ((16, 12), 1, 4), ((20,), 0.1, 3), ((5, 6, 7, 4), 0.5, 5), ((40,), 0.3, 12)]
+    ):
+        write_model(
+            folder / f"{k}.lpb",
+            pack(random_spec(k, sizes, labels, min(labels, 2), density=density, steps=3)),
+        )
     return folder
 
 
@@ -38,13 +54,25 @@ def test_drawn_mutations(corpus, tmp_path) -> None:
     done = subprocess.run([program, "600", *models], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     opened, ran = map(int, re.fullmatch(r"opened (\d+), ran (\d+)\n", done.stdout).groups())
-    assert opened > 600 and ran > 1000  # the mutations reach the run, they do not all fail at the door
-    for given, expected in ((models[1].read_bytes(), "opened 2, ran 4\n"), (b"", "opened 0, ran 0\n"), (b"no model", "opened 0, ran 0\n")):
-        assert subprocess.run([program], input=given, capture_output=True).stdout.decode() == expected
+    # the mutations reach the run, they do not all fail at the door
+    assert opened > 600 and ran > 1000
+    for given, expected in (
+        (models[1].read_bytes(), "opened 2, ran 4\n"),
+        (b"", "opened 0, ran 0\n"),
+        (b"no model", "opened 0, ran 0\n"),
+    ):
+        assert (
+            subprocess.run([program], input=given, capture_output=True).stdout.decode() == expected
+        )
 
 
 def test_libfuzzer(corpus, tmp_path) -> None:
     program = build("clang", ["-fsanitize=fuzzer,address,undefined", "-DFUZZER"], tmp_path)
-    done = subprocess.run([program, "-runs=3000", "-seed=1", "-max_len=20000", corpus], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [program, "-runs=3000", "-seed=1", "-max_len=20000", corpus],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Done 3000 runs" in done.stderr

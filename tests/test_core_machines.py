@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The core's results do not depend on the machine: one C program with drawn networks, natively, under sanitizers, on 32-bit Arm and big-endian."""
+"""The core's results do not depend on the machine: one C program with drawn networks, natively,
+under sanitizers, on 32-bit Arm and big-endian."""
+
 from __future__ import annotations
 
 import shutil
@@ -9,7 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = [ROOT / "tests" / "c" / "core_test.c", ROOT / "runtime" / "lp_core.c", ROOT / "runtime" / "lp_image.c"]
+SOURCES = [
+    ROOT / "tests" / "c" / "core_test.c",
+    ROOT / "runtime" / "lp_core.c",
+    ROOT / "runtime" / "lp_image.c",
+]
 MACHINES = {
     "gcc": (["gcc", "-O3"], []),
     "portable": (["gcc", "-O2", "-DLP_NO_CLONES", "-U__SSE2__"], []),
@@ -20,7 +26,8 @@ MACHINES = {
     "mips": (["mips-linux-gnu-gcc", "-O2", "-static"], ["qemu-mips-static"]),
 }
 # The native run, which test_core_oracle.py ties to the oracle on other networks:
-#     cc -std=c99 -O2 -Iruntime tests/c/core_test.c runtime/lp_core.c runtime/lp_image.c -o core_test && ./core_test
+#     cc -std=c99 -O2 -Iruntime tests/c/core_test.c runtime/lp_core.c runtime/lp_image.c -o
+#     core_test && ./core_test
 EXPECTED = "baab283d spikes 307774 synops 22950461 active 1723609 updates 2115000"
 
 
@@ -31,6 +38,20 @@ def test_same_digest(machine, tmp_path) -> None:
         if not shutil.which(tool):
             pytest.skip(f"{tool} is not installed")
     program = tmp_path / "core_test"
-    subprocess.run([*compiler, "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{ROOT / 'runtime'}", *SOURCES, "-o", program], check=True)
+    subprocess.run(
+        [
+            *compiler,
+            "-std=c99",
+            "-Wall",
+            "-Wextra",
+            "-Wpedantic",
+            "-Werror",
+            f"-I{ROOT / 'runtime'}",
+            *SOURCES,
+            "-o",
+            program,
+        ],
+        check=True,
+    )
     done = subprocess.run([*emulator, program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == EXPECTED

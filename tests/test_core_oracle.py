@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The C core equals the NumPy oracle, overflow included; strict mode reports what the oracle sees; changing biases; state saved and restored."""
+"""The C core equals the NumPy oracle, overflow included; strict mode reports what the oracle sees;
+changing biases; state saved and restored."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -19,7 +21,9 @@ seeded = settings(max_examples=150, deadline=None, derandomize=True)
 def assert_same(result, expected) -> None:
     for kind in ALL:
         for g, rows in expected[kind].items():
-            np.testing.assert_array_equal(getattr(result, kind)[g], rows, err_msg=f"{kind} of {g.name}")
+            np.testing.assert_array_equal(
+                getattr(result, kind)[g], rows, err_msg=f"{kind} of {g.name}"
+            )
 
 
 @seeded
@@ -61,6 +65,7 @@ def test_the_random_networks_overflow_and_spike() -> None:
         seen.update(o.what for o in reference.overflows)
         quiet += not reference.overflows
         spiking += reference.fired > 0
+
     look()
     assert seen == {"q", "u", "v"} and quiet > 10 and spiking > 40
 
@@ -80,11 +85,15 @@ def test_one_run_equals_any_split(case, steps, data) -> None:
         state = part.save()
     for kind in ALL:
         for g in net.groups:
-            np.testing.assert_array_equal(np.concatenate([getattr(p, kind)[g] for p in parts]), getattr(whole, kind)[g])
+            np.testing.assert_array_equal(
+                np.concatenate([getattr(p, kind)[g] for p in parts]), getattr(whole, kind)[g]
+            )
     again = net.build()
     again.run(steps, spikes_in)
     again.reset()
-    np.testing.assert_array_equal(again.run(steps, spikes_in, ["u"]).u[net.groups[0]], whole.u[net.groups[0]])
+    np.testing.assert_array_equal(
+        again.run(steps, spikes_in, ["u"]).u[net.groups[0]], whole.u[net.groups[0]]
+    )
 
 
 @seeded
@@ -102,13 +111,25 @@ def test_changing_biases(case, data) -> None:
 
 
 def test_worst_case_of_every_register() -> None:
-    """Full accumulators of both signs for a ring's length, no decay, full bias, a joined voltage at its limit: the widest sums there are."""
+    """Full accumulators of both signs for a ring's length, no decay, full bias, a joined voltage at
+    its limit: the widest sums there are."""
     for sign, mantissa in ((1, 255), (-1, -255)):
         net = Network(inputs=1100, cores=None)
-        d = net.group(5, decay_u=0, decay_v=0, bias=4095 if sign > 0 else -4096, bias_exponent=7, silent=True)
-        s = net.group(5, decay_u=1, decay_v=0, bias=4095 if sign > 0 else -4096, bias_exponent=7, join=d)
+        d = net.group(
+            5, decay_u=0, decay_v=0, bias=4095 if sign > 0 else -4096, bias_exponent=7, silent=True
+        )
+        s = net.group(
+            5, decay_u=1, decay_v=0, bias=4095 if sign > 0 else -4096, bias_exponent=7, join=d
+        )
         for g in (d, s):
-            net.connect(net.inputs, g, np.full((1100, 5), mantissa), exponent=7, delay=62, sign_mode="excitatory" if sign > 0 else "inhibitory")
+            net.connect(
+                net.inputs,
+                g,
+                np.full((1100, 5), mantissa),
+                exponent=7,
+                delay=62,
+                sign_mode="excitatory" if sign > 0 else "inhibitory",
+            )
         reference, spikes_in = oracle.Core(net), np.ones((200, 1100), bool)
         assert_same(net.run(200, spikes_in, ALL), reference.run(200, spikes_in))
         assert {o.what for o in reference.overflows} == {"q", "v"}
@@ -118,15 +139,29 @@ def test_worst_case_of_every_register() -> None:
         assert caught.value.where == vars(reference.overflows[0])
 
 
-@given(st.integers(-256, 255), st.sampled_from([1, 2, 3, 4, 5, 6, 7, 8]), st.sampled_from(["mixed", "excitatory", "inhibitory"]), st.integers(-8, 7))
+@given(
+    st.integers(-256, 255),
+    st.sampled_from([1, 2, 3, 4, 5, 6, 7, 8]),
+    st.sampled_from(["mixed", "excitatory", "inhibitory"]),
+    st.integers(-8, 7),
+)
 @settings(max_examples=400, deadline=None, derandomize=True)
 def test_weights(mantissa, bits, sign_mode, exponent) -> None:
     mode = {"mixed": 1, "excitatory": 2, "inhibitory": 3}[sign_mode]
-    if (sign_mode == "excitatory" and mantissa < 0) or (sign_mode == "inhibitory" and not -255 <= mantissa <= 0):
+    if (sign_mode == "excitatory" and mantissa < 0) or (
+        sign_mode == "inhibitory" and not -255 <= mantissa <= 0
+    ):
         with pytest.raises(ValueError, match="range"):
             runtime.weight(mantissa, bits, mode, exponent)
         return
     net = Network(inputs=1, cores=None)
-    c = net.connect(net.inputs, net.group(1, 1, 1), np.array([[mantissa]]), bits=8 if bits == 7 else bits, sign_mode=sign_mode, exponent=exponent)
+    c = net.connect(
+        net.inputs,
+        net.group(1, 1, 1),
+        np.array([[mantissa]]),
+        bits=8 if bits == 7 else bits,
+        sign_mode=sign_mode,
+        exponent=exponent,
+    )
     c.bits = bits  # 7 is a grid of the formula, though not of the chip's memory
     assert runtime.weight(mantissa, bits, mode, exponent) == oracle.weights(c)[0, 0]

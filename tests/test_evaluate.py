@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Accuracy on folders of clips, and the float reference that the spiking net is measured against."""
+"""Accuracy on folders of clips, and the float reference of the spiking net."""
+
 import json
 
 import numpy as np
 import pytest
 import soundfile
-
 from edge_lp import evaluate as ev
 from edge_lp.bench import babble
 from edge_lp.errors import AudioError, ModelError
@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
         (root / word).mkdir()
         for i in range(3):
             n += 1
-            pcm = babble(2, seed=n)[:(9000, 16000, 25000)[i]]
+            pcm = babble(2, seed=n)[: (9000, 16000, 25000)[i]]
             soundfile.write(root / word / f"{i}.{('wav', 'flac', 'wav')[i]}", pcm, 16000)
     (root / "yes" / "readme.txt").write_text("not a clip")
     return root
@@ -40,7 +40,8 @@ def model(tmp_path_factory):
     return write_model(tmp_path_factory.mktemp("model") / "m.lpb", pack(_spec()))
 
 
-# ---------------------------------------------------------------------------------------------------- reference --
+# ------------------------------------------------------------------------------------- reference --
+
 
 def test_reference_is_the_equation():
     """P1 eq. 6 with sub-steps, unit by unit in plain Python, on weights without symmetry."""
@@ -53,33 +54,57 @@ def test_reference_is_the_equation():
     a, y, hit = alpha ** (1 / sub_steps), [0.0] * 5, [0, 0]
     for t, logits in enumerate(net(x[None])[0]):
         for _ in range(sub_steps):
-            z = [sum(INPUT_SCALE * x[t, i] * w[i, j] for i in range(40)) + sum(y[i] * u[i, j] for i in range(5)) + b[j] for j in range(5)]
+            z = [
+                sum(INPUT_SCALE * x[t, i] * w[i, j] for i in range(40))
+                + sum(y[i] * u[i, j] for i in range(5))
+                + b[j]
+                for j in range(5)
+            ]
             hit = [hit[0] + sum(q < 0 for q in z), hit[1] + sum(q > 6 for q in z)]
             y = [a * y[j] + (1 - a) * min(max(z[j], 0.0), 6.0) for j in range(5)]
         assert np.allclose(logits, np.array(y) @ v + c, atol=1e-4)
-    assert min(hit) > 0     # both ends of the clip were met
+    assert min(hit) > 0  # both ends of the clip were met
 
 
 def test_reference_takes_clips_one_by_one_or_together():
     net, x = ReferenceNet.from_spec(_spec()), np.stack([random_frames(i, 30) for i in range(3)])
-    assert np.allclose(net(x), np.concatenate([net(x[i:i + 1]) for i in range(3)]), atol=1e-4)
+    assert np.allclose(net(x), np.concatenate([net(x[i : i + 1]) for i in range(3)]), atol=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_spiking_net_follows_the_reference(seed):
-    """Ladder of references, quantised layer to core: logits over all frames correlate above 0.998 and differ by less than 6 % of their spread (the
-    spikes' grain and the ladder of filters, algorithm.md section 2, are in that)."""
+    """Ladder of references, quantised layer to core: logits over all frames correlate above 0.998
+    and differ by less than 6 % of their spread (the spikes' grain and the ladder of filters,
+    algorithm.md section 2, are in that)."""
     spec = random_spec(seed, sizes=(64, 64))
     frames = Frontend().push(babble(2, seed))
-    spiking, reference = Net(Model(pack(spec))).push(frames)[20:] / 256, ReferenceNet.from_spec(spec)(frames[None])[0][20:]
+    spiking, reference = (
+        Net(Model(pack(spec))).push(frames)[20:] / 256,
+        ReferenceNet.from_spec(spec)(frames[None])[0][20:],
+    )
     assert np.corrcoef(spiking.ravel(), reference.ravel())[0, 1] > 0.998
     assert np.sqrt(((spiking - reference) ** 2).mean()) < 0.06 * reference.std()
 
 
 def _npz(path, net, **more):
-    arrays = {f"{name}{i}": m for i, layer in enumerate(net.layers) for name, m in zip("wub", layer) if m is not None}
+    arrays = {
+        f"{name}{i}": m
+        for i, layer in enumerate(net.layers)
+        for name, m in zip("wub", layer)
+        if m is not None
+    }
     n = len(net.layers)
-    np.savez(path, **{**arrays, f"w{n}": net.output[0], f"b{n}": net.output[1], "alpha": 0.8021, "sub_steps": 2, **more})
+    np.savez(
+        path,
+        **{
+            **arrays,
+            f"w{n}": net.output[0],
+            f"b{n}": net.output[1],
+            "alpha": 0.8021,
+            "sub_steps": 2,
+            **more,
+        },
+    )
     return path
 
 
@@ -101,18 +126,28 @@ def test_bad_float_weights(tmp_path):
             ReferenceNet.from_npz(tmp_path / name)
 
 
-# --------------------------------------------------------------------------------------------------------- folder --
+# ---------------------------------------------------------------------------------------- folder --
+
 
 def test_labels_of_folders():
-    assert [ev.label_of(w, LABELS) for w in ("yes", "no", "tree", "_unknown_", "_silence_", "silence")] == [0, 1, 2, 2, 3, 3]
-    assert ev.label_of("tree", ["yes", "no"]) is None and ev.label_of("_silence_", ["yes", "unknown"]) is None
+    assert [
+        ev.label_of(w, LABELS) for w in ("yes", "no", "tree", "_unknown_", "_silence_", "silence")
+    ] == [0, 1, 2, 2, 3, 3]
+    assert (
+        ev.label_of("tree", ["yes", "no"]) is None
+        and ev.label_of("_silence_", ["yes", "unknown"]) is None
+    )
     assert ev.label_of("tree", ["yes", "unknown"]) == 1
 
 
 def test_clips_are_found_in_order(folder):
     clips = ev.find_clips(folder, LABELS)
     assert [(p.parent.name, p.name, label) for p, label in clips[:4]] == [
-        ("_silence_", "0.wav", 3), ("_silence_", "1.flac", 3), ("_silence_", "2.wav", 3), ("no", "0.wav", 1)]
+        ("_silence_", "0.wav", 3),
+        ("_silence_", "1.flac", 3),
+        ("_silence_", "2.wav", 3),
+        ("no", "0.wav", 1),
+    ]
     assert len(clips) == 12 and sum(label == 2 for _, label in clips) == 3
 
 
@@ -124,8 +159,13 @@ def test_clips_are_padded_or_cut_at_the_end(folder):
 
 
 def test_folders_without_clips(tmp_path, folder):
-    cases = {"none": "no such folder", "empty": "no recordings found", "words/yes": "no recordings found", "file": "not a folder",
-             "set": "did you mean"}
+    cases = {
+        "none": "no such folder",
+        "empty": "no recordings found",
+        "words/yes": "no recordings found",
+        "file": "not a folder",
+        "set": "did you mean",
+    }
     for name in ("empty", "words/yes", "set/testing/yes"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "file").write_text("x")
@@ -137,26 +177,43 @@ def test_folders_without_clips(tmp_path, folder):
         ev.find_clips(folder, ["up", "down"])
 
 
-# ------------------------------------------------------------------------------------------------------ decisions --
+# ------------------------------------------------------------------------------------- decisions --
+
 
 def test_snn_is_the_runtime_clip_by_clip(folder, model):
-    """Threads, batches and the order of the clips change nothing; the counters are those of all clips."""
+    """Threads, batches and the order of the clips change nothing; the counters are those of all
+    clips."""
     result, opened = ev.evaluate(model, folder), Model(model.read_bytes())
     synops = 0
-    for (path, label), truth, decided in zip(ev.find_clips(folder, LABELS), result.truth, result.predicted):
+    for (path, label), truth, decided in zip(
+        ev.find_clips(folder, LABELS), result.truth, result.predicted
+    ):
         net = Net(opened)
-        assert truth == label and decided == net.push(Frontend().push(ev.read_clip(path))).mean(axis=0).argmax()
+        assert (
+            truth == label
+            and decided == net.push(Frontend().push(ev.read_clip(path))).mean(axis=0).argmax()
+        )
         synops += net.counts().synops
-    assert result.n == 12 and result.counts.synops == synops > 0 and 0 < result.counts.active < result.counts.updates
+    assert (
+        result.n == 12
+        and result.counts.synops == synops > 0
+        and 0 < result.counts.active < result.counts.updates
+    )
 
 
 def test_ann_and_float_are_the_reference(folder, model, tmp_path):
     net = ReferenceNet.from_spec(_spec())
-    expected = [net(Frontend().push(ev.read_clip(p))[None])[0].mean(axis=0).argmax() for p, _ in ev.find_clips(folder, LABELS)]
+    expected = [
+        net(Frontend().push(ev.read_clip(p))[None])[0].mean(axis=0).argmax()
+        for p, _ in ev.find_clips(folder, LABELS)
+    ]
     assert ev.evaluate(model, folder, "ann").predicted.tolist() == expected
     with pytest.raises(ModelError, match="no float weights"):
         ev.evaluate(model, folder, "float")
-    for name, weights in (("run/model.lpb", "run/weights_float.npz"), ("shipped.lpb", "shipped.npz")):
+    for name, weights in (
+        ("run/model.lpb", "run/weights_float.npz"),
+        ("shipped.lpb", "shipped.npz"),
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(model.read_bytes())
         _npz(tmp_path / weights, net, alpha=(1 - 64 / 4096) ** 14)
@@ -172,10 +229,13 @@ def test_a_clip_that_cannot_be_read_stops_it_with_its_name(folder, model, tmp_pa
 
 
 def test_wilson():
-    """What defines it: its ends are the p whose distance from k / n is 1.96 standard deviations of a share at that p."""
+    """What defines it: its ends are the p whose distance from k / n is 1.96 standard deviations of
+    a share at that p."""
     for k, n in ((0, 10), (8, 10), (450, 500), (862, 862)):
         for end in ev.wilson(k, n):
-            assert abs(k / n - end) == pytest.approx(1.96 * np.sqrt(max(0.0, end * (1 - end)) / n), abs=1e-9)
+            assert abs(k / n - end) == pytest.approx(
+                1.96 * np.sqrt(max(0.0, end * (1 - end)) / n), abs=1e-9
+            )
         low, high = ev.wilson(k, n)
         assert -1e-9 < low < k / n + 1e-9 and k / n - 1e-9 < high < 1 + 1e-9 and low < high
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Keras layers against the equation in plain NumPy, and as citizens of Keras: masks, states, serialisation, errors. And the 3-bit quantiser."""
+"""The Keras layers against the equation in plain NumPy, and as citizens of Keras: masks, states,
+serialisation, errors. And the 3-bit quantiser."""
+
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -9,12 +11,20 @@ import pytest
 
 keras = pytest.importorskip("keras", reason="keras is not installed: pip install 'edge-lp[train]'")
 import tensorflow as tf
-
 from edge_lp_train import quantize
-from edge_lp_train.layers import LowPassDense, LowPassRNN, LowPassRNNCell, ReadOut, WindowMean, frame_alpha
+from edge_lp_train.layers import (
+    LowPassDense,
+    LowPassRNN,
+    LowPassRNNCell,
+    ReadOut,
+    WindowMean,
+    frame_alpha,
+)
 
-F, N, T, B = 5, 7, 23, 3                      # features, units, steps, batch: all different, so a transposed matrix cannot fit
-EXACT = dict(rtol=1e-4, atol=1e-5)            # float32 here, float64 there, T steps of a contraction
+# features, units, steps, batch: all different, so a transposed matrix cannot fit
+F, N, T, B = 5, 7, 23, 3
+# float32 here, float64 there, T steps of a contraction
+EXACT = dict(rtol=1e-4, atol=1e-5)
 
 
 def weights(rng, recurrent=True):
@@ -30,7 +40,11 @@ def equation(x, w, u, b, alpha, clip=6.0, sub_steps=1):
         for _ in range(sub_steps):
             last = y.copy()
             for j in range(len(b)):
-                z = b[j] + sum(w[i, j] * x[t, i] for i in range(x.shape[1])) + sum(u[i, j] * last[i] for i in range(len(b)))
+                z = (
+                    b[j]
+                    + sum(w[i, j] * x[t, i] for i in range(x.shape[1]))
+                    + sum(u[i, j] * last[i] for i in range(len(b)))
+                )
                 a = alpha[j] ** (1 / sub_steps)
                 y[j] = a * last[j] + (1 - a) * min(max(z, 0.0), clip)
         out.append(y.copy())
@@ -56,22 +70,36 @@ def layer_and_input(seed=0, kind=LowPassRNN, **kwargs):
     return fill(layer, *w), x, w
 
 
-@pytest.mark.parametrize("options", [dict(), dict(alpha=0.0), dict(alpha=0.95), dict(alpha=[0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.99]), dict(clip=1.5),
-                                     dict(sub_steps=2), dict(sub_steps=4, alpha=[0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.6], clip=3.0)],
-                         ids=["default", "no memory", "slow", "per unit", "low clip", "two sub-steps", "all together"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(),
+        dict(alpha=0.0),
+        dict(alpha=0.95),
+        dict(alpha=[0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.99]),
+        dict(clip=1.5),
+        dict(sub_steps=2),
+        dict(sub_steps=4, alpha=[0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.6], clip=3.0),
+    ],
+    ids=["default", "no memory", "slow", "per unit", "low clip", "two sub-steps", "all together"],
+)
 def test_the_layer_is_equation_6(options):
     layer, x, w = layer_and_input(**options)
     y = np.asarray(layer(x))
     for b in range(B):
         np.testing.assert_allclose(y[b], equation(x[b], *w, **{"alpha": 0.8, **options}), **EXACT)
     top = options.get("clip", 6.0)
-    assert y.min() >= 0 and y.max() <= top and y.max() > 0.5 * top and (np.abs(y) < 1e-6).any()       # both ends of the clip are in play
+    # both ends of the clip are in play
+    assert y.min() >= 0 and y.max() <= top and y.max() > 0.5 * top and (np.abs(y) < 1e-6).any()
 
 
 def test_the_feed_forward_layer_has_no_recurrence():
     layer, x, w = layer_and_input(kind=LowPassDense, alpha=0.7, sub_steps=3)
-    np.testing.assert_allclose(np.asarray(layer(x))[0], equation(x[0], *w, alpha=0.7, sub_steps=3), **EXACT)
-    np.testing.assert_allclose(np.asarray(layer(x))[0], equation(x[0], *w, alpha=0.7), **EXACT)       # without feedback, sub-steps change nothing
+    np.testing.assert_allclose(
+        np.asarray(layer(x))[0], equation(x[0], *w, alpha=0.7, sub_steps=3), **EXACT
+    )
+    # without feedback, sub-steps change nothing
+    np.testing.assert_allclose(np.asarray(layer(x))[0], equation(x[0], *w, alpha=0.7), **EXACT)
     assert [v.name for v in layer.trainable_variables] == ["kernel", "bias"]
 
 
@@ -81,8 +109,12 @@ def test_initial_weights():
     cell = layer.cell
     u = np.asarray(cell.recurrent_kernel)
     np.testing.assert_allclose(u @ u.T, np.eye(64), atol=1e-5)
-    assert np.abs(np.asarray(cell.kernel)).max() <= np.sqrt(6 / (40 + 64)) and not np.asarray(cell.bias).any()
-    assert layer.count_params() == 40 * 64 + 64 * 64 + 64 + 64                                        # the last 64 are alpha, not trained
+    assert (
+        np.abs(np.asarray(cell.kernel)).max() <= np.sqrt(6 / (40 + 64))
+        and not np.asarray(cell.bias).any()
+    )
+    # the last 64 are alpha, not trained
+    assert layer.count_params() == 40 * 64 + 64 * 64 + 64 + 64
     assert len(layer.trainable_variables) == 3
 
 
@@ -91,6 +123,7 @@ def test_alpha_drawn_from_a_range():
         layer = LowPassRNN(200, alpha_range=(0.4, 0.9), seed=seed)
         layer.build((None, None, F))
         return np.asarray(layer.cell.retention())
+
     a = draw(1)
     assert 0.4 <= a.min() < 0.45 and 0.85 < a.max() <= 0.9
     assert np.array_equal(a, draw(1)) and not np.array_equal(a, draw(2))
@@ -100,17 +133,24 @@ def test_alpha_learnt_through_a_sigmoid():
     layer, x, w = layer_and_input(alpha=0.9, learn_alpha=True)
     np.testing.assert_allclose(np.asarray(layer.cell.retention()), 0.9, rtol=1e-5)
     np.testing.assert_allclose(np.asarray(layer(x))[0], equation(x[0], *w, alpha=0.9), **EXACT)
-    alpha, = [v for v in layer.trainable_variables if v.name == "alpha"]
+    (alpha,) = [v for v in layer.trainable_variables if v.name == "alpha"]
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(layer(x)[:, -1] ** 2)
     gradient = np.asarray(tape.gradient(loss, alpha.value))
-    step = 1e-2                                                                                       # and it is the slope of the equation
+    # and it is the slope of the equation
+    step = 1e-2
     for j in range(N):
+
         def shifted(s):
             z = np.full(N, np.log(9.0))
             z[j] += s
-            return np.mean([equation(x[b], *w, alpha=1 / (1 + np.exp(-z)))[-1] ** 2 for b in range(B)])
-        np.testing.assert_allclose(gradient[j], (shifted(step) - shifted(-step)) / (2 * step), rtol=2e-2, atol=1e-4)
+            return np.mean(
+                [equation(x[b], *w, alpha=1 / (1 + np.exp(-z)))[-1] ** 2 for b in range(B)]
+            )
+
+        np.testing.assert_allclose(
+            gradient[j], (shifted(step) - shifted(-step)) / (2 * step), rtol=2e-2, atol=1e-4
+        )
     alpha.assign(np.full(N, 50.0))
     assert np.asarray(layer.cell.retention()).max() <= 1 and np.isfinite(np.asarray(layer(x))).all()
 
@@ -123,8 +163,11 @@ def test_last_step_reversed_time_and_kept_state():
     backwards = fill(_built(LowPassRNN(N, go_backwards=True)), *w)
     np.testing.assert_allclose(np.asarray(backwards(x[:, ::-1])), whole[:, -1], **EXACT)
     first, state = fill(_built(LowPassRNN(N, return_state=True)), *w)(x[:, :10])
-    np.testing.assert_allclose(np.asarray(layer(x[:, 10:], initial_state=[state])), whole[:, 10:], **EXACT)
-    np.testing.assert_array_equal(np.asarray(first), np.asarray(state))                               # the output is the state
+    np.testing.assert_allclose(
+        np.asarray(layer(x[:, 10:], initial_state=[state])), whole[:, 10:], **EXACT
+    )
+    # the output is the state
+    np.testing.assert_array_equal(np.asarray(first), np.asarray(state))
 
 
 def _built(layer):
@@ -150,12 +193,28 @@ def test_masking_layer_in_front():
 def models():
     """The same kinds of net as a Sequential and as a functional model."""
     q = quantize.CodeQuantizer(3)
-    layers = [LowPassDense(6, alpha=0.5, return_sequences=True), LowPassRNN(N, sub_steps=2, alpha_range=(0.3, 0.8), seed=4, kernel_quantizer=q,
-              recurrent_quantizer=quantize.CodeQuantizer(2), return_sequences=True, name="middle"), LowPassRNN(4, learn_alpha=True), ReadOut(3, q)]
+    layers = [
+        LowPassDense(6, alpha=0.5, return_sequences=True),
+        LowPassRNN(
+            N,
+            sub_steps=2,
+            alpha_range=(0.3, 0.8),
+            seed=4,
+            kernel_quantizer=q,
+            recurrent_quantizer=quantize.CodeQuantizer(2),
+            return_sequences=True,
+            name="middle",
+        ),
+        LowPassRNN(4, learn_alpha=True),
+        ReadOut(3, q),
+    ]
     sequential = keras.Sequential([keras.Input((None, F)), *layers])
     inputs, weights_in = keras.Input((None, F)), keras.Input((None,))
     h = LowPassRNN(N, alpha=[0.5] * N, return_sequences=True)(inputs)
-    functional = keras.Model([inputs, weights_in], WindowMean()(ReadOut(3)(keras.layers.Concatenate()([h, inputs])), weights_in))
+    functional = keras.Model(
+        [inputs, weights_in],
+        WindowMean()(ReadOut(3)(keras.layers.Concatenate()([h, inputs])), weights_in),
+    )
     return {"sequential": sequential, "functional": functional}
 
 
@@ -169,15 +228,31 @@ def test_save_and_load(kind, tmp_path):
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(np.asarray(model(x)), np.asarray(again(x)))
-    assert [layer.get_config() for layer in model.layers] == [layer.get_config() for layer in again.layers]
+    assert [layer.get_config() for layer in model.layers] == [
+        layer.get_config() for layer in again.layers
+    ]
 
 
 def test_configuration_round_trip():
-    layer = LowPassRNN(N, alpha=0.6, clip=2.0, sub_steps=3, learn_alpha=True, kernel_quantizer=quantize.CodeQuantizer(1),
-                       return_sequences=True, name="x")
+    layer = LowPassRNN(
+        N,
+        alpha=0.6,
+        clip=2.0,
+        sub_steps=3,
+        learn_alpha=True,
+        kernel_quantizer=quantize.CodeQuantizer(1),
+        return_sequences=True,
+        name="x",
+    )
     again = LowPassRNN.from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
-    assert (again.cell.clip, again.cell.sub_steps, again.cell.kernel_quantizer.scale, again.return_sequences, again.name) == (2.0, 3, 1, True, "x")
+    assert (
+        again.cell.clip,
+        again.cell.sub_steps,
+        again.cell.kernel_quantizer.scale,
+        again.return_sequences,
+        again.name,
+    ) == (2.0, 3, 1, True, "x")
     cell = LowPassRNNCell(N, alpha_range=(0.1, 0.2), seed=3)
     assert LowPassRNNCell.from_config(cell.get_config()).get_config() == cell.get_config()
 
@@ -186,23 +261,45 @@ def test_it_learns():
     """Tell a rising from a falling ramp, which needs memory; 3-bit weights throughout."""
     rng = np.random.default_rng(0)
     label = rng.integers(0, 2, 256)
-    x = (np.linspace(-1, 1, 12)[None, :, None] * (2 * label - 1)[:, None, None] + rng.normal(0, 0.3, (256, 12, 2))).astype(np.float32)
+    x = (
+        np.linspace(-1, 1, 12)[None, :, None] * (2 * label - 1)[:, None, None]
+        + rng.normal(0, 0.3, (256, 12, 2))
+    ).astype(np.float32)
     keras.utils.set_random_seed(1)
     q = quantize.CodeQuantizer(2)
-    model = keras.Sequential([keras.Input((12, 2)), LowPassRNN(8, alpha=0.7, sub_steps=2, kernel_quantizer=q, recurrent_quantizer=q), ReadOut(2, q)])
-    model.compile(keras.optimizers.Adam(0.02), keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    model = keras.Sequential(
+        [
+            keras.Input((12, 2)),
+            LowPassRNN(8, alpha=0.7, sub_steps=2, kernel_quantizer=q, recurrent_quantizer=q),
+            ReadOut(2, q),
+        ]
+    )
+    model.compile(
+        keras.optimizers.Adam(0.02),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
     before = model.evaluate(x, label, verbose=0)[0]
     model.fit(x, label, epochs=12, batch_size=64, verbose=0, shuffle=False)
     loss, accuracy = model.evaluate(x, label, verbose=0)
     assert loss < 0.5 * before and accuracy > 0.95
 
 
-@pytest.mark.parametrize("arguments, says", [
-    (dict(units=0), "units must be positive, received 0"), (dict(sub_steps=0), "sub_steps must be positive, received 0"),
-    (dict(clip=0.0), "clip .* must be positive, received 0"), (dict(alpha=1.0), r"alpha must be in \[0, 1\), received 1.0"),
-    (dict(alpha=-0.1), "received -0.1"), (dict(alpha=[0.1, 0.2]), r"one number or 7 numbers, received shape \(2,\)"),
-    (dict(alpha_range=(0.9, 0.2)), r"low <= high < 1, received \(0.9, 0.2\)"), (dict(alpha_range=(0.5, 1.0)), "received"),
-    (dict(alpha=0.0, learn_alpha=True), "alpha must be in"), (dict(alpha=float("nan")), "alpha must be in")])
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (dict(units=0), "units must be positive, received 0"),
+        (dict(sub_steps=0), "sub_steps must be positive, received 0"),
+        (dict(clip=0.0), "clip .* must be positive, received 0"),
+        (dict(alpha=1.0), r"alpha must be in \[0, 1\), received 1.0"),
+        (dict(alpha=-0.1), "received -0.1"),
+        (dict(alpha=[0.1, 0.2]), r"one number or 7 numbers, received shape \(2,\)"),
+        (dict(alpha_range=(0.9, 0.2)), r"low <= high < 1, received \(0.9, 0.2\)"),
+        (dict(alpha_range=(0.5, 1.0)), "received"),
+        (dict(alpha=0.0, learn_alpha=True), "alpha must be in"),
+        (dict(alpha=float("nan")), "alpha must be in"),
+    ],
+)
 def test_wrong_arguments_say_what_is_expected(arguments, says):
     with pytest.raises(ValueError, match=says):
         LowPassRNN(**{"units": N, **arguments})
@@ -215,14 +312,21 @@ def test_a_wrong_argument_name_is_refused():
 
 def test_readout_and_window_mean():
     rng = np.random.default_rng(2)
-    y, w, b, window = rng.random((B, T, N)), rng.normal(0, 1, (N, 4)), rng.normal(0, 1, 4), rng.random((B, T))
+    y, w, b, window = (
+        rng.random((B, T, N)),
+        rng.normal(0, 1, (N, 4)),
+        rng.normal(0, 1, 4),
+        rng.random((B, T)),
+    )
     layer = ReadOut(4)
     layer.build((None, None, N))
     layer.kernel.assign(w)
     layer.bias.assign(b)
     np.testing.assert_allclose(np.asarray(layer(y.astype(np.float32))), y @ w + b, **EXACT)
     expected = np.stack([np.average(y[i], axis=0, weights=window[i]) for i in range(B)])
-    np.testing.assert_allclose(np.asarray(WindowMean()(y.astype(np.float32), window.astype(np.float32))), expected, **EXACT)
+    np.testing.assert_allclose(
+        np.asarray(WindowMean()(y.astype(np.float32), window.astype(np.float32))), expected, **EXACT
+    )
 
 
 def test_alpha_of_the_operating_point():
@@ -241,11 +345,14 @@ def test_codes_are_the_nearest_and_clipped(scale):
     k = quantize.codes(w, scale)
     assert k.dtype == np.int8 and k.min() == -4 and k.max() == 3
     np.testing.assert_array_equal(k / 2.0**scale, by_hand(w, scale))
-    np.testing.assert_array_equal(np.asarray(quantize.CodeQuantizer(scale)(tf.constant(w))), k / 2.0**scale)    # training sees what is exported
+    np.testing.assert_array_equal(
+        np.asarray(quantize.CodeQuantizer(scale)(tf.constant(w))), k / 2.0**scale
+    )  # training sees what is exported
 
 
 def test_the_gradient_is_straight_through_and_clipped():
-    w = tf.Variable([-0.6, -0.51, -0.5, -0.2, 0.0, 0.06, 0.374, 0.376, 2.0])                          # scale 3: the range is -0.5 .. 0.375
+    # scale 3: the range is -0.5 .. 0.375
+    w = tf.Variable([-0.6, -0.51, -0.5, -0.2, 0.0, 0.06, 0.374, 0.376, 2.0])
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(quantize.CodeQuantizer(3)(w) * tf.range(1.0, 10.0))
     np.testing.assert_array_equal(np.asarray(tape.gradient(loss, w)), [0, 0, 3, 4, 5, 6, 7, 0, 0])

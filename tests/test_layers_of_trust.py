@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The architecture, held by tests: which way imports point, what the runtime may need, and that the documents' numbers are the code's."""
+"""The architecture, held by tests: which way imports point, what the runtime may need, and that the
+documents' numbers are the code's."""
+
 import ast
 import re
 import shutil
@@ -21,14 +23,26 @@ SOURCES = sorted(RUNTIME.glob("*.c"))
 
 
 def name_of(path):
-    return ".".join(path.relative_to(HOST if HOST in path.parents else TRAIN).with_suffix("").parts).removesuffix(".__init__")
+    return ".".join(
+        path.relative_to(HOST if HOST in path.parents else TRAIN).with_suffix("").parts
+    ).removesuffix(".__init__")
 
 
 def imports(path, top_level_only=False):
     """Dotted names that a file imports; `from a import b` counts as a and as a.b."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    lazy = {id(n) for f in ast.walk(tree) if isinstance(f, (ast.FunctionDef, ast.AsyncFunctionDef)) for n in ast.walk(f)}
-    lazy |= {id(n) for f in ast.walk(tree) if isinstance(f, ast.If) and "TYPE_CHECKING" in ast.dump(f.test) for n in ast.walk(f)}
+    lazy = {
+        id(n)
+        for f in ast.walk(tree)
+        if isinstance(f, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for n in ast.walk(f)
+    }
+    lazy |= {
+        id(n)
+        for f in ast.walk(tree)
+        if isinstance(f, ast.If) and "TYPE_CHECKING" in ast.dump(f.test)
+        for n in ast.walk(f)
+    }
     for node in ast.walk(tree):
         if top_level_only and id(node) in lazy:
             continue
@@ -44,22 +58,48 @@ def within(name, *packages):
     return any(name == p or name.startswith(p + ".") for p in packages)
 
 
-# --------------------------------------------------------------------------------------------------------- imports --
+# --------------------------------------------------------------------------------------- imports --
+
 
 @pytest.mark.parametrize("path", PYTHON, ids=name_of)
 def test_imports_point_one_way(path):
-    me, all_names, at_top = name_of(path), set(imports(path)), set(imports(path, top_level_only=True))
+    me, all_names, at_top = (
+        name_of(path),
+        set(imports(path)),
+        set(imports(path, top_level_only=True)),
+    )
     assert not [n for n in all_names if within(n, "edge_lp.cli")], "nothing imports the CLI"
     if within(me, "edge_lp"):
-        assert not [n for n in all_names if within(n, "tensorflow", "keras")], "the light package never imports the heavy one's tools"
-        reached = [n for n in (at_top if me == "edge_lp.cli" else all_names) if within(n, "edge_lp_train")]
+        assert not [n for n in all_names if within(n, "tensorflow", "keras")], (
+            "the light package never imports the heavy one's tools"
+        )
+        reached = [
+            n for n in (at_top if me == "edge_lp.cli" else all_names) if within(n, "edge_lp_train")
+        ]
         assert not reached, "only the CLI reaches the trainer, and only inside a command"
-        lazy = [n for n in at_top if within(n, "sounddevice", "matplotlib", "serial", "nir", "soundfile", "espeakng_loader", "rich")]
+        lazy = [
+            n
+            for n in at_top
+            if within(
+                n,
+                "sounddevice",
+                "matplotlib",
+                "serial",
+                "nir",
+                "soundfile",
+                "espeakng_loader",
+                "rich",
+            )
+        ]
         assert not lazy, "heavy or optional packages are imported where they are used"
     if me not in ("edge_lp.runtime", "make_binding"):
-        assert not [n for n in all_names if within(n, "cffi", "edge_lp._runtime")], "only runtime.py touches cffi"
+        assert not [n for n in all_names if within(n, "cffi", "edge_lp._runtime")], (
+            "only runtime.py touches cffi"
+        )
     if within(me, "edge_lp.oracle"):
-        assert not [n for n in all_names if within(n, "edge_lp.runtime")], "a twin stays apart from the C"
+        assert not [n for n in all_names if within(n, "edge_lp.runtime")], (
+            "a twin stays apart from the C"
+        )
 
 
 def test_help_needs_nothing_heavy():
@@ -72,20 +112,26 @@ def pages(command, path):
     for name, sub in getattr(command, "commands", {}).items():
         pages(sub, f"{path} {name}")
 pages(main, "edge-lp")
-heavy = {"tensorflow", "keras", "edge_lp_train", "matplotlib", "sounddevice", "serial", "nir", "soundfile", "numpy", "rich", "edge_lp.runtime"}
+heavy = set("tensorflow keras edge_lp_train matplotlib sounddevice serial nir soundfile numpy rich "
+            "edge_lp.runtime".split())
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert out.returncode == 0 and "train" in out.stdout, out.stderr
 
 
-@pytest.mark.parametrize("path", [*PYTHON, *sorted(RUNTIME.iterdir()), *sorted((ROOT / "tests").glob("*.py"))], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path",
+    [*PYTHON, *sorted(RUNTIME.iterdir()), *sorted((ROOT / "tests").glob("*.py"))],
+    ids=lambda p: p.name,
+)
 def test_licence_line(path):
     text = path.read_text(encoding="utf-8") if path.suffix in (".py", ".c", ".h") else ""
     assert not text or "SPDX-License-Identifier: Apache-2.0" in text.split("\n")[0]
 
 
-# --------------------------------------------------------------------------------------------------------- the C --
+# ----------------------------------------------------------------------------------------- the C --
+
 
 def code_of(text):
     """C without comments and blank lines."""
@@ -100,55 +146,126 @@ def test_the_header_is_small():
 def test_no_float_no_library():
     for path in [*SOURCES, *RUNTIME.glob("*.h")]:
         code = "\n".join(code_of(path.read_text(encoding="utf-8")))
-        assert not re.search(r"\b(float|double|malloc|calloc|free|printf|memcpy|memset)\b", code), path.name
+        assert not re.search(r"\b(float|double|malloc|calloc|free|printf|memcpy|memset)\b", code), (
+            path.name
+        )
         assert not re.search(r"\d\.\d", re.sub(r'"[^"\n]*"', "", code)), path.name
-        assert set(re.findall(r"#\s*include\s*<(.*?)>", code)) <= {"stddef.h", "stdint.h"}, path.name
+        assert set(re.findall(r"#\s*include\s*<(.*?)>", code)) <= {"stddef.h", "stdint.h"}, (
+            path.name
+        )
 
 
 def compilers():
-    for cc, nm in (("gcc", "nm"), ("clang", "nm"), ("arm-none-eabi-gcc", "arm-none-eabi-nm"), ("riscv64-unknown-elf-gcc", "riscv64-unknown-elf-nm")):
-        flags = {"arm-none-eabi-gcc": ["-mcpu=cortex-m4", "-mthumb"], "riscv64-unknown-elf-gcc": ["-march=rv32imac", "-mabi=ilp32"]}.get(cc, [])
+    for cc, nm in (
+        ("gcc", "nm"),
+        ("clang", "nm"),
+        ("arm-none-eabi-gcc", "arm-none-eabi-nm"),
+        ("riscv64-unknown-elf-gcc", "riscv64-unknown-elf-nm"),
+    ):
+        flags = {
+            "arm-none-eabi-gcc": ["-mcpu=cortex-m4", "-mthumb"],
+            "riscv64-unknown-elf-gcc": ["-march=rv32imac", "-mabi=ilp32"],
+        }.get(cc, [])
         yield pytest.param([cc, *flags], nm, id=cc)
 
 
 @pytest.mark.parametrize("compiler, nm", list(compilers()))
 def test_objects_need_nothing_and_keep_nothing(tmp_path, compiler, nm):
-    """Strict C99 without a warning; no writable data; no symbol from outside but memcpy and memset; no global that the header does not declare."""
+    """Strict C99 without a warning; no writable data; no symbol from outside but memcpy and memset;
+    no global that the header does not declare."""
     if not shutil.which(compiler[0]) or not shutil.which(nm):
         pytest.skip(f"{compiler[0]} is not installed")
-    flags = ["-std=c99", "-O2", "-ffreestanding", "-DLP_NO_CLONES", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wstrict-prototypes", "-Werror"]
+    flags = [
+        "-std=c99",
+        "-O2",
+        "-ffreestanding",
+        "-DLP_NO_CLONES",
+        "-Wall",
+        "-Wextra",
+        "-Wpedantic",
+        "-Wshadow",
+        "-Wstrict-prototypes",
+        "-Werror",
+    ]
     symbols = []
     for path in SOURCES:
-        subprocess.run([*compiler, *flags, "-c", path, "-o", tmp_path / f"{path.stem}.o"], check=True)
-        listing = subprocess.run([nm, tmp_path / f"{path.stem}.o"], capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [*compiler, *flags, "-c", path, "-o", tmp_path / f"{path.stem}.o"], check=True
+        )
+        listing = subprocess.run(
+            [nm, tmp_path / f"{path.stem}.o"], capture_output=True, text=True, check=True
+        ).stdout
         symbols += [line.split()[-2:] for line in listing.splitlines()]
     defined = {name for kind, name in symbols if kind == "T"}
-    arithmetic = {"__aeabi_lmul", "__aeabi_llsr", "__aeabi_llsl", "__aeabi_lasr", "__muldi3", "__lshrdi3", "__ashldi3", "__ashrdi3"}  # libgcc's 64 bits
+    arithmetic = {
+        "__aeabi_lmul",
+        "__aeabi_llsr",
+        "__aeabi_llsl",
+        "__aeabi_lasr",
+        "__muldi3",
+        "__lshrdi3",
+        "__ashldi3",
+        "__ashrdi3",
+    }  # libgcc's 64 bits
     needed = {name for kind, name in symbols if kind == "U"} - defined
     assert needed <= {"memcpy", "memset"} | arithmetic
     assert not [(kind, name) for kind, name in symbols if kind in "DdBbCGgSs"], "writable data"
-    assert defined == set(re.findall(r"\b(lp_\w+)\([^;{]*\);", "\n".join(code_of(HEADER)))), "the header's prototypes are the exported functions"
+    assert defined == set(re.findall(r"\b(lp_\w+)\([^;{]*\);", "\n".join(code_of(HEADER)))), (
+        "the header's prototypes are the exported functions"
+    )
 
 
-@pytest.mark.parametrize("compiler", [["gcc", "-x", "c", "-std=c99"], ["g++", "-x", "c++", "-std=c++11"], ["clang", "-x", "c", "-std=c99"]], ids=lambda c: c[0])
+@pytest.mark.parametrize(
+    "compiler",
+    [
+        ["gcc", "-x", "c", "-std=c99"],
+        ["g++", "-x", "c++", "-std=c++11"],
+        ["clang", "-x", "c", "-std=c99"],
+    ],
+    ids=lambda c: c[0],
+)
 def test_the_header_alone(compiler):
     if not shutil.which(compiler[0]):
         pytest.skip(f"{compiler[0]} is not installed")
-    subprocess.run([*compiler, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", f"-I{RUNTIME}", "-"],
-                   input='#include "edge_lp.h"\n', text=True, check=True)
+    subprocess.run(
+        [
+            *compiler,
+            "-Wall",
+            "-Wextra",
+            "-Wpedantic",
+            "-Werror",
+            "-fsyntax-only",
+            f"-I{RUNTIME}",
+            "-",
+        ],
+        input='#include "edge_lp.h"\n',
+        text=True,
+        check=True,
+    )
 
 
 def test_tables_are_made_by_their_script():
-    made = subprocess.run([sys.executable, RUNTIME / "make_tables.py"], capture_output=True, text=True, check=True).stdout
+    made = subprocess.run(
+        [sys.executable, RUNTIME / "make_tables.py"], capture_output=True, text=True, check=True
+    ).stdout
     assert made == (RUNTIME / "lp_tables.h").read_text(encoding="utf-8")
 
 
 def table(name):
-    return [int(x) for x in re.findall(r"-?\d+", re.search(rf"\b{name}\[\d+\] = \{{(.*?)\}}", (RUNTIME / "lp_tables.h").read_text(), re.DOTALL)[1])]
+    return [
+        int(x)
+        for x in re.findall(
+            r"-?\d+",
+            re.search(
+                rf"\b{name}\[\d+\] = \{{(.*?)\}}", (RUNTIME / "lp_tables.h").read_text(), re.DOTALL
+            )[1],
+        )
+    ]
 
 
 def test_tables_are_the_twin_s():
-    """The mel triangles and the logarithm of C and of the twin, which has them from the formulas in SPEC.md."""
+    """The mel triangles and the logarithm of C and of the twin, which has them from the formulas in
+    SPEC.md."""
     bins = sorted(frontend_oracle.POSITION)
     starts, weights = table("lp_mel_start"), table("lp_mel_weight")
     assert weights == [round(256 * (frontend_oracle.POSITION[k] % 1)) for k in bins]
@@ -157,17 +274,22 @@ def test_tables_are_the_twin_s():
     assert table("lp_log2_fraction") == frontend_oracle.LOG2
 
 
-# ------------------------------------------------------------------------------------------------------- the numbers --
+# ----------------------------------------------------------------------------------- the numbers --
 
-CONSTANTS = {name: int(value.strip("()")) for name, value in re.findall(r"^#define (LP_\w+) +(\(?-?\d+\)?)", HEADER, re.MULTILINE)}
+CONSTANTS = {
+    name: int(value.strip("()"))
+    for name, value in re.findall(r"^#define (LP_\w+) +(\(?-?\d+\)?)", HEADER, re.MULTILINE)
+}
 
 
 def test_constants_in_the_specification():
-    written = re.findall(r"`(LP_\w+)` = (−?\d+)", SPEC)
+    written = re.findall(r"`(LP_\w+)`\s=\s(−?\d+)", SPEC)
     assert len(written) >= 8
     for name, value in written:
         assert CONSTANTS[name] == int(value.replace("−", "-")), name
-    unknown = set(re.findall(r"\bLP_[A-Z0-9_]+\b", SPEC)) - set(re.findall(r"\bLP_[A-Z0-9_]+\b", HEADER))
+    unknown = set(re.findall(r"\bLP_[A-Z0-9_]+\b", SPEC)) - set(
+        re.findall(r"\bLP_[A-Z0-9_]+\b", HEADER)
+    )
     assert not unknown
 
 
@@ -175,29 +297,64 @@ def test_versions_in_the_specification():
     c = CONSTANTS
     library = f"{c['LP_VERSION_MAJOR']}.{c['LP_VERSION_MINOR']}.{c['LP_VERSION_PATCH']}"
     model = f"{c['LP_FORMAT_MAJOR']}.{c['LP_FORMAT_MINOR']}"
-    assert f"Library version {library}, model format {model}, front end {c['LP_FRONTEND_VERSION']}, protocol" in SPEC
-    assert re.search(rf"^\| library.*\| {re.escape(library)} \|", SPEC, re.MULTILINE) and re.search(rf"^\| model format.*\| {re.escape(model)} \|", SPEC, re.MULTILINE)
+    assert (
+        f"Library version {library}, model format {model}, front end {c['LP_FRONTEND_VERSION']}, "
+        "protocol" in SPEC
+    )
+    assert re.search(rf"^\| library.*\| {re.escape(library)} \|", SPEC, re.MULTILINE) and re.search(
+        rf"^\| model format.*\| {re.escape(model)} \|", SPEC, re.MULTILINE
+    )
     assert runtime.version() == library
-    for path, pattern in (("pyproject.toml", r'^version = "(.*)"'), ("CMakeLists.txt", r"VERSION (\d+\.\d+\.\d+)")):
-        assert re.search(pattern, (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)[1] == library
+    for path, pattern in (
+        ("pyproject.toml", r'^version = "(.*)"'),
+        ("CMakeLists.txt", r"VERSION (\d+\.\d+\.\d+)"),
+    ):
+        assert (
+            re.search(pattern, (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)[1]
+            == library
+        )
 
 
 def test_python_and_c_have_the_same_limits():
     c = CONSTANTS
-    assert image.FRONT_END == (c["LP_SAMPLE_RATE"], c["LP_WINDOW"], c["LP_HOP"], c["LP_FEATURES"], c["LP_FRONTEND_VERSION"])
+    assert image.FRONT_END == (
+        c["LP_SAMPLE_RATE"],
+        c["LP_WINDOW"],
+        c["LP_HOP"],
+        c["LP_FEATURES"],
+        c["LP_FRONTEND_VERSION"],
+    )
     assert (image.MAJOR, image.MINOR) == (c["LP_FORMAT_MAJOR"], c["LP_FORMAT_MINOR"])
-    assert (image.MAX_LAYERS, image.MAX_UNITS, image.MAX_LABELS) == (c["LP_MAX_LAYERS"], c["LP_MAX_UNITS"], c["LP_MAX_LABELS"])
+    assert (image.MAX_LAYERS, image.MAX_UNITS, image.MAX_LABELS) == (
+        c["LP_MAX_LAYERS"],
+        c["LP_MAX_UNITS"],
+        c["LP_MAX_LABELS"],
+    )
     assert image.MAX_WINDOW == c["LP_MAX_WINDOW"]
-    assert (frontend_oracle.WINDOW, frontend_oracle.HOP, frontend_oracle.BANDS) == (c["LP_WINDOW"], c["LP_HOP"], c["LP_FEATURES"])
+    assert (frontend_oracle.WINDOW, frontend_oracle.HOP, frontend_oracle.BANDS) == (
+        c["LP_WINDOW"],
+        c["LP_HOP"],
+        c["LP_FEATURES"],
+    )
     assert detector_oracle.LARGEST == image.THRESHOLD_ONE == 32767
 
 
 def test_arithmetic_examples_in_the_specification():
     """The table "Arithmetic": each example, computed by the twins' functions."""
     from edge_lp.oracle.net import decay, wrap
-    calculator = {"rnd": frontend_oracle.rnd, "decay": decay, "wrap24": lambda x: wrap(x, 24), "wrap16": lambda x: wrap(x, 16)}
+
+    calculator = {
+        "rnd": frontend_oracle.rnd,
+        "decay": decay,
+        "wrap24": lambda x: wrap(x, 24),
+        "wrap16": lambda x: wrap(x, 16),
+    }
     section = re.search(r"## Arithmetic\n(.*?)\n## ", SPEC, re.DOTALL)[1]
-    examples = [row.rsplit("|", 2)[1].strip() for row in section.split("\n") if row.startswith("| `") and "=" in row.rsplit("|", 2)[1]]
+    examples = [
+        row.rsplit("|", 2)[1].strip()
+        for row in section.split("\n")
+        if row.startswith("| `") and "=" in row.rsplit("|", 2)[1]
+    ]
     assert len(examples) >= 6
     for example in examples:
         left, right = (side.replace("−", "-").replace("^", "**") for side in example.split(" = "))
@@ -212,4 +369,5 @@ def test_every_status_has_its_own_words():
     source = (HOST / "edge_lp" / "runtime.py").read_text(encoding="utf-8")
     assert {s for s in statuses if f"lib.{s}" in source} == statuses
     messages = [message for _, message in runtime._MESSAGES.values()]
-    assert len(set(messages)) == len(messages) >= len(statuses) - 1  # LP_E_OVERFLOW has its place and value instead
+    # LP_E_OVERFLOW has its place and value instead
+    assert len(set(messages)) == len(messages) >= len(statuses) - 1

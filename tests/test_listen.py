@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""listen: the same samples give the same events whatever they come through; each way to stop is a clean end."""
+"""listen: the same samples give the same events whatever they come through; each way to stop is a
+clean end."""
+
 import json
 import os
 import pty
@@ -12,7 +14,6 @@ import time
 import numpy as np
 import pytest
 import soundfile
-
 from edge_lp import listen as ears
 from edge_lp.bench import babble
 from edge_lp.errors import EdgeLpError
@@ -34,12 +35,27 @@ def files(tmp_path_factory):
 
 
 def _listen(files, *options, stdin=None):
-    return subprocess.run([*CLI, "--model", str(files / "m.lpb"), *options], input=stdin, capture_output=True, timeout=60)
+    return subprocess.run(
+        [*CLI, "--model", str(files / "m.lpb"), *options],
+        input=stdin,
+        capture_output=True,
+        timeout=60,
+    )
 
 
 def _events(model, pcm, config=None):
-    return [{"t": round(e.middle * 0.01, 2), "keyword": model.labels[e.label], "score": round(e.score, 4)}
-            for e in Spotter(model, config=config).push(np.concatenate([pcm, np.zeros((model.detector.window + model.detector.hold) * 160, np.int16)]))]
+    return [
+        {
+            "t": round(e.middle * 0.01, 2),
+            "keyword": model.labels[e.label],
+            "score": round(e.score, 4),
+        }
+        for e in Spotter(model, config=config).push(
+            np.concatenate(
+                [pcm, np.zeros((model.detector.window + model.detector.hold) * 160, np.int16)]
+            )
+        )
+    ]
 
 
 def test_file_and_stdin_give_the_runtimes_events(files):
@@ -56,26 +72,57 @@ def test_file_and_stdin_give_the_runtimes_events(files):
 def test_text_has_the_same_events(files):
     run = _listen(files, "--device", str(files / "a.wav"))
     found = re.findall(r"^ +([\d.]+) s  (\w+) +█* +([\d.]+)$", run.stdout.decode(), re.MULTILINE)
-    assert [(float(t), w) for t, w, _ in found] == [(e["t"], e["keyword"]) for e in _events(Model((files / "m.lpb").read_bytes()), PCM)]
-    assert b"\x1b" not in run.stdout    # no terminal, no colours and no meter
+    assert [(float(t), w) for t, w, _ in found] == [
+        (e["t"], e["keyword"]) for e in _events(Model((files / "m.lpb").read_bytes()), PCM)
+    ]
+    assert b"\x1b" not in run.stdout  # no terminal, no colours and no meter
 
 
 def test_real_speed_gives_the_same_events_later(files):
     start = time.monotonic()
-    run = _listen(files, "--device", "-", "--json", "--speed", "real", stdin=PCM[:24000].astype("<i2").tobytes())
+    run = _listen(
+        files,
+        "--device",
+        "-",
+        "--json",
+        "--speed",
+        "real",
+        stdin=PCM[:24000].astype("<i2").tobytes(),
+    )
     assert time.monotonic() - start >= 1.5
-    assert run.stdout == _listen(files, "--device", "-", "--json", stdin=PCM[:24000].astype("<i2").tobytes()).stdout != b""
+    assert (
+        run.stdout
+        == _listen(
+            files, "--device", "-", "--json", stdin=PCM[:24000].astype("<i2").tobytes()
+        ).stdout
+        != b""
+    )
 
 
 def test_record_is_what_was_heard(files, tmp_path):
-    run = _listen(files, "--device", str(files / "a.wav"), "--json", "--record", str(tmp_path / "heard.wav"))
-    assert run.returncode == 0 and np.array_equal(soundfile.read(tmp_path / "heard.wav", dtype="int16")[0], PCM)
+    run = _listen(
+        files, "--device", str(files / "a.wav"), "--json", "--record", str(tmp_path / "heard.wav")
+    )
+    assert run.returncode == 0 and np.array_equal(
+        soundfile.read(tmp_path / "heard.wav", dtype="int16")[0], PCM
+    )
 
 
 def test_detector_options(files):
     data = (files / "m.lpb").read_bytes()
     model = Model(data)
-    run = _listen(files, "--device", str(files / "a.wav"), "--json", "--threshold", "0.8", "--window", "0.4", "--refractory", "1")
+    run = _listen(
+        files,
+        "--device",
+        str(files / "a.wav"),
+        "--json",
+        "--threshold",
+        "0.8",
+        "--window",
+        "0.4",
+        "--refractory",
+        "1",
+    )
     config = ears.detector(model.detector, 0.8, 0.4, 1.0)
     assert config == DetectorConfig(40, 0.8, 100, model.detector.latency + 5)
     lines = [json.loads(line) for line in run.stdout.splitlines()]
@@ -86,9 +133,19 @@ def test_detector_options(files):
 NAN, INF = float("nan"), float("inf")
 
 
-@pytest.mark.parametrize("options, says", [
-    ((2, None, None), "--threshold is 2"), ((-0.1, None, None), "--threshold"), ((NAN, None, None), "--threshold"), ((None, 0.001, None), "--window"),
-    ((None, 3, None), "--window is 3 s"), ((None, NAN, None), "--window"), ((None, None, -1), "--refractory"), ((None, None, INF), "--refractory")])
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ((2, None, None), "--threshold is 2"),
+        ((-0.1, None, None), "--threshold"),
+        ((NAN, None, None), "--threshold"),
+        ((None, 0.001, None), "--window"),
+        ((None, 3, None), "--window is 3 s"),
+        ((None, NAN, None), "--window"),
+        ((None, None, -1), "--refractory"),
+        ((None, None, INF), "--refractory"),
+    ],
+)
 def test_detector_options_out_of_range(options, says):
     with pytest.raises(EdgeLpError, match=re.escape(says)):
         ears.detector(DetectorConfig(30, 0.5, 50, 20), *options)
@@ -108,14 +165,19 @@ def test_a_word_at_the_very_end_is_decided(files):
 
 
 def _start(files, *options, **kwargs):
-    return subprocess.Popen([*CLI, "--model", str(files / "m.lpb"), *options], stderr=subprocess.PIPE, **kwargs)
+    return subprocess.Popen(
+        [*CLI, "--model", str(files / "m.lpb"), *options], stderr=subprocess.PIPE, **kwargs
+    )
 
 
 def test_lines_are_flushed_and_ctrl_c_is_a_clean_end(files):
-    with _start(files, "--device", "-", "--json", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as p:
+    with _start(
+        files, "--device", "-", "--json", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as p:
         p.stdin.write(PCM.astype("<i2").tobytes())
         p.stdin.flush()
-        assert json.loads(p.stdout.readline())["keyword"].startswith("word")    # before the stream ends
+        # before the stream ends
+        assert json.loads(p.stdout.readline())["keyword"].startswith("word")
         p.send_signal(signal.SIGINT)
         assert p.wait(30) == 0
         err = p.stderr.read().decode()
@@ -134,7 +196,9 @@ def test_nobody_reads_any_more(files, options):
 def test_on_a_terminal_there_is_a_level_meter(files):
     ours, theirs = pty.openpty()
     env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
-    with _start(files, "--device", str(files / "a.wav"), "--speed", "real", stdout=theirs, env=env) as p:
+    with _start(
+        files, "--device", str(files / "a.wav"), "--speed", "real", stdout=theirs, env=env
+    ) as p:
         os.close(theirs)
         screen = b""
         while b"dB" not in screen or b"word" not in screen:
@@ -143,18 +207,30 @@ def test_on_a_terminal_there_is_a_level_meter(files):
         try:
             while piece := os.read(ours, 4096):
                 screen += piece
-        except OSError:     # the other side has closed
+        except OSError:  # the other side has closed
             pass
         assert p.wait(30) == 0
     os.close(ours)
     assert "▮" in screen.decode("utf-8", "replace")
 
 
-@pytest.mark.parametrize("options, says", [(("--device", "none.wav"), "no such file"), (("--device", "-", "--source", "mic"), "--source"),
-                                           (("--device", "serial:/dev/null/x"), "serial"), (("--device", "serial:"), "serial:PORT")])
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        (("--device", "none.wav"), "no such file"),
+        (("--device", "-", "--source", "mic"), "--source"),
+        (("--device", "serial:/dev/null/x"), "serial"),
+        (("--device", "serial:"), "serial:PORT"),
+    ],
+)
 def test_bad_devices(options, says):
     run = subprocess.run([*CLI, *options], capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    assert run.returncode == 2 and run.stdout == "" and run.stderr.count("\n") == 1 and (says in run.stderr or "no model 'commands12'" in run.stderr)
+    assert (
+        run.returncode == 2
+        and run.stdout == ""
+        and run.stderr.count("\n") == 1
+        and (says in run.stderr or "no model 'commands12'" in run.stderr)
+    )
 
 
 def test_model_does_not_go_with_a_board(files):

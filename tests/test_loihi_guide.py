@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The code of docs/loihi.md runs as printed."""
+
 import contextlib
 import io
 import re

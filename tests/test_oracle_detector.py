@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The detector in C against its integer twin, its exponential against the real one, and the whole chain against the twins in a row."""
+"""The detector in C against its integer twin, its exponential against the real one, and the whole
+chain against the twins in a row."""
+
 import math
 
 import numpy as np
@@ -28,26 +30,43 @@ def events_of(events):
 def random_logits(rng, n, labels, size):
     """Q8 logits in which one label after the other stands out for a while."""
     leader = rng.integers(0, labels, n // 20 + 1).repeat(20)[:n]
-    return (rng.normal(0, size / 4, (n, labels)) + size * np.eye(labels)[leader]).astype(np.int64).clip(-2**31, 2**31 - 1).astype(np.int32)
+    return (
+        (rng.normal(0, size / 4, (n, labels)) + size * np.eye(labels)[leader])
+        .astype(np.int64)
+        .clip(-(2**31), 2**31 - 1)
+        .astype(np.int32)
+    )
 
 
 @settings(max_examples=120, deadline=None, derandomize=True)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 64), st.integers(1, 200), st.sampled_from([0, 1, 3000, 16384, 32766, ONE]),
-       st.sampled_from([0, 1, 17, 65535]), st.sampled_from([0, 5, 65535]), st.sampled_from([0, 1, 9, 65535]), st.sampled_from([1, 300, 2000, 40000, 2**31]))
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 64),
+    st.integers(1, 200),
+    st.sampled_from([0, 1, 3000, 16384, 32766, ONE]),
+    st.sampled_from([0, 1, 17, 65535]),
+    st.sampled_from([0, 5, 65535]),
+    st.sampled_from([0, 1, 9, 65535]),
+    st.sampled_from([1, 300, 2000, 40000, 2**31]),
+)
 def test_equals_the_oracle(seed, labels, window, threshold, refractory, latency, hold, size):
     rng = np.random.default_rng(seed)
     keywords, logits = int(rng.integers(0, labels + 1)), random_logits(rng, 120, labels, size)
-    events, posteriors = runtime.Detector(labels, keywords, config(window, threshold, refractory, latency, hold)).push(logits)
-    expected, expected_posteriors = oracle.detect(logits.tolist(), keywords, window, threshold, refractory, latency, hold)
+    events, posteriors = runtime.Detector(
+        labels, keywords, config(window, threshold, refractory, latency, hold)
+    ).push(logits)
+    expected, expected_posteriors = oracle.detect(
+        logits.tolist(), keywords, window, threshold, refractory, latency, hold
+    )
     assert posteriors.tolist() == expected_posteriors
     assert events_of(events) == expected
 
 
-@pytest.mark.parametrize("value", [-2**31, -32768, -32767, 32767, 2**31 - 1])
+@pytest.mark.parametrize("value", [-(2**31), -32768, -32767, 32767, 2**31 - 1])
 @pytest.mark.parametrize("window", [1, 199, 200])
 def test_extremes(value, window):
     """All frames of the longest window at the clip: the sums are the greatest there are."""
-    logits = np.full((410, 3), -value if value != -2**31 else 2**31 - 1, np.int32)
+    logits = np.full((410, 3), -value if value != -(2**31) else 2**31 - 1, np.int32)
     logits[:, 1] = value
     events, posteriors = runtime.Detector(3, 3, config(window, 10000, 3, 1)).push(logits)
     expected, expected_posteriors = oracle.detect(logits.tolist(), 3, window, 10000, 3, 1)
@@ -69,7 +88,10 @@ def test_refractory_and_middle():
 def test_hold_waits_for_the_best_guess():
     logits = np.zeros((30, 3), np.int32)
     logits[5:8, 0], logits[8:12, 1] = 500, 1500  # a first guess, then a better one
-    at_once, held = (runtime.Detector(3, 2, config(1, 20000, 0 if hold else 20, 0, hold)).push(logits)[0] for hold in (0, 6))
+    at_once, held = (
+        runtime.Detector(3, 2, config(1, 20000, 0 if hold else 20, 0, hold)).push(logits)[0]
+        for hold in (0, 6)
+    )
     assert [(e.frame, e.label) for e in at_once] == [(5, 0)]
     assert [(e.frame, e.label) for e in held] == [(8, 1)]
 
@@ -115,7 +137,7 @@ def test_spotter_equals_the_twins_in_a_row_for_any_chunking(chain, chunk):
     spec, pcm, expected, posteriors, spikes = chain
     spotter = runtime.Spotter(runtime.Model(pack(spec)))
     for _ in range(2):  # a fresh one, then after a reset
-        events = [e for at in range(0, len(pcm), chunk) for e in spotter.push(pcm[at:at + chunk])]
+        events = [e for at in range(0, len(pcm), chunk) for e in spotter.push(pcm[at : at + chunk])]
         assert events_of(events) == expected
         assert (spotter.posterior() * ONE).round().astype(int).tolist() == posteriors[-1]
         assert spotter.counts().spikes == spikes

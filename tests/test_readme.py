@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README is executed: its shell and Python blocks run in order in an empty folder, its commands and options exist, its links lead somewhere.
+"""The README is executed: its shell and Python blocks run in order in an empty folder, its commands
+and options exist, its links lead somewhere.
 
-A block that cannot run in a test has the line  <!-- not run: reason -->  before it; its commands are checked all the same.
+A block that cannot run in a test has the line  <!-- not run: reason -->  before it; its commands
+are checked all the same.
 """
+
 import os
 import re
 import shlex
@@ -12,13 +15,18 @@ from pathlib import Path
 
 import click
 import pytest
-
 from edge_lp import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
-BLOCK = re.compile(r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S)
-BLOCKS = [m.groupdict() | {"line": README[:m.start("code")].count("\n") + 1} for m in BLOCK.finditer(README)]
+BLOCK = re.compile(
+    r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?```(?P<language>\w+)\n(?P<code>.*?)^```$",
+    re.M | re.S,
+)
+BLOCKS = [
+    m.groupdict() | {"line": README[: m.start("code")].count("\n") + 1}
+    for m in BLOCK.finditer(README)
+]
 
 
 def commands(group=cli.main, path=("edge-lp",)):
@@ -32,37 +40,59 @@ def commands(group=cli.main, path=("edge-lp",)):
 
 
 def invocations():
-    """(line, words) of each edge-lp command in the shell blocks, run or not, without what pipes and redirections add."""
+    """(line, words) of each edge-lp command in the shell blocks, run or not, without what pipes and
+    redirections add."""
     for block in BLOCKS:
         if block["language"] == "sh":
             for i, line in enumerate(block["code"].splitlines()):
                 for part in re.split(r"[|;&>]+", line.split("  #")[0]):
                     if part.strip().startswith("edge-lp "):
-                        yield pytest.param(shlex.split(part), id=f"line {block['line'] + i}: {part.strip()}")
+                        yield pytest.param(
+                            shlex.split(part), id=f"line {block['line'] + i}: {part.strip()}"
+                        )
 
 
 def test_there_are_blocks_to_run():
     assert sum(b["reason"] is None for b in BLOCKS) >= 2
-    assert README.count("<!-- not run:") == sum(b["reason"] is not None for b in BLOCKS)      # each such line stands right before a block
+    # each such line stands right before a block
+    assert README.count("<!-- not run:") == sum(b["reason"] is not None for b in BLOCKS)
 
 
 def test_blocks_run(tmp_path):
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100"}
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "100",
+    }
     for block in BLOCKS:
-        shell = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"]}.get(block["language"])
+        shell = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"]}.get(
+            block["language"]
+        )
         if shell and block["reason"] is None:
-            done = subprocess.run([*shell, block["code"]], cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-            assert done.returncode == 0, f"README.md line {block['line']}:\n{block['code']}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+            done = subprocess.run(
+                [*shell, block["code"]],
+                cwd=tmp_path,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, (
+                "README.md line "
+                f"{block['line']}:\n{block['code']}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+            )
 
 
 @pytest.mark.parametrize("words", list(invocations()))
 def test_commands_and_options_exist(words):
     known = commands()
-    path = max((p for p in known if tuple(words[:len(p)]) == p), key=len, default=None)
+    path = max((p for p in known if tuple(words[: len(p)]) == p), key=len, default=None)
     assert path is not None, f"the tool has no command {words[1]!r}"
     options = {o for p in known[path].params for o in (*p.opts, *p.secondary_opts)} | {"--help"}
-    for word in words[len(path):]:
-        assert not word.startswith("--") or word.split("=")[0] in options, f"{' '.join(path)} has no option {word}"
+    for word in words[len(path) :]:
+        assert not word.startswith("--") or word.split("=")[0] in options, (
+            f"{' '.join(path)} has no option {word}"
+        )
 
 
 @pytest.mark.parametrize("path", list(commands()), ids=" ".join)
@@ -72,9 +102,15 @@ def test_every_command_is_in_the_readme(path):
 
 
 def test_links_lead_somewhere():
-    broken = [target for target in re.findall(r"\]\(([^)#]+)", README) if "://" not in target and not (ROOT / target).exists()]
+    broken = [
+        target
+        for target in re.findall(r"\]\(([^)#]+)", README)
+        if "://" not in target and not (ROOT / target).exists()
+    ]
     assert not broken, f"README.md links to files that are not there: {broken}"
 
 
 def test_no_gap_is_left():
-    assert not re.findall(r"\b[A-Z]+_[A-Z_]+\b|TODO|FIXME|XXX", re.sub(r"```.*?```|`[^`]*`", "", README, flags=re.S))
+    assert not re.findall(
+        r"\b[A-Z]+_[A-Z_]+\b|TODO|FIXME|XXX", re.sub(r"```.*?```|`[^`]*`", "", README, flags=re.S)
+    )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings and pipes as blocks of samples; what cannot be read says so."""
+
 import builtins
 import io
 import sys
@@ -9,7 +10,6 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-
 from edge_lp import sources
 from edge_lp.bench import babble
 from edge_lp.errors import AudioError, MissingDependency
@@ -23,20 +23,34 @@ def _read(path):
     return sources.read_file(path, notes.append), notes
 
 
-@pytest.mark.parametrize("name, subtype", [("a.wav", "PCM_16"), ("a.wav", "PCM_24"), ("a.wav", "PCM_32"), ("a.flac", "PCM_24"), ("a.wav", "FLOAT"),
-                                           ("a.wav", "DOUBLE")])
+@pytest.mark.parametrize(
+    "name, subtype",
+    [
+        ("a.wav", "PCM_16"),
+        ("a.wav", "PCM_24"),
+        ("a.wav", "PCM_32"),
+        ("a.flac", "PCM_24"),
+        ("a.wav", "FLOAT"),
+        ("a.wav", "DOUBLE"),
+    ],
+)
 def test_16_bits_come_back_from_any_format_that_holds_them(tmp_path, name, subtype):
     soundfile.write(tmp_path / name, FLOAT, 16000, subtype)
     pcm, notes = _read(tmp_path / name)
     assert pcm.dtype == np.int16 and np.array_equal(pcm, PCM) and notes == []
 
 
-@pytest.mark.parametrize("name, subtype, snr", [("a.wav", "PCM_U8", 20), ("a.wav", "ULAW", 25), ("a.ogg", "VORBIS", 10)])
+@pytest.mark.parametrize(
+    "name, subtype, snr", [("a.wav", "PCM_U8", 20), ("a.wav", "ULAW", 25), ("a.ogg", "VORBIS", 10)]
+)
 def test_coarser_formats_come_close(tmp_path, name, subtype, snr):
     soundfile.write(tmp_path / name, FLOAT, 16000, subtype)
     pcm, _ = _read(tmp_path / name)
-    error = pcm[:len(PCM)].astype(float) - PCM
-    assert len(pcm) == len(PCM) and 10 * np.log10((PCM.astype(float) ** 2).sum() / (error ** 2).sum()) > snr
+    error = pcm[: len(PCM)].astype(float) - PCM
+    assert (
+        len(pcm) == len(PCM)
+        and 10 * np.log10((PCM.astype(float) ** 2).sum() / (error**2).sum()) > snr
+    )
 
 
 def test_stereo_is_mixed_down_with_a_notice(tmp_path):
@@ -48,21 +62,26 @@ def test_stereo_is_mixed_down_with_a_notice(tmp_path):
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000])
 def test_other_rates_are_resampled_with_a_notice(tmp_path, rate):
-    band = soxr.resample(soxr.resample(FLOAT, 16000, 7000), 7000, 16000)[:len(FLOAT)]   # what 8 kHz can hold
+    # what 8 kHz can hold
+    band = soxr.resample(soxr.resample(FLOAT, 16000, 7000), 7000, 16000)[: len(FLOAT)]
     soundfile.write(tmp_path / "r.wav", soxr.resample(band, 16000, rate), rate, "FLOAT")
     pcm, notes = _read(tmp_path / "r.wav")
     assert len(notes) == 1 and f"{rate} Hz" in notes[0]
     assert abs(len(pcm) - len(band)) <= 4
     n = min(len(pcm), len(band)) - 200
     error = pcm[200:n] / 32768 - band[200:n]
-    assert np.sqrt((error ** 2).mean() / (band ** 2).mean()) < 0.02
+    assert np.sqrt((error**2).mean() / (band**2).mean()) < 0.02
 
 
 def test_clips_are_not_wrapped(tmp_path):
     loud = np.sin(np.arange(4800) / 5) * 1.5
     soundfile.write(tmp_path / "l.wav", loud, 48000, "FLOAT")
     pcm, _ = _read(tmp_path / "l.wav")
-    assert pcm.max() == 32767 and pcm.min() == -32768 and np.abs(np.diff(pcm.astype(int))).max() < 32768
+    assert (
+        pcm.max() == 32767
+        and pcm.min() == -32768
+        and np.abs(np.diff(pcm.astype(int))).max() < 32768
+    )
 
 
 def _bad(tmp_path):
@@ -71,8 +90,14 @@ def _bad(tmp_path):
     (tmp_path / "nothing.wav").write_bytes(b"")
     soundfile.write(tmp_path / "whole.wav", PCM, 16000)
     (tmp_path / "cut.wav").write_bytes((tmp_path / "whole.wav").read_bytes()[:30])
-    return {"empty.wav": "empty", "text.wav": "not a recording", "nothing.wav": "not a recording", "cut.wav": "", "none.wav": "no such file",
-            ".": "folder"}
+    return {
+        "empty.wav": "empty",
+        "text.wav": "not a recording",
+        "nothing.wav": "not a recording",
+        "cut.wav": "",
+        "none.wav": "no such file",
+        ".": "folder",
+    }
 
 
 def test_bad_files_have_one_clear_line(tmp_path):
@@ -117,9 +142,13 @@ def test_real_time_is_not_early():
 def test_recorder_writes_what_passes(tmp_path):
     path = tmp_path / "heard.wav"
     with sources.Recorder(path) as recorder:
-        assert np.array_equal(np.concatenate(list(recorder.through([PCM[:100], PCM[100:777]]))), PCM[:777])
+        assert np.array_equal(
+            np.concatenate(list(recorder.through([PCM[:100], PCM[100:777]]))), PCM[:777]
+        )
         assert not path.exists()
-    assert np.array_equal(soundfile.read(path, dtype="int16")[0], PCM[:777]) and list(tmp_path.iterdir()) == [path]
+    assert np.array_equal(soundfile.read(path, dtype="int16")[0], PCM[:777]) and list(
+        tmp_path.iterdir()
+    ) == [path]
 
 
 def test_recorder_that_heard_nothing_leaves_an_older_file_alone(tmp_path):
@@ -140,10 +169,17 @@ def _without_sounddevice(monkeypatch, error):
         if name == "sounddevice":
             raise error
         return real(name, *args, **kwargs)
+
     monkeypatch.setattr(builtins, "__import__", fake)
 
 
-@pytest.mark.parametrize("error, says", [(ModuleNotFoundError("sounddevice"), r"edge-lp\[audio\]"), (OSError("no PortAudio"), "libportaudio2")])
+@pytest.mark.parametrize(
+    "error, says",
+    [
+        (ModuleNotFoundError("sounddevice"), r"edge-lp\[audio\]"),
+        (OSError("no PortAudio"), "libportaudio2"),
+    ],
+)
 def test_missing_audio_packages_say_what_to_install(monkeypatch, error, says):
     _without_sounddevice(monkeypatch, error)
     with pytest.raises(MissingDependency, match=says):
@@ -151,7 +187,8 @@ def test_missing_audio_packages_say_what_to_install(monkeypatch, error, says):
 
 
 class _FakeAudio:
-    """sounddevice with two inputs, one of which knows only 44.1 kHz; the stream delivers when told to."""
+    """sounddevice with two inputs, one of which knows only 44.1 kHz; the stream delivers when told
+    to."""
 
     class PortAudioError(Exception):
         pass
@@ -163,9 +200,11 @@ class _FakeAudio:
         self.status = type("Status", (), {"input_overflow": False})()
 
     def query_devices(self):
-        return [{"name": "speaker", "max_input_channels": 0, "default_samplerate": 48000.0},
-                {"name": "USB Mic", "max_input_channels": 1, "default_samplerate": 44100.0},
-                {"name": "Webcam Mic", "max_input_channels": 2, "default_samplerate": 48000.0}]
+        return [
+            {"name": "speaker", "max_input_channels": 0, "default_samplerate": 48000.0},
+            {"name": "USB Mic", "max_input_channels": 1, "default_samplerate": 44100.0},
+            {"name": "Webcam Mic", "max_input_channels": 2, "default_samplerate": 48000.0},
+        ]
 
     def check_input_settings(self, device, channels, dtype, samplerate):
         if device == 1 and samplerate != 44100:
@@ -182,6 +221,7 @@ class _FakeAudio:
 
             def close(self):
                 self.active = False
+
         self.stream = Stream()
         return self.stream
 
@@ -196,8 +236,15 @@ def audio(monkeypatch):
 def test_microphones_are_found_by_index_and_name(audio):
     assert [m.name for m in sources.microphones()] == ["USB Mic", "Webcam Mic"]
     assert sources.find_microphone(None).name == "USB Mic"
-    assert sources.find_microphone("2").name == sources.find_microphone("webcam").name == "Webcam Mic"
-    for wanted, says in (("mic", "more than one"), ("x", "no microphone"), ("0", "no microphone"), ("7", "no microphone")):
+    assert (
+        sources.find_microphone("2").name == sources.find_microphone("webcam").name == "Webcam Mic"
+    )
+    for wanted, says in (
+        ("mic", "more than one"),
+        ("x", "no microphone"),
+        ("0", "no microphone"),
+        ("7", "no microphone"),
+    ):
         with pytest.raises(AudioError, match=says):
             sources.find_microphone(wanted)
     audio.query_devices = list
@@ -209,11 +256,13 @@ def test_a_microphone_at_16_khz_passes_bits_through(audio):
     notes = []
     with sources.MicrophoneBlocks("webcam", notes.append) as mic:
         for i in range(0, 8000, sources.BLOCK):
-            block = PCM[i:i + sources.BLOCK].copy()
+            block = PCM[i : i + sources.BLOCK].copy()
             audio.deliver(block)
-            block[:] = 0    # the callback has to copy
+            block[:] = 0  # the callback has to copy
         it = iter(mic)
-        assert np.array_equal(np.concatenate([next(it) for _ in range(5)]), PCM[:8000]) and notes == []
+        assert (
+            np.array_equal(np.concatenate([next(it) for _ in range(5)]), PCM[:8000]) and notes == []
+        )
     assert not audio.stream.active
 
 
@@ -225,7 +274,7 @@ def test_a_microphone_at_another_rate_is_resampled(audio):
         it = iter(mic)
         heard = np.concatenate([next(it) for _ in range(len(native) // 4410)])
     assert audio.rate == 44100 and "44100 Hz" in notes[0]
-    n = len(heard) - 500    # the resampler's look-ahead has not come yet
+    n = len(heard) - 500  # the resampler's look-ahead has not come yet
     assert np.corrcoef(heard[:n], PCM[:n])[0, 1] > 0.999
 
 
@@ -234,7 +283,7 @@ def test_losses_are_counted_and_told(audio):
     with sources.MicrophoneBlocks("webcam", notes.append) as mic:
         audio.status.input_overflow = True
         for _ in range(capacity + 3):
-            audio.deliver(PCM[:sources.BLOCK])
+            audio.deliver(PCM[: sources.BLOCK])
         assert mic.lost == 3 * sources.BLOCK and mic.overruns == capacity + 3
     assert "4800 samples" in notes[0] and f"{capacity + 3} overruns" in notes[1]
 
@@ -252,7 +301,9 @@ def test_zeros_are_told_once(audio):
 
 def test_a_microphone_that_is_gone(audio, monkeypatch):
     with sources.MicrophoneBlocks("webcam") as mic:
-        monkeypatch.setattr(mic._queue, "get", lambda timeout: (_ for _ in ()).throw(sources.queue.Empty))
+        monkeypatch.setattr(
+            mic._queue, "get", lambda timeout: (_ for _ in ()).throw(sources.queue.Empty)
+        )
         audio.stream.active = False
         with pytest.raises(AudioError, match="stopped delivering"):
             next(iter(mic))

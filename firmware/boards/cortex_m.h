@@ -8,7 +8,10 @@
 #define REG(address) (*(volatile uint32_t *)(address))
 #define NVIC_ENABLE(irq) (REG(0xe000e100 + 4 * ((irq) / 32)) = 1u << ((irq) % 32))
 
-static void halt(void) { for (;;) __asm__ volatile("wfi"); }
+static void halt(void)
+{
+    for (;;) __asm__ volatile("wfi");
+}
 
 static void reset_handler(void)
 {
@@ -16,7 +19,8 @@ static void reset_handler(void)
     halt();
 }
 
-/* Sleeps if *head == *tail. A pending interrupt wakes wfi even while it is masked: there is no gap between looking and sleeping. */
+/* Sleeps if *head == *tail. A pending interrupt wakes wfi even while it is masked: there is no gap
+ * between looking and sleeping. */
 static inline void sleep_if_equal(const volatile uint32_t *head, const volatile uint32_t *tail)
 {
     __asm__ volatile("cpsid i" ::: "memory");
@@ -25,7 +29,8 @@ static inline void sleep_if_equal(const volatile uint32_t *head, const volatile 
 }
 
 /* The 16 system vectors; the board appends its interrupts. */
-#define SYSTEM_VECTORS \
-    (void (*)(void))stack_top, reset_handler, halt, halt, halt, halt, halt, 0, 0, 0, 0, halt, halt, 0, halt, halt
+#define SYSTEM_VECTORS                                                                         \
+    (void (*)(void)) stack_top, reset_handler, halt, halt, halt, halt, halt, 0, 0, 0, 0, halt, \
+        halt, 0, halt, halt
 
 #endif

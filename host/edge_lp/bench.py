@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CPU time of one second of audio, by part, one thread: the front end, the network, the detector."""
+"""CPU time of one second of audio, by part, one thread: front end, network, detector."""
+
 from __future__ import annotations
 
 import json
@@ -16,12 +17,13 @@ from edge_lp.errors import EdgeLpError
 from edge_lp.runtime import SAMPLE_RATE, Detector, Frontend, Model, Net, Spotter
 from edge_lp.sources import notice
 
-SECONDS = 10    # of sound, over and over
+SECONDS = 10  # of sound, over and over
 
 
 def babble(seconds: int, seed: int = 0) -> np.ndarray:
-    """(seconds * 16000,) int16: four syllables a second, a gliding voice in drawn formants, over faint noise. The network's cost depends on how much
-    it hears, so silence or white noise would not do."""
+    """(seconds * 16000,) int16: four syllables a second, a gliding voice in drawn formants, over
+    faint noise. The network's cost depends on how much it hears, so silence or white noise would
+    not do."""
     rng, t = np.random.default_rng(seed), np.arange(seconds * SAMPLE_RATE) / SAMPLE_RATE
     syllable = (t * 4).astype(int)
     level = np.sin(np.pi * (t * 4 % 1)) ** 2 * rng.uniform(0, 1, syllable[-1] + 1)[syllable]
@@ -29,12 +31,16 @@ def babble(seconds: int, seed: int = 0) -> np.ndarray:
     formants = rng.uniform((250, 800, 2000), (800, 2000, 3500), (syllable[-1] + 1, 3))[syllable]
     voice = np.zeros_like(t)
     for harmonic in range(1, 30):
-        gain = np.exp(-((120 * harmonic - formants) / 150) ** 2).sum(axis=1)
+        gain = np.exp(-(((120 * harmonic - formants) / 150) ** 2)).sum(axis=1)
         voice += gain * np.sin(harmonic * pitch)
-    return np.clip(3000 * level * voice + 30 * rng.normal(size=len(t)), -32768, 32767).astype(np.int16)
+    return np.clip(3000 * level * voice + 30 * rng.normal(size=len(t)), -32768, 32767).astype(
+        np.int16
+    )
 
 
-def _median_ms(work: Callable[[np.ndarray], Any], pieces: list[np.ndarray], seconds: float = 1.0) -> float:
+def _median_ms(
+    work: Callable[[np.ndarray], Any], pieces: list[np.ndarray], seconds: float = 1.0
+) -> float:
     """Median CPU ms of one call, over the pieces in turn, for at least `seconds`."""
     for piece in pieces[:3]:
         work(piece)
@@ -48,7 +54,8 @@ def _median_ms(work: Callable[[np.ndarray], Any], pieces: list[np.ndarray], seco
 
 
 def bench(model: Model) -> dict[str, Any]:
-    """ms per second of audio of each part and, measured by itself, of all in a row; what the core did in that second."""
+    """ms per second of audio of each part and, measured by itself, of all in a row; what the core
+    did in that second."""
     pcm = list(babble(SECONDS).reshape(SECONDS, SAMPLE_RATE))
     front_end, net, spotter = Frontend(), Net(model), Spotter(model)
     detector = Detector(len(model.labels), model.n_keywords, model.detector)
@@ -56,39 +63,67 @@ def bench(model: Model) -> dict[str, Any]:
     logits = [net.push(f) for f in frames]
     counts, pushed = net.counts(), sum(map(len, frames))
     per_second = 100 / pushed
-    return {"front_end_ms": _median_ms(front_end.push, pcm), "network_ms": _median_ms(net.push, frames),
-            "detector_ms": _median_ms(detector.push, logits), "total_ms": _median_ms(spotter.push, pcm),
-            "spikes_per_s": round(counts.spikes * per_second), "synaptic_ops_per_s": round(counts.synops * per_second)}
+    return {
+        "front_end_ms": _median_ms(front_end.push, pcm),
+        "network_ms": _median_ms(net.push, frames),
+        "detector_ms": _median_ms(detector.push, logits),
+        "total_ms": _median_ms(spotter.push, pcm),
+        "spikes_per_s": round(counts.spikes * per_second),
+        "synaptic_ops_per_s": round(counts.synops * per_second),
+    }
 
 
 def peers_script(path: str | None) -> Path | None:
-    """The script that measures the peers: the one that is named, or ../shared/bench/peers.py beside the source tree, if it is there."""
+    """The script that measures the peers: the one that is named, or ../shared/bench/peers.py beside
+    the source tree, if it is there."""
     if path is None:
         beside = Path(__file__).resolve().parents[3] / "shared" / "bench" / "peers.py"
         return beside if beside.is_file() else None
     script = Path(path) / "peers.py" if Path(path).is_dir() else Path(path)
     if not script.is_file():
-        raise EdgeLpError(f"{script}: no such file; expected a script whose `cost` prints one JSON object a line")
+        raise EdgeLpError(
+            f"{script}: no such file; expected a script whose `cost` prints one JSON object a line"
+        )
     return script
 
 
 def peers(script: Path) -> list[dict[str, Any]]:
-    """What `script cost` prints, measured now. Where it stops, most often for a package that is not installed, a note on stderr says why."""
-    run = subprocess.run([sys.executable, str(script), "cost"], capture_output=True, text=True, check=False)
+    """What `script cost` prints, measured now. Where it stops, most often for a package that is not
+    installed, a note on stderr says why."""
+    run = subprocess.run(
+        [sys.executable, str(script), "cost"], capture_output=True, text=True, check=False
+    )
     if run.returncode:
-        notice(f"note: the peers were not (all) measured: {script} cost: {(run.stderr.strip().splitlines() or ['no message'])[-1]}")
+        notice(
+            f"note: the peers were not (all) measured: {script} cost: "
+            f"{(run.stderr.strip().splitlines() or ['no message'])[-1]}"
+        )
     return [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
 
 
 def tables(own: dict[str, Any], others: list[dict[str, Any]]) -> list[Any]:
     """The same numbers for a reader."""
     from rich.table import Table
+
     t = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("CPU ms per 1 s of audio, one thread", "features", "network", "detector", "total"):
+    for column in (
+        "CPU ms per 1 s of audio, one thread",
+        "features",
+        "network",
+        "detector",
+        "total",
+    ):
         t.add_column(column, justify="left" if column.startswith("CPU") else "right")
-    t.add_row("edge-lp, streaming", *(f"{own[k]:.3f}" for k in ("front_end_ms", "network_ms", "detector_ms", "total_ms")))
+    t.add_row(
+        "edge-lp, streaming",
+        *(f"{own[k]:.3f}" for k in ("front_end_ms", "network_ms", "detector_ms", "total_ms")),
+    )
     for p in others:
         parts = [p[k] for k in ("features_ms", "net_ms") if k in p]
         cells = [f"{p[k]:.3f}" if k in p else "" for k in ("features_ms", "net_ms")]
         t.add_row(p["engine"], *cells, "", f"{sum(parts):.3f}" if len(parts) == 2 else "")
-    return [t, f"edge-lp: {own['spikes_per_s']:,} spikes and {own['synaptic_ops_per_s']:,} synaptic operations a second"]
+    return [
+        t,
+        f"edge-lp: {own['spikes_per_s']:,} spikes and {own['synaptic_ops_per_s']:,} synaptic "
+        "operations a second",
+    ]

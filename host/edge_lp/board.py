@@ -5,9 +5,11 @@
         for event in board.stream(blocks):
             print(event)
 
-Every request has a number and exactly one reply. A few requests are under way at once, as many as the board keeps replies for and has room for;
-what is not answered is sent again. So a bad line costs time, never a frame.
+Every request has a number and exactly one reply. A few requests are under way at once, as many as
+the board keeps replies for and has room for; what is not answered is sent again. So a bad line
+costs time, never a frame.
 """
+
 from __future__ import annotations
 
 import os
@@ -29,20 +31,41 @@ from edge_lp.runtime import FEATURES, HOP, DetectorConfig, Event
 
 PROTOCOL = 1
 BAUD = 460800
-HELLO, LABEL, RESET, CONFIGURE, STATISTICS, AUDIO16, AUDIO8, FEATURE_FRAME = 0x01, 0x02, 0x03, 0x04, 0x05, 0x10, 0x11, 0x12
-REPLY, REFUSED, ERROR = 0x80, 0xfe, 0xff
+HELLO, LABEL, RESET, CONFIGURE, STATISTICS, AUDIO16, AUDIO8, FEATURE_FRAME = (
+    0x01,
+    0x02,
+    0x03,
+    0x04,
+    0x05,
+    0x10,
+    0x11,
+    0x12,
+)
+REPLY, REFUSED, ERROR = 0x80, 0xFE, 0xFF
 POSTERIORS, LOGITS, SPIKES, FEATURE_OUT = 1, 2, 4, 8
 ALL_OUTPUTS = POSTERIORS | LOGITS | SPIKES | FEATURE_OUT
 NO_SESSION = 6
-REFUSALS = {1: "frame too long", 2: "frame too short", 3: "not COBS", 4: "checksum", 5: "out of order", NO_SESSION: "no session"}
-ERRORS = {1: "does not know request type {d:#04x}", 2: "refuses a request body of {d} bytes", 3: "refuses an argument ({d})",
-          4: "speaks protocol {d}, this edge-lp speaks " + str(PROTOCOL) + ": update the older one",
-          5: "failed with runtime status {d}", 6: "cannot run the model in its flash (status {d}): build the firmware again",
-          7: "cannot send a reply of {d} bytes: ask for fewer outputs"}
+REFUSALS = {
+    1: "frame too long",
+    2: "frame too short",
+    3: "not COBS",
+    4: "checksum",
+    5: "out of order",
+    NO_SESSION: "no session",
+}
+ERRORS = {
+    1: "does not know request type {d:#04x}",
+    2: "refuses a request body of {d} bytes",
+    3: "refuses an argument ({d})",
+    4: "speaks protocol {d}, this edge-lp speaks " + str(PROTOCOL) + ": update the older one",
+    5: "failed with runtime status {d}",
+    6: "cannot run the model in its flash (status {d}): build the firmware again",
+    7: "cannot send a reply of {d} bytes: ask for fewer outputs",
+}
 
-RESEND_AFTER = 0.3          # seconds without any progress
+RESEND_AFTER = 0.3  # seconds without any progress
 GIVE_UP_AFTER = 6.0
-RESEND_GAP = 0.05           # a burst of refusals is one reason to send again
+RESEND_GAP = 0.05  # a burst of refusals is one reason to send again
 HELLO_BODY = struct.Struct("<BBBBIHHBHBBHHHHHB")
 STATISTICS_BODY = struct.Struct("<12I5QI")
 
@@ -51,10 +74,12 @@ class BoardError(EdgeLpError):
     """A serial port that cannot be used, or a board that does not answer as it should."""
 
 
-# ------------------------------------------------------------------------------------------------------- framing --
+# --------------------------------------------------------------------------------------- framing --
+
 
 def cobs_encode(data: bytes) -> bytes:
-    """Consistent overhead byte stuffing: the result has no zero byte. The delimiter is not part of it."""
+    """Consistent overhead byte stuffing: the result has no zero byte. The delimiter is not part of
+    it."""
     out = bytearray()
     for run in data.split(b"\0"):
         while len(run) >= 254:
@@ -69,7 +94,7 @@ def cobs_decode(data: bytes) -> bytes | None:
     out, at = bytearray(), 0
     while at < len(data):
         code = data[at]
-        block = data[at + 1:at + code]
+        block = data[at + 1 : at + code]
         if code == 0 or len(block) != code - 1 or 0 in block:
             return None
         out += block
@@ -86,9 +111,13 @@ def encode_frame(kind: int, number: int, body: bytes) -> bytes:
 
 
 def decode_frame(data: bytes) -> tuple[int, int, bytes] | None:
-    """The bytes between two delimiters -> type, number, body; None if anything is wrong with them."""
+    """The bytes between two delimiters -> type, number, body; None if anything is wrong."""
     payload = cobs_decode(data)
-    if payload is None or len(payload) < 7 or zlib.crc32(payload[:-4]) != struct.unpack("<I", payload[-4:])[0]:
+    if (
+        payload is None
+        or len(payload) < 7
+        or zlib.crc32(payload[:-4]) != struct.unpack("<I", payload[-4:])[0]
+    ):
         return None
     kind, number = struct.unpack("<BH", payload[:3])
     return kind, number, payload[3:-4]
@@ -96,7 +125,7 @@ def decode_frame(data: bytes) -> tuple[int, int, bytes] | None:
 
 # G.711 mu-law: the 256 values, and the borders between neighbours for the nearest code.
 _CODES = ~np.arange(256, dtype=np.uint8)
-_MAGNITUDES = ((((_CODES & 15).astype(np.int32) * 8 + 132) << (_CODES >> 4 & 7)) - 132)
+_MAGNITUDES = (((_CODES & 15).astype(np.int32) * 8 + 132) << (_CODES >> 4 & 7)) - 132
 MU_LAW = np.where(_CODES & 128, -_MAGNITUDES, _MAGNITUDES).astype(np.int16)
 _ORDER = np.argsort(MU_LAW, kind="stable")
 _BORDERS = (MU_LAW[_ORDER][1:].astype(np.int32) + MU_LAW[_ORDER][:-1]) / 2
@@ -107,11 +136,13 @@ def mu_law_encode(pcm: np.ndarray) -> np.ndarray:
     return _ORDER[np.searchsorted(_BORDERS, pcm)].astype(np.uint8)
 
 
-# --------------------------------------------------------------------------------------------------------- board --
+# ----------------------------------------------------------------------------------------- board --
+
 
 @dataclass(frozen=True)
 class BoardInfo:
     """What a board says of itself. model_id: the CRC-32 at the end of its .lpb."""
+
     name: str
     version: str
     model_id: int
@@ -124,7 +155,9 @@ class BoardInfo:
 
 @dataclass(frozen=True)
 class Result:
-    """One frame of 10 ms as the board computed it; what was not asked for is None. posteriors Q15, logits Q8, features Q10."""
+    """One frame of 10 ms as the board computed it; what was not asked for is None. posteriors Q15,
+    logits Q8, features Q10."""
+
     frame: int
     event: Event | None
     posteriors: np.ndarray | None
@@ -136,13 +169,15 @@ class Result:
 @dataclass
 class LineCounts:
     """What the line did, seen from the host."""
+
     sent_again: int = 0
     damaged: int = 0
     refused: dict[str, int] = field(default_factory=dict)
 
 
 class Board:
-    """A session with a board. coding: 16 (samples as they are) or 8 (mu-law, half the line). EdgeLpError subclasses only."""
+    """A session with a board. coding: 16 (samples as they are) or 8 (mu-law, half the line).
+    EdgeLpError subclasses only."""
 
     def __init__(self, port: str, baud: int = BAUD, coding: int = 16, line: Any = None) -> None:
         self.port, self.coding, self.counts = port, coding, LineCounts()
@@ -174,16 +209,48 @@ class Board:
     # -- requests
 
     def hello(self, patience: float = 4.0) -> BoardInfo:
-        """Opens a session: the board starts afresh, with its model's detector and no outputs but events."""
+        """Opens a session: the board starts afresh, with its model's detector and no outputs but
+        events."""
         self._window, self._room = 1, 64
         body = self.ask(HELLO, struct.pack("<BI", PROTOCOL, secrets.randbits(32)), patience)
         if len(body) < HELLO_BODY.size or len(body) != HELLO_BODY.size + body[HELLO_BODY.size - 1]:
-            raise BoardError(f"{self.port}: answers, but not as an edge-lp board of protocol {PROTOCOL}")
-        _, a, b, c, model, n_labels, n_keywords, window, room, _, _, w, threshold, refractory, latency, hold, _ = HELLO_BODY.unpack_from(body)
-        self.info = BoardInfo(body[HELLO_BODY.size:].decode("ascii", "replace"), f"{a}.{b}.{c}", model, n_labels, n_keywords, window, room,
-                              DetectorConfig(w, threshold / 32767, refractory, latency, hold))
+            raise BoardError(
+                f"{self.port}: answers, but not as an edge-lp board of protocol {PROTOCOL}"
+            )
+        (
+            _,
+            a,
+            b,
+            c,
+            model,
+            n_labels,
+            n_keywords,
+            window,
+            room,
+            _,
+            _,
+            w,
+            threshold,
+            refractory,
+            latency,
+            hold,
+            _,
+        ) = HELLO_BODY.unpack_from(body)
+        self.info = BoardInfo(
+            body[HELLO_BODY.size :].decode("ascii", "replace"),
+            f"{a}.{b}.{c}",
+            model,
+            n_labels,
+            n_keywords,
+            window,
+            room,
+            DetectorConfig(w, threshold / 32767, refractory, latency, hold),
+        )
         self._window, self._room, self._outputs = window, room, 0
-        self.labels = [r.decode("utf-8", "replace") for r in self._exchange((LABEL, bytes([i])) for i in range(n_labels))]
+        self.labels = [
+            r.decode("utf-8", "replace")
+            for r in self._exchange((LABEL, bytes([i])) for i in range(n_labels))
+        ]
         return self.info
 
     def reset(self) -> None:
@@ -191,16 +258,40 @@ class Board:
         self.ask(RESET)
 
     def configure(self, outputs: int = 0, detector: DetectorConfig | None = None) -> None:
-        """outputs: sum of POSTERIORS, LOGITS, SPIKES, FEATURE_OUT; events always come. detector None: the model's."""
+        """outputs: sum of POSTERIORS, LOGITS, SPIKES, FEATURE_OUT; events always come. detector
+        None: the model's."""
         d = detector or self.info.detector
-        self.ask(CONFIGURE, struct.pack("<BHHHHH", outputs, d.window, round(d.threshold * 32767), d.refractory, d.latency, d.hold))
+        self.ask(
+            CONFIGURE,
+            struct.pack(
+                "<BHHHHH",
+                outputs,
+                d.window,
+                round(d.threshold * 32767),
+                d.refractory,
+                d.latency,
+                d.hold,
+            ),
+        )
         self._outputs = outputs
 
     def statistics(self) -> dict[str, Any]:
-        """Counters since the board started. Ticks over tick_hz are seconds; tick_hz 0: ticks are instructions."""
+        """Counters since the board started. Ticks over tick_hz are seconds; tick_hz 0: ticks are
+        instructions."""
         v = STATISTICS_BODY.unpack(self.ask(STATISTICS))
-        return {"frames": v[0], "events": v[1], "requests": v[2], "repeats": v[3], "refused": dict(zip(REFUSALS.values(), v[4:10])), "lost": v[10],
-                "stack": v[11], "spikes": v[12], "synops": v[13], "ticks": {"front end": v[14], "network": v[15], "detector": v[16]}, "tick_hz": v[17]}
+        return {
+            "frames": v[0],
+            "events": v[1],
+            "requests": v[2],
+            "repeats": v[3],
+            "refused": dict(zip(REFUSALS.values(), v[4:10])),
+            "lost": v[10],
+            "stack": v[11],
+            "spikes": v[12],
+            "synops": v[13],
+            "ticks": {"front end": v[14], "network": v[15], "detector": v[16]},
+            "tick_hz": v[17],
+        }
 
     def push(self, pcm: np.ndarray) -> Iterator[Result]:
         """(n,) int16 at 16 kHz, any n -> the frames they complete, in order."""
@@ -223,8 +314,12 @@ class Board:
 
     def _audio_requests(self, pcm: np.ndarray) -> Iterator[tuple[int, bytes]]:
         for at in range(0, len(pcm), HOP):
-            part = pcm[at:at + HOP]
-            yield (AUDIO16, part.astype("<i2").tobytes()) if self.coding == 16 else (AUDIO8, mu_law_encode(part).tobytes())
+            part = pcm[at : at + HOP]
+            yield (
+                (AUDIO16, part.astype("<i2").tobytes())
+                if self.coding == 16
+                else (AUDIO8, mu_law_encode(part).tobytes())
+            )
 
     def _results(self, requests: Iterable[tuple[int, bytes]]) -> Iterator[Result]:
         for body in self._exchange(requests):
@@ -233,7 +328,7 @@ class Board:
 
     def _parse(self, body: bytes) -> Result:
         n, at, event = self.info.n_labels, 5, None
-        frame, = struct.unpack_from("<I", body, 1)
+        (frame,) = struct.unpack_from("<I", body, 1)
         if body[0] & 2:
             index, middle, label, score = struct.unpack_from("<IIHH", body, at)
             event, at = Event(index, middle, label, score / 32767), at + 12
@@ -246,13 +341,27 @@ class Board:
             at += out.nbytes
             return out
 
-        posteriors, logits, spikes, features = take(POSTERIORS, "<u2", n), take(LOGITS, "<i4", n), take(SPIKES, "<u4", 1), take(FEATURE_OUT, "<i2", FEATURES)
-        return Result(frame, event, posteriors, logits, None if spikes is None else int(spikes[0]), features)
+        posteriors, logits, spikes, features = (
+            take(POSTERIORS, "<u2", n),
+            take(LOGITS, "<i4", n),
+            take(SPIKES, "<u4", 1),
+            take(FEATURE_OUT, "<i2", FEATURES),
+        )
+        return Result(
+            frame, event, posteriors, logits, None if spikes is None else int(spikes[0]), features
+        )
 
-    def _exchange(self, requests: Iterable[tuple[int, bytes]], patience: float = GIVE_UP_AFTER) -> Iterator[bytes]:
-        """Requests in, the bodies of their replies out, in order; several under way. BoardError: refused for good, or no answer within patience seconds."""
-        todo, pending, replies = iter(requests), deque[tuple[int, bytes]](), dict[int, tuple[int, bytes]]()
-        held: tuple[int, bytes] | None = None   # encoded, and waiting for room
+    def _exchange(
+        self, requests: Iterable[tuple[int, bytes]], patience: float = GIVE_UP_AFTER
+    ) -> Iterator[bytes]:
+        """Requests in, the bodies of their replies out, in order; several under way. BoardError:
+        refused for good, or no answer within patience seconds."""
+        todo, pending, replies = (
+            iter(requests),
+            deque[tuple[int, bytes]](),
+            dict[int, tuple[int, bytes]](),
+        )
+        held: tuple[int, bytes] | None = None  # encoded, and waiting for room
         more, self._progress, self._resent = True, time.monotonic(), 0.0
         while True:
             while more and len(pending) < self._window:
@@ -262,7 +371,7 @@ class Board:
                         more = False
                         break
                     held = (self._number, encode_frame(request[0], self._number, request[1]))
-                    self._number = self._number + 1 & 0xffff
+                    self._number = self._number + 1 & 0xFFFF
                 if pending and sum(len(f) for _, f in pending) + len(held[1]) > self._room:
                     break
                 self._write(held[1])
@@ -275,10 +384,18 @@ class Board:
                 kind, body = replies.pop(pending.popleft()[0])
                 if kind == ERROR:
                     cause, detail = struct.unpack("<Bh", body)
-                    raise BoardError(f"{self.port}: the board {ERRORS.get(cause, 'answers with error ' + str(cause)).format(d=detail)}")
+                    raise BoardError(
+                        f"{self.port}: the board "
+                        f"{ERRORS.get(cause, 'answers with error ' + str(cause)).format(d=detail)}"
+                    )
                 yield body
 
-    def _collect(self, pending: deque[tuple[int, bytes]], replies: dict[int, tuple[int, bytes]], patience: float) -> None:
+    def _collect(
+        self,
+        pending: deque[tuple[int, bytes]],
+        replies: dict[int, tuple[int, bytes]],
+        patience: float,
+    ) -> None:
         """Reads what has come, for at most a moment; sends again where something went missing."""
         self._buffer += self._read()
         again = False
@@ -296,33 +413,44 @@ class Board:
                 self._progress = time.monotonic()
         now = time.monotonic()
         if now - self._progress > patience:
-            raise BoardError(f"{self.port}: no answer for {patience:g} s; is it an edge-lp board, at this baud rate, and switched on?")
+            raise BoardError(
+                f"{self.port}: no answer for {patience:g} s; is it an edge-lp board, at this baud "
+                "rate, and switched on?"
+            )
         quiet = now - max(self._progress, self._resent) > RESEND_AFTER
         if quiet or (again and now - self._resent > RESEND_GAP):
             self._resent = now
             missing = [data for number, data in pending if number not in replies]
             self.counts.sent_again += len(missing)
-            self._write(b"\0" + b"".join(missing))   # the delimiter ends whatever was left half sent
+            # the delimiter ends whatever was left half sent
+            self._write(b"\0" + b"".join(missing))
 
     def _refused(self, body: bytes) -> bool:
         why = body[0] if body else 0
         name = REFUSALS.get(why, f"reason {why}")
         self.counts.refused[name] = self.counts.refused.get(name, 0) + 1
         if why == NO_SESSION and hasattr(self, "info"):
-            raise BoardError(f"{self.port}: the board has restarted and forgotten the stream; start again")
+            raise BoardError(
+                f"{self.port}: the board has restarted and forgotten the stream; start again"
+            )
         return True
 
     def _write(self, data: bytes) -> None:
         try:
             self._line.write(data)
         except OSError as e:
-            raise BoardError(f"{self.port}: the line is dead ({_reason(e)}); was the board unplugged?") from None
+            raise BoardError(
+                f"{self.port}: the line is dead ({_reason(e)}); was the board unplugged?"
+            ) from None
 
     def _read(self) -> bytes:
         try:
             return self._line.read(max(1, min(4096, self._line.in_waiting)))
-        except (OSError, TypeError) as e:   # pyserial: TypeError when the port is closed under its feet
-            raise BoardError(f"{self.port}: the line is dead ({_reason(e)}); was the board unplugged?") from None
+        # pyserial: TypeError when the port is closed under its feet
+        except (OSError, TypeError) as e:
+            raise BoardError(
+                f"{self.port}: the line is dead ({_reason(e)}); was the board unplugged?"
+            ) from None
 
 
 def _reason(e: BaseException) -> str:
@@ -331,32 +459,44 @@ def _reason(e: BaseException) -> str:
 
 def _open(port: str, baud: int) -> Any:
     import serial
+
     try:
         line = serial.Serial(port, baud, timeout=0.02, write_timeout=GIVE_UP_AFTER, exclusive=True)
         line.reset_input_buffer()
         return line
     except (OSError, ValueError) as e:
-        raise BoardError(f"{port}: cannot open this serial port ({_reason(e)}); `edge-lp devices` lists boards") from None
+        raise BoardError(
+            f"{port}: cannot open this serial port ({_reason(e)}); `edge-lp devices` lists boards"
+        ) from None
 
 
 def parse_device(device: str) -> tuple[str, int]:
-    """"serial:PORT[@BAUD]" -> port, baud. BoardError where it is something else."""
+    """ "serial:PORT[@BAUD]" -> port, baud. BoardError where it is something else."""
     port, _, baud = device.removeprefix("serial:").partition("@")
-    if not device.startswith("serial:") or not port or (baud and not (baud.isdecimal() and int(baud))):
-        raise BoardError(f"{device!r} is not a board: expected serial:PORT or serial:PORT@BAUD, e.g. serial:/dev/ttyACM0@{BAUD}")
+    if (
+        not device.startswith("serial:")
+        or not port
+        or (baud and not (baud.isdecimal() and int(baud)))
+    ):
+        raise BoardError(
+            f"{device!r} is not a board: expected serial:PORT or serial:PORT@BAUD, e.g. "
+            f"serial:/dev/ttyACM0@{BAUD}"
+        )
     return port, int(baud or BAUD)
 
 
-# ---------------------------------------------------------------------------------------------------------- list --
+# ------------------------------------------------------------------------------------------ list --
+
 
 def links() -> Path:
-    """Where running emulators leave links to their ports, one a board: pseudo-terminals are in no list of serial ports."""
+    """Where running emulators leave links to their ports, one a board: pseudo-terminals are in no
+    list of serial ports."""
     return Path(tempfile.gettempdir()) / f"edge-lp-boards-{os.getuid()}"
 
 
 def _owned(link: Path) -> bool:
-    """Does the process that made an emulator's link (NAME-PID-PTY) still run? One that was killed could not take its link away, and the port's number is
-    given to others."""
+    """Does the process that made an emulator's link (NAME-PID-PTY) still run? One that was killed
+    could not take its link away, and the port's number is given to others."""
     try:
         os.kill(int(link.name.split("-")[1]), 0)
     except (ProcessLookupError, ValueError, IndexError):
@@ -366,10 +506,14 @@ def _owned(link: Path) -> bool:
 
 
 def find_boards(patience: float = 0.7) -> list[tuple[str, BoardInfo]]:
-    """Every serial port (and running emulator) on which a board answers hello. Ports in use or silent are left out."""
+    """Every serial port (and running emulator) on which a board answers hello. Ports in use or
+    silent are left out."""
     from serial.tools import list_ports
+
     found = []
-    for port in [p.device for p in list_ports.comports()] + [str(p) for p in sorted(links().glob("*")) if _owned(p)]:
+    for port in [p.device for p in list_ports.comports()] + [
+        str(p) for p in sorted(links().glob("*")) if _owned(p)
+    ]:
         try:
             board = Board(port)
         except BoardError:

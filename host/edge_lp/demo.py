@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The main job on an embedded example: a synthesised stream of spoken commands, the model's detections, one picture of it all."""
+"""The main job on an embedded example: a synthesised stream of spoken commands, the model's
+detections, one picture of it all."""
+
 from __future__ import annotations
 
 import io
@@ -15,15 +17,23 @@ from edge_lp.files import write_file
 from edge_lp.image import pack, read_model, unpack
 from edge_lp.runtime import FRAME_SECONDS, SAMPLE_RATE, Detector, Event, Frontend, Model, Net
 
-OTHERS = ("seven", "house", "marvin", "bird")   # said too; not to be detected
-VOICES = (("en-us", 50), ("en", 40), ("en-gb-scotland", 60), ("en-us-nyc", 70), ("en-gb-x-rp", 55), ("en-029", 30))
-NOISE_DB = -50.0    # of full scale, under everything
+OTHERS = ("seven", "house", "marvin", "bird")  # said too; not to be detected
+VOICES = (
+    ("en-us", 50),
+    ("en", 40),
+    ("en-gb-scotland", 60),
+    ("en-us-nyc", 70),
+    ("en-gb-x-rp", 55),
+    ("en-029", 30),
+)
+NOISE_DB = -50.0  # of full scale, under everything
 MATCH_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Said:
     """A word in the stream, from start to end in seconds; keyword: the model should detect it."""
+
     word: str
     start: float
     end: float
@@ -37,8 +47,10 @@ class Said:
 
 @dataclass(frozen=True)
 class Trace:
-    """What the net did, frame by frame. features: (frames, 40) int16 Q10; spikes: (frames, neurons) counts in the frame's steps, neurons layer by
-    layer; posteriors: (frames, labels) 0..1; layers: neurons of each hidden layer; steps: in a frame."""
+    """What the net did, frame by frame. features: (frames, 40) int16 Q10; spikes: (frames, neurons)
+    counts in the frame's steps, neurons layer by layer; posteriors: (frames, labels) 0..1; layers:
+    neurons of each hidden layer; steps: in a frame."""
+
     labels: list[str]
     n_keywords: int
     layers: list[int]
@@ -51,32 +63,42 @@ class Trace:
 
 
 def compose(keywords: list[str], seed: int = 7) -> tuple[np.ndarray, list[Said]]:
-    """(n,) int16 at 16 kHz: each keyword once and a few other words, several voices, gaps of 0.7 to 1.2 s, soft noise.
+    """(n,) int16 at 16 kHz: each keyword once and a few other words, several voices, gaps of 0.7 to
+    1.2 s, soft noise.
 
     MissingDependency: no synthesiser."""
     from edge_lp.synth import say
+
     rng = np.random.default_rng(seed)
     words = [*keywords, *(w for w in OTHERS if w not in keywords)]
     parts, said, at = [np.zeros(SAMPLE_RATE)], [], 1.0
     for i, k in enumerate(rng.permutation(len(words))):
         voice, pitch = VOICES[i % len(VOICES)]
-        pcm = say(words[k], voice=voice, rate=int(rng.integers(140, 181)), pitch=pitch).astype(np.float64)
+        pcm = say(words[k], voice=voice, rate=int(rng.integers(140, 181)), pitch=pitch).astype(
+            np.float64
+        )
         loud = np.flatnonzero(np.abs(pcm) > 0.02 * np.abs(pcm).max())
-        pcm = pcm[loud[0]:loud[-1] + 1] * 32768 * 10 ** (rng.uniform(-14, -6) / 20) / np.abs(pcm).max()
+        pcm = (
+            pcm[loud[0] : loud[-1] + 1]
+            * 32768
+            * 10 ** (rng.uniform(-14, -6) / 20)
+            / np.abs(pcm).max()
+        )
         gap = int(rng.uniform(0.7, 1.2) * SAMPLE_RATE)
         said.append(Said(words[k], at, at + len(pcm) / SAMPLE_RATE, voice, words[k] in keywords))
         parts += [pcm, np.zeros(gap)]
         at += (len(pcm) + gap) / SAMPLE_RATE
     clean = np.concatenate(parts)
     white = rng.normal(size=len(clean))
-    noise = np.convolve(white, 0.8 ** np.arange(32), "same")    # a gentle slope, like a room's
+    noise = np.convolve(white, 0.8 ** np.arange(32), "same")  # a gentle slope, like a room's
     noise *= 32768 * 10 ** (NOISE_DB / 20) / noise.std()
     return np.clip(np.rint(clean + noise), -32768, 32767).astype(np.int16), said
 
 
 def trace(data: bytes, pcm: np.ndarray) -> Trace:
-    """Runs a model over a recording and keeps everything. The same integers as listen: a net of one step per frame that is fed each frame K times
-    does exactly the K steps of the model's own frame, and lets the spikes of each step be read."""
+    """Runs a model over a recording and keeps everything. The same integers as listen: a net of one
+    step per frame that is fed each frame K times does exactly the K steps of the model's own frame,
+    and lets the spikes of each step be read."""
     model, spec = Model(data), unpack(data)
     features = Frontend().push(pcm)
     net = Net(Model(pack(replace(spec, steps=1))))
@@ -86,53 +108,91 @@ def trace(data: bytes, pcm: np.ndarray) -> Trace:
     for t, frame in enumerate(features):
         for _ in range(spec.steps):
             logits[t] = net.push(frame)[0]
-            spikes[t] += np.concatenate([net.state(2 * i + 1)["spikes"] for i in range(len(layers))])
+            spikes[t] += np.concatenate(
+                [net.state(2 * i + 1)["spikes"] for i in range(len(layers))]
+            )
     events, posteriors = Detector(len(model.labels), model.n_keywords, model.detector).push(logits)
-    return Trace(model.labels, model.n_keywords, layers, spec.steps, spec.detector.threshold, features, spikes, posteriors / 32767, events)
+    return Trace(
+        model.labels,
+        model.n_keywords,
+        layers,
+        spec.steps,
+        spec.detector.threshold,
+        features,
+        spikes,
+        posteriors / 32767,
+        events,
+    )
 
 
 @dataclass(frozen=True)
 class Row:
     """A word with its detection, a word without one, or a detection without a word."""
+
     said: Said | None
     heard: Event | None
 
 
 def match(said: list[Said], events: list[Event]) -> list[Row]:
-    """Each word with the detection that is nearest to its middle, within half a second; and the detections that are left. In time's order."""
+    """Each word with the detection that is nearest to its middle, within half a second; and the
+    detections that are left. In time's order."""
     left, rows = list(events), []
     for s in said:
         distance = {e: abs(e.middle * FRAME_SECONDS - s.middle) for e in left}
-        hit = min((e for e in left if distance[e] <= MATCH_SECONDS), key=distance.__getitem__, default=None)
+        hit = min(
+            (e for e in left if distance[e] <= MATCH_SECONDS),
+            key=distance.__getitem__,
+            default=None,
+        )
         if hit:
             left.remove(hit)
         rows.append(Row(s, hit))
     rows += [Row(None, e) for e in left]
-    return sorted(rows, key=lambda r: r.said.middle if r.said else r.heard.middle * FRAME_SECONDS)  # type: ignore[union-attr]
+
+    def middle(r: Row) -> float:
+        return r.said.middle if r.said else r.heard.middle * FRAME_SECONDS  # type: ignore
+
+    return sorted(rows, key=middle)
 
 
 def run(model: str, out: str | Path) -> tuple[list[Row], list[str], list[Path]]:
-    """Composes, listens, draws. Returns the rows of the table, the labels, and the files written (demo.wav, demo.png)."""
+    """Composes, listens, draws. Returns the rows of the table, the labels, and the files written
+    (demo.wav, demo.png)."""
     import soundfile
+
     out, data = Path(out), read_model(model)
     opened = Model(data)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as e:
-        raise EdgeLpError(f"cannot make the folder {out}: {e.strerror}; choose another with --out") from None
+        raise EdgeLpError(
+            f"cannot make the folder {out}: {e.strerror}; choose another with --out"
+        ) from None
     pcm, said = compose(opened.keywords)
     wav = io.BytesIO()
     soundfile.write(wav, pcm, SAMPLE_RATE, subtype="PCM_16", format="WAV")
     heard = trace(data, pcm)
-    files = [write_file(out / "demo.wav", wav.getvalue()), plots.stream(pcm, heard, said, out / "demo.png")]
+    files = [
+        write_file(out / "demo.wav", wav.getvalue()),
+        plots.stream(pcm, heard, said, out / "demo.png"),
+    ]
     return match(said, heard.events), opened.labels, files
 
 
 def table(rows: list[Row], labels: list[str]) -> list[Any]:
     """The rows for a reader, and a line that counts them."""
     from rich.table import Table
+
     t = Table(box=None, padding=(0, 2, 0, 0))
-    for column, right in (("said", False), ("at", True), ("voice", False), ("detected", False), ("at", True), ("score", True), ("", False)):
+    for column, right in (
+        ("said", False),
+        ("at", True),
+        ("voice", False),
+        ("detected", False),
+        ("at", True),
+        ("score", True),
+        ("", False),
+    ):
         t.add_column(column, justify="right" if right else "left")
     good, false = 0, 0
     for r in rows:
@@ -140,9 +200,31 @@ def table(rows: list[Row], labels: list[str]) -> list[Any]:
         got = labels[r.heard.label] if r.heard else None
         good += wanted is not None and wanted == got
         false += got is not None and wanted != got
-        verdict = ("[green]✓[/green]" if wanted else "") if wanted == got else "[red]missed[/red]" if got is None else "[red]false[/red]"
-        said = (r.said.word if r.said.keyword else f"[dim]{r.said.word}[/dim]", f"{r.said.middle:.2f} s", r.said.voice) if r.said else ("", "", "")
-        heard = (got, f"{r.heard.middle * FRAME_SECONDS:.2f} s", f"{r.heard.score:.2f}") if r.heard else ("", "", "")
+        verdict = (
+            ("[green]✓[/green]" if wanted else "")
+            if wanted == got
+            else "[red]missed[/red]"
+            if got is None
+            else "[red]false[/red]"
+        )
+        said = (
+            (
+                r.said.word if r.said.keyword else f"[dim]{r.said.word}[/dim]",
+                f"{r.said.middle:.2f} s",
+                r.said.voice,
+            )
+            if r.said
+            else ("", "", "")
+        )
+        heard = (
+            (got, f"{r.heard.middle * FRAME_SECONDS:.2f} s", f"{r.heard.score:.2f}")
+            if r.heard
+            else ("", "", "")
+        )
         t.add_row(*said, *heard, verdict)
     asked = sum(1 for r in rows if r.said and r.said.keyword)
-    return [t, f"{good} of {asked} keywords detected within {MATCH_SECONDS} s of where they were said, {false} false detections"]
+    return [
+        t,
+        f"{good} of {asked} keywords detected within {MATCH_SECONDS} s of where they were said, "
+        f"{false} false detections",
+    ]

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can go wrong, as exceptions. The CLI prints one line for each and exits with 2."""
+
 from __future__ import annotations
 
 
 class EdgeLpError(Exception):
-    """The user's input, device or environment is at fault. str() is one line: found, expected, what to do."""
+    """The user's input, device or environment is at fault. str() is one line: found, expected, what
+    to do."""
 
 
 class ModelError(EdgeLpError):
@@ -20,7 +22,8 @@ class MissingDependency(EdgeLpError):
 
 
 class OverflowDetected(EdgeLpError):
-    """Strict mode: a quantity of the core left its range. `where` has step, group, index, what, value."""
+    """Strict mode: a quantity of the core left its range. `where` has step, group, index, what,
+    value."""
 
     def __init__(self, message: str, where: dict | None = None):
         super().__init__(message)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accuracy on a folder of clips: one folder per word, one decision per clip.
 
-A clip is cut or padded with zeros at its end to one second and meets a fresh state; the logits of all frames are averaged, the greatest wins.
-Three backends see the same frames of the C front end:
+A clip is cut or padded with zeros at its end to one second and meets a fresh state; the logits of
+all frames are averaged, the greatest wins. Three backends see the same frames of the C front end:
     snn     the spiking net in the C runtime, as a board runs it
     ann     the same 3-bit weights in float arithmetic (reference.ReferenceNet.from_spec)
     float   the float weights that training left beside the model
 """
+
 from __future__ import annotations
 
 import math
@@ -29,13 +30,16 @@ from edge_lp.sources import AUDIO_SUFFIXES, read_file
 
 BACKENDS = ("snn", "ann", "float")
 UNKNOWN, SILENCE = ("unknown", "_unknown_"), ("silence", "_silence_")
-BATCH = 128     # clips that the float nets take at once
+BATCH = 128  # clips that the float nets take at once
 
 
 def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
     """95 % interval of a proportion (Wilson 1927), as proportions."""
     p, d = hits / n, 1 + z * z / n
-    centre, half = (p + z * z / (2 * n)) / d, z / d * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    centre, half = (
+        (p + z * z / (2 * n)) / d,
+        z / d * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)),
+    )
     return centre - half, centre + half
 
 
@@ -44,27 +48,48 @@ def _index(labels: Sequence[str], names: Sequence[str]) -> int | None:
 
 
 def label_of(word: str, labels: Sequence[str]) -> int | None:
-    """The label that a folder's clips should get: its own; silence for _silence_; else unknown. None: the model has no such label."""
+    """The label that a folder's clips should get: its own; silence for _silence_; else unknown.
+    None: the model has no such label."""
     if word in SILENCE:
         return _index(labels, SILENCE)
     return labels.index(word) if word in labels else _index(labels, UNKNOWN)
 
 
 def find_clips(root: str | Path, labels: Sequence[str]) -> list[tuple[Path, int]]:
-    """(file, label) of each clip below root, sorted. _background_noise_ (long recordings) is left out. AudioError: no folder, no clips."""
+    """(file, label) of each clip below root, sorted. _background_noise_ (long recordings) is left
+    out. AudioError: no folder, no clips."""
     root = Path(root)
     if not root.is_dir():
-        raise AudioError(f"{root}: {'not a folder' if root.exists() else 'no such folder'}; expected one that holds a folder of clips per word")
+        raise AudioError(
+            f"{root}: {'not a folder' if root.exists() else 'no such folder'}; expected one that "
+            "holds a folder of clips per word"
+        )
     clips = []
-    for folder in sorted(p for p in root.iterdir() if p.is_dir() and p.name != "_background_noise_"):
+    for folder in sorted(
+        p for p in root.iterdir() if p.is_dir() and p.name != "_background_noise_"
+    ):
         label = label_of(folder.name, labels)
         if label is not None:
-            clips += [(f, label) for f in sorted(folder.iterdir()) if f.suffix.lower() in AUDIO_SUFFIXES]
+            clips += [
+                (f, label) for f in sorted(folder.iterdir()) if f.suffix.lower() in AUDIO_SUFFIXES
+            ]
     if not clips and any(p.is_dir() and label_of(p.name, labels) is None for p in root.iterdir()):
-        raise AudioError(f"{root}: none of its folders is named after a label of the model ({', '.join(labels)})")
+        raise AudioError(
+            f"{root}: none of its folders is named after a label of the model ({', '.join(labels)})"
+        )
     if not clips:
-        hint = next((f"; did you mean {p}?" for p in (root / "testing", root.parent) if p.is_dir() and any(p.glob("*/*.*"))), "")
-        raise AudioError(f"{root}: no recordings found; expected {root}/WORD/*.wav (or flac, ogg), one folder per word{hint}")
+        hint = next(
+            (
+                f"; did you mean {p}?"
+                for p in (root / "testing", root.parent)
+                if p.is_dir() and any(p.glob("*/*.*"))
+            ),
+            "",
+        )
+        raise AudioError(
+            f"{root}: no recordings found; expected {root}/WORD/*.wav (or flac, ogg), one folder "
+            f"per word{hint}"
+        )
     return clips
 
 
@@ -77,6 +102,7 @@ def read_clip(path: Path) -> np.ndarray:
 @dataclass
 class Result:
     """truth, predicted: (n,) label indices. counts: what the core did in all clips (snn only)."""
+
     backend: str
     labels: list[str]
     truth: np.ndarray
@@ -88,7 +114,11 @@ class Result:
         return len(self.truth)
 
     def _percent(self, keep: np.ndarray) -> float | None:
-        return round(100 * float((self.truth == self.predicted)[keep].mean()), 2) if keep.any() else None
+        return (
+            round(100 * float((self.truth == self.predicted)[keep].mean()), 2)
+            if keep.any()
+            else None
+        )
 
     @property
     def accuracy(self) -> float:
@@ -96,7 +126,9 @@ class Result:
 
     @property
     def ci95(self) -> list[float]:
-        return [round(100 * p, 2) for p in wilson(int((self.truth == self.predicted).sum()), self.n)]
+        return [
+            round(100 * p, 2) for p in wilson(int((self.truth == self.predicted).sum()), self.n)
+        ]
 
     @property
     def without_silence(self) -> float | None:
@@ -116,22 +148,33 @@ class Result:
         return m
 
     def json(self) -> dict[str, Any]:
-        return {"backend": self.backend, "n": self.n, "accuracy": self.accuracy, "ci95": self.ci95, "without_silence": self.without_silence,
-                "per_class": self.per_class}
+        return {
+            "backend": self.backend,
+            "n": self.n,
+            "accuracy": self.accuracy,
+            "ci95": self.ci95,
+            "without_silence": self.without_silence,
+            "per_class": self.per_class,
+        }
 
 
 def float_weights(model: str | Path) -> Path:
-    """The float weights that belong to a model: weights_float.npz in its run directory, or NAME.npz beside NAME.lpb. ModelError: neither is there."""
+    """The float weights that belong to a model: weights_float.npz in its run directory, or NAME.npz
+    beside NAME.lpb. ModelError: neither is there."""
     path = resolve_model(model)
     for candidate in (path.with_name("weights_float.npz"), path.with_suffix(".npz")):
         if candidate.is_file():
             return candidate
-    raise ModelError(f"{model}: no float weights beside it; expected weights_float.npz in a run directory, or {path.with_suffix('.npz').name}")
+    raise ModelError(
+        f"{model}: no float weights beside it; expected weights_float.npz in a run directory, or "
+        f"{path.with_suffix('.npz').name}"
+    )
 
 
 @dataclass
 class _Workers:
     """The C runtime's objects, one set a thread."""
+
     model: Model
     local: threading.local = field(default_factory=threading.local)
 
@@ -156,14 +199,24 @@ class _Workers:
         return int(logits.sum(axis=0).argmax()), net.counts()
 
 
-def evaluate(model: str | Path, root: str | Path, backend: str = "snn", progress: Callable[[Iterable, int], Iterable] = lambda it, n: it) -> Result:
-    """Runs a backend over a folder on all cores. `progress` wraps the iteration over the clips (their number is its second argument).
+def evaluate(
+    model: str | Path,
+    root: str | Path,
+    backend: str = "snn",
+    progress: Callable[[Iterable, int], Iterable] = lambda it, n: it,
+) -> Result:
+    """Runs a backend over a folder on all cores. `progress` wraps the iteration over the clips
+    (their number is its second argument).
 
     ModelError, AudioError: see resolve_model, find_clips, read_file; the model comes first."""
     m = Model(read_model(model))
     reference = None
     if backend != "snn":
-        reference = ReferenceNet.from_spec(unpack(m.bytes)) if backend == "ann" else ReferenceNet.from_npz(float_weights(model))
+        reference = (
+            ReferenceNet.from_spec(unpack(m.bytes))
+            if backend == "ann"
+            else ReferenceNet.from_npz(float_weights(model))
+        )
     clips = find_clips(root, m.labels)
     truth, workers = np.array([label for _, label in clips]), _Workers(m)
     task: Callable[[np.ndarray], Any] = workers.decide if reference is None else workers.features
@@ -173,25 +226,59 @@ def evaluate(model: str | Path, root: str | Path, backend: str = "snn", progress
     finally:
         pool.shutdown(cancel_futures=True)
     if reference is None:
-        return Result(backend, m.labels, truth, np.array([d[0] for d in done]), sum((d[1] for d in done[1:]), done[0][1]))
+        return Result(
+            backend,
+            m.labels,
+            truth,
+            np.array([d[0] for d in done]),
+            sum((d[1] for d in done[1:]), done[0][1]),
+        )
     frames = np.stack(done)
-    predicted = [reference(frames[i:i + BATCH]).mean(axis=1).argmax(axis=1) for i in range(0, len(frames), BATCH)]
+    predicted = [
+        reference(frames[i : i + BATCH]).mean(axis=1).argmax(axis=1)
+        for i in range(0, len(frames), BATCH)
+    ]
     return Result(backend, m.labels, truth, np.concatenate(predicted))
 
 
 def tables(r: Result) -> list[Any]:
-    """The result for a reader: one line, recall per class beside the confusion matrix, and for the spiking net its work and an energy estimate."""
+    """The result for a reader: one line, recall per class beside the confusion matrix, and for the
+    spiking net its work and an energy estimate."""
     from rich.table import Table
+
     low, high = r.ci95
-    without = "" if r.without_silence in (None, r.accuracy) else f", without silence {r.without_silence:.2f} %"
-    t = Table(box=None, padding=(0, 1, 0, 0), title="clips: true in rows, decided in columns", title_justify="left", title_style="dim")
+    without = (
+        ""
+        if r.without_silence in (None, r.accuracy)
+        else f", without silence {r.without_silence:.2f} %"
+    )
+    t = Table(
+        box=None,
+        padding=(0, 1, 0, 0),
+        title="clips: true in rows, decided in columns",
+        title_justify="left",
+        title_style="dim",
+    )
     for column in ("", "clips", "recall", *(label.strip("_")[:5] for label in r.labels)):
         t.add_column(column, justify="right" if column else "left")
-    for label, recall, row, i in zip(r.labels, r.per_class.values(), r.confusion, range(len(r.labels))):
-        cells = [f"[bold]{n}[/bold]" if i == j else str(n) if n else "[dim]·[/dim]" for j, n in enumerate(row)]
+    for label, recall, row, i in zip(
+        r.labels, r.per_class.values(), r.confusion, range(len(r.labels))
+    ):
+        cells = [
+            f"[bold]{n}[/bold]" if i == j else str(n) if n else "[dim]·[/dim]"
+            for j, n in enumerate(row)
+        ]
         t.add_row(label, str(row.sum()), "" if recall is None else f"{recall:.1f} %", *cells)
     work = []
     if r.counts:
         a_clip = Counts(*(round(x / r.n) for x in astuple(r.counts)))
-        work = [f"a clip of 1 s: {a_clip.spikes:,} spikes, {a_clip.synops:,} synaptic operations, {estimate(a_clip)}"]
-    return [f"{r.backend}: [bold]{r.accuracy:.2f} %[/bold] of {r.n} clips (95 % interval {low:.2f} to {high:.2f}){without}", t, *work]
+        work = [
+            f"a clip of 1 s: {a_clip.spikes:,} spikes, {a_clip.synops:,} synaptic operations, "
+            f"{estimate(a_clip)}"
+        ]
+    return [
+        f"{r.backend}: [bold]{r.accuracy:.2f} %[/bold] of {r.n} clips (95 % interval {low:.2f} to "
+        f"{high:.2f}){without}",
+        t,
+        *work,
+    ]

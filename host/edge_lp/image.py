@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The .lpb model file in Python: a second reader, and the only writer. Written from SPEC.md "Model file", not from the C.
+"""The .lpb model file in Python: a second reader, and the only writer. Written from SPEC.md "Model
+file", not from the C.
 
     spec = unpack(read_model("commands12"))
     write_model("kws.lpb", pack(spec))
 """
+
 from __future__ import annotations
 
 import struct
@@ -23,27 +25,38 @@ MAJOR, MINOR = 1, 0
 FRONT_END = (16000, 512, 160, 40, 1)  # samples/s, window, hop, features, version of the front end
 FEATURES = FRONT_END[3]
 MAX_LAYERS, MAX_UNITS, MAX_LABELS = 8, 1024, 64
-MAX_SHIFT = 12         # a code's shift on the core
-MAX_WINDOW = 200       # the detector's, in frames
+MAX_SHIFT = 12  # a code's shift on the core
+MAX_WINDOW = 200  # the detector's, in frames
 THRESHOLD_ONE = 32767  # posterior 1 in Q15
 SPARSE_BYTES = 131070  # offsets are 16 bits wide, in units of 2 bytes
 OPERATING_POINT = struct.Struct("<HHHhHHHHi")
 # field of ModelSpec: least, greatest; in the order of the file
-RANGES = {"delta": (1, 4096), "steps": (1, 256), "feedback": (1, 32767), "drive_shift": (-16, 6), "synapse_shift": (0, 15),
-          "output_shift": (0, 15), "logit_mul": (1, 255), "logit_shift": (0, 24), "ceiling": (1, 2**23 - 1)}
+RANGES = {
+    "delta": (1, 4096),
+    "steps": (1, 256),
+    "feedback": (1, 32767),
+    "drive_shift": (-16, 6),
+    "synapse_shift": (0, 15),
+    "output_shift": (0, 15),
+    "logit_mul": (1, 255),
+    "logit_shift": (0, 24),
+    "ceiling": (1, 2**23 - 1),
+}
 
 
 @dataclass(frozen=True)
 class Matrix:
     """codes: (n_in, n_out) int8, -4..3. A weight of the float net is code * 2**-scale."""
+
     codes: np.ndarray
     scale: int
 
 
 @dataclass(frozen=True)
 class Layer:
-    """w: from below; u: from the layer itself, or None. bias: (n,) int16 mantissas; mantissa << bias_shift is in core units, in the
-    output layer in Q8 logits."""
+    """w: from below; u: from the layer itself, or None. bias: (n,) int16 mantissas; mantissa <<
+    bias_shift is in core units, in the output layer in Q8 logits."""
+
     w: Matrix
     u: Matrix | None
     bias: np.ndarray
@@ -56,7 +69,9 @@ class Layer:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Everything that an .lpb holds. The last layer is the output; the first n_keywords labels are the keywords. Fields: SPEC.md "Network"."""
+    """Everything that an .lpb holds. The last layer is the output; the first n_keywords labels are
+    the keywords. Fields: SPEC.md "Network"."""
+
     labels: list[str]
     n_keywords: int
     delta: int
@@ -73,7 +88,8 @@ class ModelSpec:
     provenance: dict[str, str] = field(default_factory=dict)
 
 
-# ------------------------------------------------------------------------------------------------------- codings --
+# --------------------------------------------------------------------------------------- codings --
+
 
 def _dense_places(n_out: int) -> tuple[int, np.ndarray, np.ndarray]:
     """Words of 32 bits in a row, and for each target its word and its lowest bit."""
@@ -96,13 +112,16 @@ def unpack_dense(data: bytes, n_in: int, n_out: int) -> np.ndarray:
     """The inverse of pack_dense. ModelError where the length is another."""
     words, word, bit = _dense_places(n_out)
     if len(data) != 4 * n_in * words:
-        raise _format(f"a dense {n_in} x {n_out} matrix has {len(data)} bytes, expected {4 * n_in * words}")
+        raise _format(
+            f"a dense {n_in} x {n_out} matrix has {len(data)} bytes, expected {4 * n_in * words}"
+        )
     rows = np.frombuffer(data, "<u4").reshape(n_in, words)
     return ((rows[:, word] >> bit & 7).astype(np.int8) - 4).astype(np.int8)
 
 
 def pack_sparse(codes: np.ndarray) -> bytes:
-    """(n_in, n_out) codes -> n_in + 1 offsets, then one 16-bit entry for each code that is not 0 (SPEC.md, "Sparse coding")."""
+    """(n_in, n_out) codes -> n_in + 1 offsets, then one 16-bit entry for each code that is not 0
+    (SPEC.md, "Sparse coding")."""
     source, target = np.nonzero(codes)
     entries = (codes[source, target] + 4).astype(np.uint16) << 13 | target.astype(np.uint16)
     offsets = len(codes) + 1 + np.concatenate(([0], np.cumsum(np.count_nonzero(codes, axis=1))))
@@ -112,13 +131,16 @@ def pack_sparse(codes: np.ndarray) -> bytes:
 def unpack_sparse(data: bytes, n_in: int, n_out: int) -> np.ndarray:
     """The inverse of pack_sparse. ModelError where an offset or a target is out of place."""
     if len(data) % 2 or not 2 * (n_in + 1) <= len(data) <= SPARSE_BYTES:
-        raise _format(f"a sparse {n_in} x {n_out} matrix has {len(data)} bytes, expected an even number from {2 * (n_in + 1)} to {SPARSE_BYTES}")
+        raise _format(
+            f"a sparse {n_in} x {n_out} matrix has {len(data)} bytes, expected an even number "
+            f"from {2 * (n_in + 1)} to {SPARSE_BYTES}"
+        )
     units = np.frombuffer(data, "<u2").astype(np.int64)
-    offsets, entries = units[:n_in + 1], units[n_in + 1:]
+    offsets, entries = units[: n_in + 1], units[n_in + 1 :]
     counts = np.diff(offsets)
     if offsets[0] != n_in + 1 or offsets[-1] != len(units) or (counts < 0).any():
         raise _format("the offsets of a sparse matrix do not rise from its first entry to its end")
-    source, target = np.repeat(np.arange(n_in), counts), entries & 0x1fff
+    source, target = np.repeat(np.arange(n_in), counts), entries & 0x1FFF
     if (target >= n_out).any() or ((np.diff(target) <= 0) & (np.diff(source) == 0)).any():
         raise _format(f"the targets in a row of a sparse matrix do not rise, or pass {n_out - 1}")
     codes = np.zeros((n_in, n_out), np.int8)
@@ -126,7 +148,8 @@ def unpack_sparse(data: bytes, n_in: int, n_out: int) -> np.ndarray:
     return codes
 
 
-# ------------------------------------------------------------------------------------------------------- writing --
+# --------------------------------------------------------------------------------------- writing --
+
 
 def _require(good: bool, message: str) -> None:
     if not good:
@@ -135,12 +158,21 @@ def _require(good: bool, message: str) -> None:
 
 def _matrix(name: str, m: Matrix, n_in: int, n_out: int, shift: int | None) -> bytes:
     codes = np.asarray(m.codes)
-    _require(codes.shape == (n_in, n_out), f"{name} has shape {codes.shape}, expected {(n_in, n_out)}")
+    _require(
+        codes.shape == (n_in, n_out), f"{name} has shape {codes.shape}, expected {(n_in, n_out)}"
+    )
     _require(codes.dtype.kind in "iu", f"{name} has codes of type {codes.dtype}, expected integers")
-    _require(codes.min() >= -4 and codes.max() <= 3, f"{name} has codes from {codes.min()} to {codes.max()}, expected -4 to 3")
+    _require(
+        codes.min() >= -4 and codes.max() <= 3,
+        f"{name} has codes from {codes.min()} to {codes.max()}, expected -4 to 3",
+    )
     _require(0 <= m.scale <= 255, f"{name} has scale {m.scale}, expected 0 to 255")
     if shift is not None:
-        _require(0 <= shift - m.scale <= MAX_SHIFT, f"{name} has scale {m.scale}, expected {max(0, shift - MAX_SHIFT)} to {shift}, its shift on the core")
+        _require(
+            0 <= shift - m.scale <= MAX_SHIFT,
+            f"{name} has scale {m.scale}, expected {max(0, shift - MAX_SHIFT)} to {shift}, its "
+            "shift on the core",
+        )
     dense, sparse = pack_dense(codes), pack_sparse(codes)
     coding = int(len(sparse) < len(dense))
     data = sparse if coding else dense
@@ -148,21 +180,35 @@ def _matrix(name: str, m: Matrix, n_in: int, n_out: int, shift: int | None) -> b
 
 
 def _layers(spec: ModelSpec) -> bytes:
-    _require(2 <= len(spec.layers) <= MAX_LAYERS, f"{len(spec.layers)} layers, expected 2 to {MAX_LAYERS}, the output one included")
+    _require(
+        2 <= len(spec.layers) <= MAX_LAYERS,
+        f"{len(spec.layers)} layers, expected 2 to {MAX_LAYERS}, the output one included",
+    )
     out, n_in = [struct.pack("<H", len(spec.layers))], FEATURES
     for i, layer in enumerate(spec.layers):
         last, name = layer is spec.layers[-1], f"layer {i}"
         bias, n = np.asarray(layer.bias), layer.n
         _require(1 <= n <= MAX_UNITS, f"{name} has {n} units, expected 1 to {MAX_UNITS}")
         _require(bias.shape == (n,), f"{name}: bias has shape {bias.shape}, expected {(n,)}")
-        _require(bias.dtype.kind in "iu" and bias.min() >= -32768 and bias.max() <= 32767, f"{name}: bias must be integers from -32768 to 32767")
-        _require(0 <= layer.bias_shift <= 7, f"{name}: bias_shift is {layer.bias_shift}, expected 0 to 7")
+        _require(
+            bias.dtype.kind in "iu" and bias.min() >= -32768 and bias.max() <= 32767,
+            f"{name}: bias must be integers from -32768 to 32767",
+        )
+        _require(
+            0 <= layer.bias_shift <= 7, f"{name}: bias_shift is {layer.bias_shift}, expected 0 to 7"
+        )
         if last:
-            _require(layer.u is None and n == len(spec.labels), f"the output layer has {n} units{' and a recurrence' if layer.u else ''}, "
-                     f"expected {len(spec.labels)}, one a label, without recurrence")
+            _require(
+                layer.u is None and n == len(spec.labels),
+                f"the output layer has {n} units{' and a recurrence' if layer.u else ''}, "
+                f"expected {len(spec.labels)}, one a label, without recurrence",
+            )
         shift = None if i == 0 else spec.output_shift if last else spec.synapse_shift
-        out += [struct.pack("<HBB", n, layer.u is not None, layer.bias_shift), bias.astype("<i2").tobytes(),
-                _matrix(f"{name}: w", layer.w, n_in, n, shift)]
+        out += [
+            struct.pack("<HBB", n, layer.u is not None, layer.bias_shift),
+            bias.astype("<i2").tobytes(),
+            _matrix(f"{name}: w", layer.w, n_in, n, shift),
+        ]
         if layer.u is not None:
             out.append(_matrix(f"{name}: u", layer.u, n, n, spec.synapse_shift))
         n_in = n
@@ -177,34 +223,57 @@ def _labels(spec: ModelSpec) -> bytes:
     out = [struct.pack("<HH", n, spec.n_keywords)]
     for label in spec.labels:
         text = label.encode()
-        _require(1 <= len(text) <= 255 and label.isprintable(), f"label {label!r} must be 1 to 255 bytes of printable UTF-8")
+        _require(
+            1 <= len(text) <= 255 and label.isprintable(),
+            f"label {label!r} must be 1 to 255 bytes of printable UTF-8",
+        )
         out.append(bytes([len(text)]) + text)
     return b"".join(out)
 
 
 def _provenance(provenance: dict[str, str]) -> bytes:
     for key, value in provenance.items():
-        _require(key != "" and ":" not in key and (key + value).isprintable(),
-                 f"provenance {key!r}: {value!r} must be one line of printable text, the key without a colon")
+        _require(
+            key != "" and ":" not in key and (key + value).isprintable(),
+            f"provenance {key!r}: {value!r} must be one line of printable text, the key without a "
+            "colon",
+        )
     text = "".join(f"{key}: {value}\n" for key, value in provenance.items()).encode()
     return struct.pack("<I", len(text)) + text
 
 
 def _detector(d: DetectorConfig) -> bytes:
-    _require(0 <= d.threshold <= 1, f"detector threshold is {d.threshold}, expected a posterior between 0 and 1")
-    _require(1 <= d.window <= MAX_WINDOW, f"detector window is {d.window} frames, expected 1 to {MAX_WINDOW}")
+    _require(
+        0 <= d.threshold <= 1,
+        f"detector threshold is {d.threshold}, expected a posterior between 0 and 1",
+    )
+    _require(
+        1 <= d.window <= MAX_WINDOW,
+        f"detector window is {d.window} frames, expected 1 to {MAX_WINDOW}",
+    )
     for name, value in (("refractory", d.refractory), ("latency", d.latency), ("hold", d.hold)):
         _require(0 <= value <= 65535, f"detector {name} is {value} frames, expected 0 to 65535")
-    return struct.pack("<HHHHH", d.window, round(d.threshold * THRESHOLD_ONE), d.refractory, d.latency, d.hold)
+    return struct.pack(
+        "<HHHHH", d.window, round(d.threshold * THRESHOLD_ONE), d.refractory, d.latency, d.hold
+    )
 
 
 def pack(spec: ModelSpec) -> bytes:
-    """The .lpb bytes of a model; each matrix in the smaller of its two codings. ValueError names the field that is out of its range."""
+    """The .lpb bytes of a model; each matrix in the smaller of its two codings. ValueError names
+    the field that is out of its range."""
     for name, (least, greatest) in RANGES.items():
         value = getattr(spec, name)
         _require(least <= value <= greatest, f"{name} is {value}, expected {least} to {greatest}")
-    body = b"".join((struct.pack("<IHHHH", *FRONT_END), OPERATING_POINT.pack(*(getattr(spec, name) for name in RANGES)), _detector(spec.detector),
-                     _labels(spec), _layers(spec), _provenance(spec.provenance)))
+    body = b"".join(
+        (
+            struct.pack("<IHHHH", *FRONT_END),
+            OPERATING_POINT.pack(*(getattr(spec, name) for name in RANGES)),
+            _detector(spec.detector),
+            _labels(spec),
+            _layers(spec),
+            _provenance(spec.provenance),
+        )
+    )
     head = MAGIC + struct.pack("<BBHI", MAJOR, MINOR, 0, 12 + len(body) + 4)
     return head + body + struct.pack("<I", zlib.crc32(head + body))
 
@@ -214,7 +283,8 @@ def write_model(path: str | Path, data: bytes) -> Path:
     return write_file(path, data)
 
 
-# ------------------------------------------------------------------------------------------------------- reading --
+# --------------------------------------------------------------------------------------- reading --
+
 
 def _format(what: str) -> ModelError:
     return ModelError(f"{what}: a field contradicts the .lpb format, export the model again")
@@ -232,7 +302,7 @@ class _Cursor:
         if self.end - self.at < n:
             raise _format(f"{n} bytes wanted at offset {self.at}, {self.end - self.at} there")
         self.at += n
-        return self.data[self.at - n:self.at]
+        return self.data[self.at - n : self.at]
 
     def fields(self, layout: struct.Struct | str) -> tuple[int, ...]:
         layout = layout if isinstance(layout, struct.Struct) else struct.Struct(layout)
@@ -260,11 +330,13 @@ def _read_layer(c: _Cursor, n_in: int) -> Layer:
 
 def _check_shift(m: Matrix, shift: int) -> None:
     if not 0 <= shift - m.scale <= MAX_SHIFT:
-        raise _format(f"scale {m.scale} with a shift of {shift}, expected a difference of 0 to {MAX_SHIFT}")
+        raise _format(
+            f"scale {m.scale} with a shift of {shift}, expected a difference of 0 to {MAX_SHIFT}"
+        )
 
 
 def _read_layers(c: _Cursor, n_labels: int, synapse_shift: int, output_shift: int) -> list[Layer]:
-    n_layers, = c.fields("<H")
+    (n_layers,) = c.fields("<H")
     if n_layers < 2:
         raise _format(f"{n_layers} layers, expected at least 2")
     if n_layers > MAX_LAYERS:
@@ -274,7 +346,9 @@ def _read_layers(c: _Cursor, n_labels: int, synapse_shift: int, output_shift: in
     for i in range(n_layers):
         layer, last = _read_layer(c, n_in), i == n_layers - 1
         if last and (layer.u is not None or layer.n != n_labels):
-            raise _format(f"an output layer of {layer.n} units for {n_labels} labels, or a recurrent one")
+            raise _format(
+                f"an output layer of {layer.n} units for {n_labels} labels, or a recurrent one"
+            )
         if i:
             _check_shift(layer.w, output_shift if last else synapse_shift)
         if layer.u is not None:
@@ -293,7 +367,7 @@ def _read_labels(c: _Cursor) -> tuple[list[str], int]:
     labels = []
     for _ in range(n_labels):
         text = c.take(c.take(1)[0])
-        if not text or any(byte < 0x20 or byte == 0x7f for byte in text):
+        if not text or any(byte < 0x20 or byte == 0x7F for byte in text):
             raise _format("an empty label, or one with a control character")
         labels.append(text.decode("utf-8", "replace"))
     return labels, n_keywords
@@ -301,75 +375,117 @@ def _read_labels(c: _Cursor) -> tuple[list[str], int]:
 
 def _check_frame(data: bytes) -> None:
     """Magic, versions, size and checksum: each its own message."""
-    if data[:4] != MAGIC[:len(data)]:
+    if data[:4] != MAGIC[: len(data)]:
         raise ModelError(f"not an .lpb model: it begins with {data[:4]!r}, expected {MAGIC!r}")
     if len(data) < 16:
-        raise ModelError(f"{len(data)} bytes are shorter than an .lpb header: the file is cut off, copy or export it again")
+        raise ModelError(
+            f"{len(data)} bytes are shorter than an .lpb header: the file is cut off, copy or "
+            "export it again"
+        )
     major, minor, reserved, size = struct.unpack("<BBHI", data[4:12])
     if major != MAJOR:
-        raise ModelError(f"format {major}.{minor}: written for another major version than {MAJOR}, export the model again")
+        raise ModelError(
+            f"format {major}.{minor}: written for another major version than {MAJOR}, export the "
+            "model again"
+        )
     if len(data) < size or size < 16:
-        raise ModelError(f"{len(data)} bytes, shorter than the header's {size}: the file is cut off, copy or export it again")
+        raise ModelError(
+            f"{len(data)} bytes, shorter than the header's {size}: the file is cut off, copy or "
+            "export it again"
+        )
     if len(data) > size:
-        raise ModelError(f"{len(data)} bytes, longer than the header's {size}: something was appended, copy or export it again")
+        raise ModelError(
+            f"{len(data)} bytes, longer than the header's {size}: something was appended, copy or "
+            "export it again"
+        )
     if zlib.crc32(data[:-4]) != struct.unpack("<I", data[-4:])[0]:
         raise ModelError("checksum mismatch: the file is damaged, copy or export it again")
     if minor > MINOR:
-        raise ModelError(f"format {major}.{minor}: written for a newer one than {MAJOR}.{MINOR}, upgrade edge-lp")
+        raise ModelError(
+            f"format {major}.{minor}: written for a newer one than {MAJOR}.{MINOR}, upgrade edge-lp"
+        )
     if reserved:
         raise _format("bytes 6 and 7 are not 0")
 
 
 def unpack(data: bytes) -> ModelSpec:
-    """The model in .lpb bytes. ModelError for anything that runtime.Model refuses too, with the same cause."""
+    """The model in .lpb bytes. ModelError for anything that runtime.Model refuses too, with the
+    same cause."""
     data = bytes(data)
     _check_frame(data)
     c = _Cursor(data, 12, len(data) - 4)
     front_end = c.fields("<IHHHH")
     if front_end != FRONT_END:
-        raise ModelError(f"trained with another front end: {front_end}, expected {FRONT_END}; train or export the model again")
+        raise ModelError(
+            f"trained with another front end: {front_end}, expected {FRONT_END}; train or export "
+            "the model again"
+        )
     point = dict(zip(RANGES, c.fields(OPERATING_POINT)))
     for name, (least, greatest) in RANGES.items():
         if not least <= point[name] <= greatest:
             raise _format(f"{name} is {point[name]}, expected {least} to {greatest}")
     window, threshold, refractory, latency, hold = c.fields("<HHHHH")
     if not 1 <= window <= MAX_WINDOW or threshold > THRESHOLD_ONE:
-        raise _format(f"detector window {window}, expected 1 to {MAX_WINDOW}, threshold {threshold}, expected at most {THRESHOLD_ONE}")
+        raise _format(
+            f"detector window {window}, expected 1 to {MAX_WINDOW}, threshold {threshold}, "
+            f"expected at most {THRESHOLD_ONE}"
+        )
     labels, n_keywords = _read_labels(c)
     layers = _read_layers(c, len(labels), point["synapse_shift"], point["output_shift"])
     text = c.take(c.fields("<I")[0]).decode("utf-8", "replace")
     if c.at != c.end:
         raise _format(f"{c.end - c.at} bytes behind the provenance")
     shown = "".join(x if x.isprintable() or x == "\n" else "\ufffd" for x in text)
-    provenance = {key: value for key, _, value in (line.partition(": ") for line in shown.split("\n") if line)}
-    return ModelSpec(labels=labels, n_keywords=n_keywords, layers=layers, provenance=provenance,
-                     detector=DetectorConfig(window, threshold / THRESHOLD_ONE, refractory, latency, hold), **point)
+    provenance = {
+        key: value for key, _, value in (line.partition(": ") for line in shown.split("\n") if line)
+    }
+    return ModelSpec(
+        labels=labels,
+        n_keywords=n_keywords,
+        layers=layers,
+        provenance=provenance,
+        detector=DetectorConfig(window, threshold / THRESHOLD_ONE, refractory, latency, hold),
+        **point,
+    )
 
 
-# ------------------------------------------------------------------------------------------------------- finding --
+# --------------------------------------------------------------------------------------- finding --
+
 
 def shipped_models() -> list[str]:
     """Names of the models that come with the package."""
     folder = resources.files("edge_lp") / "models"
-    return sorted(f.name[:-4] for f in folder.iterdir() if f.name.endswith(".lpb")) if folder.is_dir() else []
+    return (
+        sorted(f.name[:-4] for f in folder.iterdir() if f.name.endswith(".lpb"))
+        if folder.is_dir()
+        else []
+    )
 
 
 def resolve_model(name: str | Path) -> Path:
-    """A file, a run directory (its model.lpb), or the name of a shipped model -> the file. ModelError says what was looked for."""
+    """A file, a run directory (its model.lpb), or the name of a shipped model -> the file.
+    ModelError says what was looked for."""
     path = Path(name)
     if path.is_dir():
         if (path / "model.lpb").is_file():
             return path / "model.lpb"
-        raise ModelError(f"{path} is a directory without a model.lpb: give a finished run (edge-lp train), or an .lpb file")
+        raise ModelError(
+            f"{path} is a directory without a model.lpb: give a finished run (edge-lp train), or "
+            "an .lpb file"
+        )
     if path.is_file():
         return path
     if str(name) in shipped_models():
         return Path(str(resources.files("edge_lp") / "models" / f"{name}.lpb"))
-    raise ModelError(f"no model {str(name)!r}: expected a file, a run directory or a shipped model ({', '.join(shipped_models()) or 'none here'})")
+    raise ModelError(
+        f"no model {str(name)!r}: expected a file, a run directory or a shipped model "
+        f"({', '.join(shipped_models()) or 'none here'})"
+    )
 
 
 def read_model(name: str | Path) -> bytes:
-    """The bytes behind resolve_model(name), which the C runtime accepts. ModelError with the file's name otherwise."""
+    """The bytes behind resolve_model(name), which the C runtime accepts. ModelError with the file's
+    name otherwise."""
     path = resolve_model(name)
     try:
         return Model(path.read_bytes()).bytes

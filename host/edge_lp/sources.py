@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where audio comes from: a recording, a pipe, a microphone. Each source is an iterator of blocks of int16 samples at 16 kHz, mono.
+"""Where audio comes from: a recording, a pipe, a microphone. Each source is an iterator of blocks
+of int16 samples at 16 kHz, mono.
 
-Whatever the source, the same samples give the same blocks' content, so the same detections: a block's length carries no meaning.
+Whatever the source, the same samples give the same blocks' content, so the same detections: a
+block's length carries no meaning.
 """
+
 from __future__ import annotations
 
 import queue
@@ -18,9 +21,10 @@ import numpy as np
 from edge_lp.errors import AudioError, MissingDependency
 from edge_lp.runtime import HOP, SAMPLE_RATE
 
-BLOCK = 10 * HOP            # samples: 100 ms
-QUEUE_SECONDS = 10          # what a microphone may run ahead of a busy listener before samples are lost
-SILENCE_SECONDS = 5.0       # exact zeros for so long: a muted or wrong input
+BLOCK = 10 * HOP  # samples: 100 ms
+# what a microphone may run ahead of a busy listener before samples are lost
+QUEUE_SECONDS = 10
+SILENCE_SECONDS = 5.0  # exact zeros for so long: a muted or wrong input
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au")
 
 Blocks = Iterator[np.ndarray]
@@ -45,7 +49,10 @@ class _Convert:
         self.resampler: Any = None
         if rate != SAMPLE_RATE:
             import soxr
-            self.resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+
+            self.resampler = soxr.ResampleStream(
+                rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ"
+            )
 
     def __call__(self, frames: np.ndarray, last: bool = False) -> np.ndarray:
         mono = frames.mean(axis=1) if self.mix else frames[:, 0]
@@ -55,12 +62,16 @@ class _Convert:
 
 
 def file_blocks(path: str | Path, note: Notice = notice) -> Blocks:
-    """A recording that libsndfile reads (wav, flac, ogg, mp3, ...). Stereo is mixed down and other rates are resampled, each with a notice.
+    """A recording that libsndfile reads (wav, flac, ogg, mp3, ...). Stereo is mixed down and other
+    rates are resampled, each with a notice.
 
     AudioError: no such file, not audio, or no samples in it."""
     import soundfile
+
     if not Path(path).exists() or Path(path).is_dir():
-        raise AudioError(f"{path}: {'a folder, not a recording' if Path(path).is_dir() else 'no such file'}")
+        raise AudioError(
+            f"{path}: {'a folder, not a recording' if Path(path).is_dir() else 'no such file'}"
+        )
     try:
         with soundfile.SoundFile(str(path)) as f:
             if f.frames == 0:
@@ -69,17 +80,23 @@ def file_blocks(path: str | Path, note: Notice = notice) -> Blocks:
                 note(f"note: {path}: {f.channels} channels, mixed down to one")
             if f.samplerate != SAMPLE_RATE:
                 note(f"note: {path}: {f.samplerate} Hz, resampled to {SAMPLE_RATE} Hz")
-            elif f.channels == 1 and f.subtype not in ("FLOAT", "DOUBLE"):   # bits as they are; libsndfile scales all but these two to int16
+            # bits as they are; libsndfile scales all but these two to int16
+            elif f.channels == 1 and f.subtype not in ("FLOAT", "DOUBLE"):
                 while len(pcm := f.read(BLOCK, dtype="int16")):
                     yield pcm
                 return
-            convert, size = _Convert(f.samplerate, f.channels), max(1, BLOCK * f.samplerate // SAMPLE_RATE)
+            convert, size = (
+                _Convert(f.samplerate, f.channels),
+                max(1, BLOCK * f.samplerate // SAMPLE_RATE),
+            )
             while len(frames := f.read(size, dtype="float32", always_2d=True)):
                 yield to_int16(convert(frames))
             yield to_int16(convert(np.zeros((0, f.channels), np.float32), last=True))
     except soundfile.LibsndfileError as e:
         reason = str(e.error_string).strip().rstrip(".")
-        raise AudioError(f"{path}: not a recording that can be read ({reason}); expected wav, flac, ogg or mp3") from None
+        raise AudioError(
+            f"{path}: not a recording that can be read ({reason}); expected wav, flac, ogg or mp3"
+        ) from None
 
 
 def read_file(path: str | Path, note: Notice = notice) -> np.ndarray:
@@ -88,15 +105,18 @@ def read_file(path: str | Path, note: Notice = notice) -> np.ndarray:
 
 
 def pipe_blocks(stream: BinaryIO) -> Blocks:
-    """Raw PCM, int16 little-endian, mono, 16 kHz. Yields what has arrived, without waiting for a full block. AudioError: nothing came."""
+    """Raw PCM, int16 little-endian, mono, 16 kHz. Yields what has arrived, without waiting for a
+    full block. AudioError: nothing came."""
     odd, seen = b"", False
     read = getattr(stream, "read1", stream.read)
     while data := read(2 * BLOCK):
         seen, data = True, odd + data
-        odd = data[len(data) & ~1:]
-        yield np.frombuffer(data[:len(data) & ~1], "<i2").astype(np.int16)
+        odd = data[len(data) & ~1 :]
+        yield np.frombuffer(data[: len(data) & ~1], "<i2").astype(np.int16)
     if not seen:
-        raise AudioError("stdin: no samples came; expected raw PCM, int16 little-endian, mono, 16 kHz")
+        raise AudioError(
+            "stdin: no samples came; expected raw PCM, int16 little-endian, mono, 16 kHz"
+        )
     if odd:
         notice("note: stdin: the last byte is half a sample and was left out")
 
@@ -120,15 +140,20 @@ def _sounddevice() -> Any:
     try:
         import sounddevice
     except ModuleNotFoundError:
-        raise MissingDependency("microphones need the Python package sounddevice: pip install 'edge-lp[audio]'") from None
+        raise MissingDependency(
+            "microphones need the Python package sounddevice: pip install 'edge-lp[audio]'"
+        ) from None
     except OSError:
-        raise MissingDependency("microphones need the PortAudio library: apt-get install libportaudio2") from None
+        raise MissingDependency(
+            "microphones need the PortAudio library: apt-get install libportaudio2"
+        ) from None
     return sounddevice
 
 
 @dataclass(frozen=True)
 class Microphone:
     """index and name as PortAudio has them; rate: its default in Hz."""
+
     index: int
     name: str
     channels: int
@@ -136,20 +161,30 @@ class Microphone:
     default: bool
 
     def row(self) -> tuple[str, str, str]:
-        return f"mic:{self.index}", self.name, f"{self.rate} Hz{', default' if self.default else ''}"
+        return (
+            f"mic:{self.index}",
+            self.name,
+            f"{self.rate} Hz{', default' if self.default else ''}",
+        )
 
 
 def microphones() -> list[Microphone]:
     """Every input device. MissingDependency: no sounddevice or no PortAudio."""
     sd = _sounddevice()
     default = sd.default.device[0]
-    return [Microphone(i, d["name"], d["max_input_channels"], int(d["default_samplerate"]), i == default)
-            for i, d in enumerate(sd.query_devices()) if d["max_input_channels"] > 0]
+    return [
+        Microphone(
+            i, d["name"], d["max_input_channels"], int(d["default_samplerate"]), i == default
+        )
+        for i, d in enumerate(sd.query_devices())
+        if d["max_input_channels"] > 0
+    ]
 
 
 def table(rows: Iterable[tuple[str, str, str]]) -> Any:
     """(what --device takes, name, details) for a reader."""
     from rich.table import Table
+
     t = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("--device", "name", ""):
         t.add_column(column)
@@ -159,26 +194,38 @@ def table(rows: Iterable[tuple[str, str, str]]) -> Any:
 
 
 def find_microphone(wanted: str | None) -> Microphone:
-    """None: the default one; digits: an index; else a part of the name, any case. AudioError: none or several."""
+    """None: the default one; digits: an index; else a part of the name, any case. AudioError: none
+    or several."""
     found = microphones()
     if not found:
-        raise AudioError("no microphone found: plug one in, start an audio server, or use --device FILE or --device - (see 'edge-lp devices')")
+        raise AudioError(
+            "no microphone found: plug one in, start an audio server, or use --device FILE or "
+            "--device - (see 'edge-lp devices')"
+        )
     if not wanted:
         return next((m for m in found if m.default), found[0])
-    hits = [m for m in found if str(m.index) == wanted] if wanted.isdigit() else [m for m in found if wanted.lower() in m.name.lower()]
+    hits = (
+        [m for m in found if str(m.index) == wanted]
+        if wanted.isdigit()
+        else [m for m in found if wanted.lower() in m.name.lower()]
+    )
     exact = [m for m in hits if m.name.lower() == wanted.lower()]
     hits = exact or hits
     if len(hits) != 1:
         names = ", ".join(f"{m.index} {m.name!r}" for m in hits or found)
-        raise AudioError(f"{'no' if not hits else 'more than one'} microphone matches {wanted!r}; there {'are' if not hits else 'match'}: {names}")
+        raise AudioError(
+            f"{'no' if not hits else 'more than one'} microphone matches {wanted!r}; there "
+            f"{'are' if not hits else 'match'}: {names}"
+        )
     return hits[0]
 
 
 class MicrophoneBlocks:
     """A microphone as blocks, until the user stops. A context manager.
 
-    The callback looks at its status, copies and queues, nothing else; the queue is bounded, and `lost` counts the samples it refused, `overruns` the
-    times PortAudio reported lost input. A device that cannot run at 16 kHz is captured at its own rate and resampled."""
+    The callback looks at its status, copies and queues, nothing else; the queue is bounded, and
+    `lost` counts the samples it refused, `overruns` the times PortAudio reported lost input. A
+    device that cannot run at 16 kHz is captured at its own rate and resampled."""
 
     def __init__(self, wanted: str | None = None, note: Notice = notice) -> None:
         self.device, self.note = find_microphone(wanted), note
@@ -188,21 +235,35 @@ class MicrophoneBlocks:
         self._convert = None if rate == SAMPLE_RATE else _Convert(rate, 1)
         self._queue: queue.Queue[np.ndarray] = queue.Queue(QUEUE_SECONDS * SAMPLE_RATE // BLOCK)
         try:
-            self._stream = sd.InputStream(samplerate=rate, device=self.device.index, channels=1, dtype="int16",
-                                          blocksize=BLOCK * rate // SAMPLE_RATE, callback=self._callback)
+            self._stream = sd.InputStream(
+                samplerate=rate,
+                device=self.device.index,
+                channels=1,
+                dtype="int16",
+                blocksize=BLOCK * rate // SAMPLE_RATE,
+                callback=self._callback,
+            )
         except sd.PortAudioError as e:
             raise self._broken(e) from None
 
     def _broken(self, e: Exception) -> AudioError:
         text = e.args[0] if e.args else e
-        return AudioError(f"microphone {self.device.name!r} cannot be used: {text}; choose another ('edge-lp devices')")
+        return AudioError(
+            f"microphone {self.device.name!r} cannot be used: {text}; choose another ('edge-lp "
+            "devices')"
+        )
 
     def _rate(self, sd: Any) -> int:
         try:
-            sd.check_input_settings(device=self.device.index, channels=1, dtype="int16", samplerate=SAMPLE_RATE)
+            sd.check_input_settings(
+                device=self.device.index, channels=1, dtype="int16", samplerate=SAMPLE_RATE
+            )
             return SAMPLE_RATE
         except sd.PortAudioError:
-            self.note(f"note: {self.device.name!r} cannot run at {SAMPLE_RATE} Hz; captured at {self.device.rate} Hz and resampled")
+            self.note(
+                f"note: {self.device.name!r} cannot run at {SAMPLE_RATE} Hz; captured at "
+                f"{self.device.rate} Hz and resampled"
+            )
             return self.device.rate
 
     def _callback(self, indata: np.ndarray, frames: int, when: Any, status: Any) -> None:
@@ -216,7 +277,7 @@ class MicrophoneBlocks:
     def __enter__(self) -> MicrophoneBlocks:
         try:
             self._stream.start()
-        except Exception as e:   # PortAudioError; its class is only known where the package is
+        except Exception as e:  # PortAudioError; its class is only known where the package is
             raise self._broken(e) from None
         return self
 
@@ -234,30 +295,40 @@ class MicrophoneBlocks:
                 pcm = self._queue.get(timeout=2.0)
             except queue.Empty:
                 if not self._stream.active:
-                    raise AudioError(f"microphone {self.device.name!r} stopped delivering: was it unplugged?") from None
+                    raise AudioError(
+                        f"microphone {self.device.name!r} stopped delivering: was it unplugged?"
+                    ) from None
                 continue
             if self._convert is not None:
                 pcm = to_int16(self._convert(pcm[:, None].astype(np.float32) / 32768.0))
             zeros = 0 if pcm.any() else zeros + len(pcm)
             if zeros >= SILENCE_SECONDS * SAMPLE_RATE and not warned:
                 warned = True
-                self.note(f"note: {self.device.name!r} has delivered only zeros for {SILENCE_SECONDS:.0f} s: is it muted, or the wrong one?")
+                self.note(
+                    f"note: {self.device.name!r} has delivered only zeros for "
+                    f"{SILENCE_SECONDS:.0f} s: is it muted, or the wrong one?"
+                )
             yield pcm
 
 
 class Recorder:
-    """Writes the blocks that pass to a wav file: what was heard, sample by sample. A context manager; the file gets its name when it closes, if
-    anything was heard."""
+    """Writes the blocks that pass to a wav file: what was heard, sample by sample. A context
+    manager; the file gets its name when it closes, if anything was heard."""
 
     def __init__(self, path: str | Path) -> None:
         import soundfile
+
         self.path = Path(path)
         self._part = self.path.with_name(self.path.name + ".part")
         self._heard = 0
         try:
-            self._file = soundfile.SoundFile(str(self._part), "w", SAMPLE_RATE, 1, "PCM_16", format="WAV")
+            self._file = soundfile.SoundFile(
+                str(self._part), "w", SAMPLE_RATE, 1, "PCM_16", format="WAV"
+            )
         except soundfile.LibsndfileError:
-            raise AudioError(f"{path}: cannot be written; choose a folder that exists and is writable") from None
+            raise AudioError(
+                f"{path}: cannot be written; choose a folder that exists and is writable"
+            ) from None
 
     def __enter__(self) -> Recorder:
         return self

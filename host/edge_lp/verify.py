@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is the board's net the host's net? Clips go to the board; features, logits, spike counts, posteriors and events come back and are compared
-with this machine's runtime, frame by frame, bit for bit."""
+"""Is the board's net the host's net? Clips go to the board; features, logits, spike counts,
+posteriors and events come back and are compared with this machine's runtime, frame by frame, bit
+for bit."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
@@ -11,7 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from edge_lp import sources
-from edge_lp.board import ALL_OUTPUTS, MU_LAW, Board, BoardError, Result, mu_law_encode, parse_device
+from edge_lp.board import (
+    ALL_OUTPUTS,
+    MU_LAW,
+    Board,
+    BoardError,
+    Result,
+    mu_law_encode,
+    parse_device,
+)
 from edge_lp.emulate import Emulator
 from edge_lp.errors import AudioError
 from edge_lp.runtime import Detector, Event, Frontend, Model, Net
@@ -19,7 +29,9 @@ from edge_lp.runtime import Detector, Event, Frontend, Model, Net
 
 @dataclass(frozen=True)
 class Verdict:
-    """difference: None, or the first frame and quantity that differ, with what was expected and what came."""
+    """difference: None, or the first frame and quantity that differ, with what was expected and
+    what came."""
+
     clip: str
     frames: int
     spikes: int
@@ -27,7 +39,8 @@ class Verdict:
     difference: str | None
 
     def __str__(self) -> str:
-        return f"{self.clip} {self.difference or f'equal: {self.frames} frames, {self.spikes} spikes, {self.events} events'}"
+        equal = f"equal: {self.frames} frames, {self.spikes} spikes, {self.events} events"
+        return f"{self.clip} {self.difference or equal}"
 
 
 def clips(paths: Iterable[str]) -> list[Path]:
@@ -36,11 +49,16 @@ def clips(paths: Iterable[str]) -> list[Path]:
     for name in paths:
         path = Path(name)
         if path.is_dir():
-            found += sorted(p for p in path.rglob("*") if p.suffix.lower() in sources.AUDIO_SUFFIXES)
+            found += sorted(
+                p for p in path.rglob("*") if p.suffix.lower() in sources.AUDIO_SUFFIXES
+            )
         else:
             found.append(path)
     if not found:
-        raise AudioError(f"{', '.join(map(str, paths))}: no recordings; expected {', '.join(sources.AUDIO_SUFFIXES)} files or folders of them")
+        raise AudioError(
+            f"{', '.join(map(str, paths))}: no recordings; expected "
+            f"{', '.join(sources.AUDIO_SUFFIXES)} files or folders of them"
+        )
     return found
 
 
@@ -62,11 +80,15 @@ class Host:
             logits = self._net.push(row[None])
             events, posteriors = self._detector.push(logits)
             before, spikes = spikes, self._net.counts().spikes
-            yield Result(i, events[0] if events else None, posteriors[0], logits[0], spikes - before, row)
+            yield Result(
+                i, events[0] if events else None, posteriors[0], logits[0], spikes - before, row
+            )
 
 
 def _event(e: Event | None) -> str:
-    return f"label {e.label} at {e.middle}, decided in {e.frame}, score {e.score:.5f}" if e else "none"
+    return (
+        f"label {e.label} at {e.middle}, decided in {e.frame}, score {e.score:.5f}" if e else "none"
+    )
 
 
 def difference(expected: list[Result], got: list[Result]) -> str | None:
@@ -82,31 +104,52 @@ def difference(expected: list[Result], got: list[Result]) -> str | None:
         if e.spikes != g.spikes:
             return f"frame {e.frame}, spikes: expected {e.spikes}, the board has {g.spikes}"
         if e.event != g.event:
-            return f"frame {e.frame}, event: expected {_event(e.event)}; the board has {_event(g.event)}"
-    return None if len(expected) == len(got) else f"expected {len(expected)} frames, the board sent {len(got)}"
+            return (
+                f"frame {e.frame}, event: expected {_event(e.event)}; "
+                f"the board has {_event(g.event)}"
+            )
+    return (
+        None
+        if len(expected) == len(got)
+        else f"expected {len(expected)} frames, the board sent {len(got)}"
+    )
 
 
-def verify(model: Model, board: Board, named: Iterable[tuple[str, np.ndarray]]) -> Iterator[Verdict]:
+def verify(
+    model: Model, board: Board, named: Iterable[tuple[str, np.ndarray]]
+) -> Iterator[Verdict]:
     """One verdict a clip (name, int16 samples). BoardError: the board runs another model."""
     if board.info.model_id != int.from_bytes(model.bytes[-4:], "little"):
-        raise BoardError(f"{board.port}: the board runs model {board.info.model_id:08x}, not {int.from_bytes(model.bytes[-4:], 'little'):08x}: "
-                         "build and flash the firmware with this model")
+        raise BoardError(
+            f"{board.port}: the board runs model {board.info.model_id:08x}, not "
+            f"{int.from_bytes(model.bytes[-4:], 'little'):08x}: "
+            "build and flash the firmware with this model"
+        )
     host = Host(model)
     board.configure(ALL_OUTPUTS)
     for name, pcm in named:
         board.reset()
         heard = MU_LAW[mu_law_encode(pcm)] if board.coding == 8 else pcm
         expected, got = list(host.run(heard)), list(board.push(pcm))
-        yield Verdict(name, len(expected), sum(e.spikes or 0 for e in expected), sum(e.event is not None for e in expected), difference(expected, got))
+        yield Verdict(
+            name,
+            len(expected),
+            sum(e.spikes or 0 for e in expected),
+            sum(e.event is not None for e in expected),
+            difference(expected, got),
+        )
 
 
 def run(model: Model, paths: Iterable[str], device: str, coding: int = 16) -> Iterator[Verdict]:
-    """device: serial:PORT[@BAUD], or a board that is built and started for this (qemu:m4, posix, ...)."""
+    """device: serial:PORT[@BAUD], or a board that is built and started for this (qemu:m4, posix,
+    ...)."""
     files = clips(paths)
     with ExitStack() as stack:
         if device.startswith("serial:"):
             port, baud = parse_device(device)
         else:
             port, baud = stack.enter_context(Emulator(device, model.bytes)).port, 0
-        board = stack.enter_context(Board(port, baud, coding) if baud else Board(port, coding=coding))
+        board = stack.enter_context(
+            Board(port, baud, coding) if baud else Board(port, coding=coding)
+        )
         yield from verify(model, board, ((str(f), sources.read_file(f)) for f in files))

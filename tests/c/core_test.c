@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs drawn networks on the core and prints a digest of every u, v and spike: the same on every machine (tests/test_core_machines.py).
+/* Runs drawn networks on the core and prints a digest of every u, v and spike: the same on every
+ * machine (tests/test_core_machines.py).
  *
- *     cc -std=c99 -O2 -Iruntime tests/c/core_test.c runtime/lp_core.c runtime/lp_image.c -o core_test && ./core_test */
+ *     cc -std=c99 -O2 -Iruntime tests/c/core_test.c runtime/lp_core.c runtime/lp_image.c \
+ *         -o core_test && ./core_test */
 #include "edge_lp.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +21,10 @@ static uint32_t draw(uint32_t below) /* 0..below-1 */
     return (seed >> 8) % below;
 }
 
-static int32_t between(int32_t lo, int32_t hi) { return lo + (int32_t)draw((uint32_t)(hi - lo) + 1u); }
+static int32_t between(int32_t lo, int32_t hi)
+{
+    return lo + (int32_t)draw((uint32_t)(hi - lo) + 1u);
+}
 
 typedef struct {
     lp_group groups[4];
@@ -71,10 +76,12 @@ static void draw_synapses(network *w, uint32_t k)
     y->delay = draw(3) ? 0 : draw(LP_MAX_DELAY + 1);
     y->shift = draw(13);
     y->kind = (lp_synapse_kind)draw(5);
-    const uint32_t n_src = y->src == LP_INPUT ? w->spec.n_inputs : w->groups[y->src].n, n = w->groups[y->dst].n;
+    const uint32_t n_src = y->src == LP_INPUT ? w->spec.n_inputs : w->groups[y->src].n,
+                   n = w->groups[y->dst].n;
     if (y->kind == LP_DIAGONAL && n_src != n) y->kind = LP_DENSE16;
     y->weight = between(-32768, 32767);
-    y->data = y->kind == LP_DENSE16 || y->kind == LP_SPARSE16 ? (const void *)w->weights[k] : w->codes[k];
+    y->data = y->kind == LP_DENSE16 || y->kind == LP_SPARSE16 ? (const void *)w->weights[k]
+                                                              : w->codes[k];
     const int32_t most = draw(2) ? 100 : 32767;
     for (uint32_t i = 0; i < n_src * n; i++) w->weights[k][i] = (int16_t)between(-most, most);
     if (y->kind == LP_DENSE3) {
@@ -93,7 +100,8 @@ static void draw_synapses(network *w, uint32_t k)
         uint32_t at = n_src + 1;
         for (uint32_t i = 0; i < n_src; i++) {
             put16(w->codes[k] + 2 * i, at);
-            for (uint32_t j = draw(4); j < n; j += 1 + draw(5)) put16(w->codes[k] + 2 * at++, j | draw(8) << 13);
+            for (uint32_t j = draw(4); j < n; j += 1 + draw(5))
+                put16(w->codes[k] + 2 * at++, j | draw(8) << 13);
         }
         put16(w->codes[k] + 2 * n_src, at);
         y->bytes = 2 * (size_t)at;
@@ -123,7 +131,8 @@ static uint32_t fold(uint32_t crc, const int32_t *x, uint32_t n)
     return crc;
 }
 
-/* Digest of a run: states and spikes after every step, counts at the end. The biases change half-way. */
+/* Digest of a run: states and spikes after every step, counts at the end. The biases change
+ * half-way. */
 static uint32_t run(network *w, uint32_t crc, lp_counts *total)
 {
     size_t bytes;
@@ -151,7 +160,8 @@ static uint32_t run(network *w, uint32_t crc, lp_counts *total)
     }
     lp_counts c;
     lp_core_counts(core, &c);
-    total->spikes += c.spikes, total->synops += c.synops, total->active += c.active, total->updates += c.updates;
+    total->spikes += c.spikes, total->synops += c.synops, total->active += c.active,
+        total->updates += c.updates;
     free(memory);
     return crc;
 }
@@ -165,7 +175,8 @@ int main(void)
         draw_network(&w);
         crc = run(&w, crc, &total);
     }
-    printf("%08lx spikes %lu synops %lu active %lu updates %lu\n", (unsigned long)crc, (unsigned long)total.spikes, (unsigned long)total.synops,
-           (unsigned long)total.active, (unsigned long)total.updates);
+    printf("%08lx spikes %lu synops %lu active %lu updates %lu\n", (unsigned long)crc,
+           (unsigned long)total.spikes, (unsigned long)total.synops, (unsigned long)total.active,
+           (unsigned long)total.updates);
     return 0;
 }

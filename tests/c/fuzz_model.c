@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as a model, and what opens is run: front end, network (plain and strict), detector. Nothing may trip a sanitizer, and each status is a documented one.
+/* Any bytes as a model, and what opens is run: front end, network (plain and strict), detector.
+ * Nothing may trip a sanitizer, and each status is a documented one.
  *
  * One file, three uses:
- *   libFuzzer:  clang -g -O1 -fsanitize=fuzzer,address,undefined -DFUZZER -Iruntime tests/c/fuzz_model.c runtime/lp_*.c -o fuzz && ./fuzz -max_len=40000 CORPUS
- *   one input:  cc -g -fsanitize=address,undefined -Iruntime tests/c/fuzz_model.c runtime/lp_*.c -o fuzz && ./fuzz < FILE
- *   unit test:  ./fuzz COUNT MODEL...     COUNT drawn mutations of each model, the same on every machine */
+ *   libFuzzer:  clang -g -O1 -fsanitize=fuzzer,address,undefined -DFUZZER -Iruntime \
+ *                   tests/c/fuzz_model.c runtime/lp_*.c -o fuzz && ./fuzz -max_len=40000 CORPUS
+ *   one input:  cc -g -fsanitize=address,undefined -Iruntime \
+ *                   tests/c/fuzz_model.c runtime/lp_*.c -o fuzz && ./fuzz < FILE
+ *   unit test:  ./fuzz COUNT MODEL...     COUNT drawn mutations of each model, the same on every
+ *                                         machine */
 #include "edge_lp.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,20 +34,25 @@ static void run(const lp_model *model, uint32_t flags, uint32_t noise)
     lp_spotter *spotter;
     require(memory && lp_spotter_init(&spotter, model, flags, memory, bytes) == LP_OK, "init");
     int16_t pcm[3 * LP_HOP];
-    for (size_t i = 0; i < sizeof pcm / sizeof *pcm; i++) pcm[i] = (int16_t)((noise = noise * 1664525u + 1013904223u) >> 16);
+    for (size_t i = 0; i < sizeof pcm / sizeof *pcm; i++)
+        pcm[i] = (int16_t)((noise = noise * 1664525u + 1013904223u) >> 16);
     for (size_t at = 0, used; at < sizeof pcm / sizeof *pcm; at += used) {
         int frames;
         lp_event event;
-        e = lp_spotter_push(spotter, pcm + at, sizeof pcm / sizeof *pcm - at, &used, &frames, &event);
-        require(e == 0 || e == 1 || (e == LP_E_OVERFLOW && (flags & LP_STRICT)), "push: a status that it does not have");
-        require(used > 0 && (e != 1 || event.label < model->n_keywords), "push: an event that cannot be");
+        e = lp_spotter_push(spotter, pcm + at, sizeof pcm / sizeof *pcm - at, &used, &frames,
+                            &event);
+        require(e == 0 || e == 1 || (e == LP_E_OVERFLOW && (flags & LP_STRICT)),
+                "push: a status that it does not have");
+        require(used > 0 && (e != 1 || event.label < model->n_keywords),
+                "push: an event that cannot be");
         if (e < 0) break;
     }
     free(memory);
     ran++;
 }
 
-/* Work of a frame, in compartment updates: a model that would take seconds under a sanitizer is opened but not run. */
+/* Work of a frame, in compartment updates: a model that would take seconds under a sanitizer is
+ * opened but not run. */
 static uint64_t work(const lp_model *m)
 {
     uint64_t n = 0;
@@ -55,21 +64,25 @@ static void try_bytes(const uint8_t *bytes, size_t size)
 {
     lp_model model;
     int e = lp_model_open(&model, bytes, size);
-    require(e == LP_OK || (e <= LP_E_MAGIC && e >= LP_E_FRONTEND), "open: a status that it does not have");
+    require(e == LP_OK || (e <= LP_E_MAGIC && e >= LP_E_FRONTEND),
+            "open: a status that it does not have");
     if (e) return;
     opened++;
     for (uint32_t i = 0; i <= model.n_labels; i++) {
         size_t length = 0;
         const char *label = lp_model_label(&model, i, &length);
         require((label != NULL) == (i < model.n_labels), "label");
-        for (size_t k = 0; k < length; k++) require(label[k] || 1, "a label reaches out of the file"); /* touches every byte */
+        /* touches every byte */
+        for (size_t k = 0; k < length; k++)
+            require(label[k] || 1, "a label reaches out of the file");
     }
     if (work(&model) > 300000) return;
     run(&model, 0, (uint32_t)size);
     run(&model, LP_STRICT | LP_COUNT, (uint32_t)size);
 }
 
-/* As it is; then with the length and the checksum put right, which a mutation never guesses, so that the fields behind them are reached. */
+/* As it is; then with the length and the checksum put right, which a mutation never guesses, so
+ * that the fields behind them are reached. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint8_t *copy = malloc(size + 1); /* one byte on: no alignment is promised */
@@ -98,7 +111,8 @@ static uint32_t draw(uint32_t below)
     return (uint32_t)(((uint64_t)(seed >> 4) * below) >> 28);
 }
 
-/* One to four of: a byte set, a bit flipped, an extreme 16-bit field, a piece copied elsewhere, cut, or grown. Mostly near the front, where the fields are. */
+/* One to four of: a byte set, a bit flipped, an extreme 16-bit field, a piece copied elsewhere,
+ * cut, or grown. Mostly near the front, where the fields are. */
 static size_t mutate(uint8_t *bytes, size_t size, size_t room)
 {
     static const uint16_t extreme[] = {0, 1, 0x7fff, 0x8000, 0xffff, 255, 256, 1024, 1025};
@@ -108,7 +122,9 @@ static size_t mutate(uint8_t *bytes, size_t size, size_t room)
         case 0: bytes[at] = (uint8_t)draw(256); break;
         case 1: bytes[at] ^= (uint8_t)(1u << draw(8)); break;
         case 2:
-            if (at + 1 < size) bytes[at] = (uint8_t)extreme[draw(9)], bytes[at + 1] = (uint8_t)(extreme[draw(9)] >> 8);
+            if (at + 1 < size)
+                bytes[at] = (uint8_t)extreme[draw(9)],
+                bytes[at + 1] = (uint8_t)(extreme[draw(9)] >> 8);
             break;
         case 3: memmove(bytes + at, bytes + draw(at + 1), (size - at) / (2 + draw(60))); break;
         case 4:

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The serial protocol's fuzz harness, three programs in one file: a libFuzzer target (-fsanitize=fuzzer -DLIBFUZZER), a program that takes one input
- * on stdin, and, given a number as argument, a seeded test of so many generated inputs.
- * The first byte of an input chooses: even, the bytes go to the line as they are; odd, they are made into well-formed frames, which get behind
- * the checksum. Whatever comes in, each complete frame gets at most one answer, each answer is a well-formed frame, and memory stays in bounds. */
+/* The serial protocol's fuzz harness, three programs in one file: a libFuzzer target
+ * (-fsanitize=fuzzer -DLIBFUZZER), a program that takes one input on stdin, and, given a number as
+ * argument, a seeded test of so many generated inputs. The first byte of an input chooses: even,
+ * the bytes go to the line as they are; odd, they are made into well-formed frames, which get
+ * behind the checksum. Whatever comes in, each complete frame gets at most one answer, each answer
+ * is a well-formed frame, and memory stays in bounds. */
 #include "hal.h"
 #include "model.h"
 #include "session.h"
@@ -12,10 +14,10 @@
 
 const char hal_name[] = "fuzz";
 const uint32_t hal_tick_hz = 1, hal_receive_bytes = 1023;
-void hal_init(void) { }
+void hal_init(void) {}
 int hal_read(void) { return -1; }
 uint32_t hal_lost(void) { return 0; }
-void hal_wait(void) { }
+void hal_wait(void) {}
 uint32_t hal_ticks(void) { return 0; }
 size_t hal_stack_used(void) { return 0; }
 void hal_exit(int code) { exit(code); }
@@ -46,7 +48,8 @@ static void check_answer(void)
         if (code != 255 && at < answer_bytes) out[n++] = 0;
     }
     if (n < 7 || n > 3 + REPLY_BODY + 4) fail("an answer has an impossible length");
-    uint32_t crc = out[n - 4] | (uint32_t)out[n - 3] << 8 | (uint32_t)out[n - 2] << 16 | (uint32_t)out[n - 1] << 24;
+    uint32_t crc = out[n - 4] | (uint32_t)out[n - 3] << 8 | (uint32_t)out[n - 2] << 16 |
+                   (uint32_t)out[n - 1] << 24;
     if (lp_crc32(0, out, n - 4) != crc) fail("an answer's checksum is wrong");
 }
 
@@ -94,7 +97,9 @@ static void send(uint8_t type, uint16_t number, const uint8_t *body, size_t n)
 
 static void one(const uint8_t *data, size_t n)
 {
-    static const uint8_t types[] = {T_LABEL, T_RESET, T_CONFIGURE, T_STATISTICS, T_AUDIO16, T_AUDIO8, T_FEATURES, T_HELLO, 0x00, 0x7f, 0x90};
+    static const uint8_t types[] = {T_LABEL,   T_RESET,  T_CONFIGURE, T_STATISTICS,
+                                    T_AUDIO16, T_AUDIO8, T_FEATURES,  T_HELLO,
+                                    0x00,      0x7f,     0x90};
     static const uint8_t hello[] = {PROTOCOL_VERSION, 1, 2, 3, 4};
     session_init(&board, model_bytes, (size_t)(model_end - model_bytes), arena, sizeof arena);
     answer_bytes = 0;

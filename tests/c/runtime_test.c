@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The runtime's test program, the same on this machine (under sanitizers), under qemu-user and on every emulated board: no libc, only hal.h.
- * Checks what must hold anywhere, and prints a digest of everything that the runtime computed; all machines must print the same one.
- * The model is the one that is linked in (firmware/model.S). */
+/* The runtime's test program, the same on this machine (under sanitizers), under qemu-user and on
+ * every emulated board: no libc, only hal.h. Checks what must hold anywhere, and prints a digest of
+ * everything that the runtime computed; all machines must print the same one. The model is the one
+ * that is linked in (firmware/model.S). */
 #include "edge_lp.h"
 #include "hal.h"
 #include "model.h"
@@ -44,7 +45,8 @@ static void take(uint32_t x, uint32_t bytes)
 static uint32_t seed = 1;
 static uint32_t draw(void) { return (seed = seed * 1664525u + 1013904223u) >> 8; }
 
-/* 2 s of sound that reaches everything: silence, noise from a whisper to full scale, the loudest square wave, constant extremes, tones. */
+/* 2 s of sound that reaches everything: silence, noise from a whisper to full scale, the loudest
+ * square wave, constant extremes, tones. */
 static int16_t sample(uint32_t t)
 {
     uint32_t piece = t / 3200 % 10;
@@ -66,7 +68,9 @@ static int16_t sample(uint32_t t)
 static void test_crc(void)
 {
     check(lp_crc32(0, (const uint8_t *)"123456789", 9) == 0xcbf43926u, "CRC-32 check value");
-    check(lp_crc32(lp_crc32(0, (const uint8_t *)"1234", 4), (const uint8_t *)"56789", 5) == 0xcbf43926u, "CRC-32 in two pieces");
+    check(lp_crc32(lp_crc32(0, (const uint8_t *)"1234", 4), (const uint8_t *)"56789", 5) ==
+              0xcbf43926u,
+          "CRC-32 in two pieces");
 }
 
 static void test_errors(const lp_model *model)
@@ -79,10 +83,12 @@ static void test_errors(const lp_model *model)
     check(lp_model_open(&m, NULL, 1) == LP_E_ARG, "null model");
     check(lp_spotter_size(model, 0, &need) == LP_OK && need <= sizeof memory, "size");
     check(lp_spotter_init(&s, model, 0, memory, need - 8) < 0, "too little memory");
-    check(lp_spotter_init(&s, model, 0, (uint8_t *)memory + 4, need) == LP_E_SPACE, "unaligned memory");
+    check(lp_spotter_init(&s, model, 0, (uint8_t *)memory + 4, need) == LP_E_SPACE,
+          "unaligned memory");
 }
 
-/* One pass over the sound in pieces of `piece` samples -> digest of features, logits, posteriors, events, states. */
+/* One pass over the sound in pieces of `piece` samples -> digest of features, logits, posteriors,
+ * events, states. */
 static uint32_t run(lp_spotter *s, const lp_model *model, uint32_t piece)
 {
     int16_t pcm[256];
@@ -90,7 +96,7 @@ static uint32_t run(lp_spotter *s, const lp_model *model, uint32_t piece)
     const uint16_t *posterior = lp_detector_posterior(lp_spotter_detector(s));
     digest = 0;
     seed = 1;
-    for (uint32_t t = 0; t < SECONDS * LP_SAMPLE_RATE; ) {
+    for (uint32_t t = 0; t < SECONDS * LP_SAMPLE_RATE;) {
         uint32_t n = 0;
         for (; n < piece && t < SECONDS * LP_SAMPLE_RATE; n++) pcm[n] = sample(t++);
         for (size_t from = 0, used; from < n; from += used) {
@@ -98,16 +104,22 @@ static uint32_t run(lp_spotter *s, const lp_model *model, uint32_t piece)
             check(found >= 0, "push");
             if (!frames) continue;
             for (uint32_t i = 0; i < LP_FEATURES; i++) take((uint32_t)lp_spotter_features(s)[i], 2);
-            for (uint32_t i = 0; i < model->n_labels; i++) take((uint32_t)lp_spotter_logits(s)[i], 4), take(posterior[i], 2);
-            if (found) take(event.frame, 4), take(event.middle, 4), take(event.label, 2), take(event.score, 2);
+            for (uint32_t i = 0; i < model->n_labels; i++)
+                take((uint32_t)lp_spotter_logits(s)[i], 4), take(posterior[i], 2);
+            if (found)
+                take(event.frame, 4), take(event.middle, 4), take(event.label, 2),
+                    take(event.score, 2);
         }
     }
     lp_net *net = lp_spotter_net(s);
     for (uint32_t g = 0; g < lp_net_groups(net); g++)
-        for (uint32_t i = 0; i < model->layers[g / 2].n; i++) take((uint32_t)lp_core_u(lp_net_core(net), g)[i], 4), take((uint32_t)lp_core_v(lp_net_core(net), g)[i], 4);
+        for (uint32_t i = 0; i < model->layers[g / 2].n; i++)
+            take((uint32_t)lp_core_u(lp_net_core(net), g)[i], 4),
+                take((uint32_t)lp_core_v(lp_net_core(net), g)[i], 4);
     lp_counts counts;
     lp_core_counts(lp_net_core(net), &counts);
-    take((uint32_t)counts.steps, 4), take((uint32_t)counts.spikes, 4), take((uint32_t)counts.synops, 4);
+    take((uint32_t)counts.steps, 4), take((uint32_t)counts.spikes, 4),
+        take((uint32_t)counts.synops, 4);
     return digest;
 }
 
@@ -117,7 +129,7 @@ static uint32_t front_end_digest(lp_frontend *f, uint32_t piece)
     int16_t pcm[256], features[LP_FEATURES];
     digest = 0;
     seed = 1;
-    for (uint32_t t = 0; t < LP_SAMPLE_RATE; ) {
+    for (uint32_t t = 0; t < LP_SAMPLE_RATE;) {
         uint32_t n = 0;
         for (; n < piece && t < LP_SAMPLE_RATE; n++) pcm[n] = sample(t++);
         for (size_t from = 0, used; from < n; from += used)
@@ -127,7 +139,8 @@ static uint32_t front_end_digest(lp_frontend *f, uint32_t piece)
     return digest;
 }
 
-/* The core by itself: a recurrent dense network with delays, refractory periods and inputs, pulled to its 16- and 24-bit limits. */
+/* The core by itself: a recurrent dense network with delays, refractory periods and inputs, pulled
+ * to its 16- and 24-bit limits. */
 static uint32_t core_digest(void)
 {
     enum { N = 24, IN = 8 };
@@ -137,9 +150,19 @@ static uint32_t core_digest(void)
     seed = 7;
     for (uint32_t i = 0; i < IN * N; i++) w[i] = (int16_t)(draw() & 65535);
     for (uint32_t i = 0; i < N * N; i++) u[i] = (int16_t)((int32_t)(draw() & 8191) - 4096);
-    lp_group g = {.n = N, .join = LP_NO_JOIN, .vmin = -8388607, .vmax = 8388607, .vth = 64 << 6, .bias = 77, .du = 409, .dv = 128, .refract = 3};
-    lp_synapses y[2] = {{.src = LP_INPUT, .dst = 0, .kind = LP_DENSE16, .data = w}, {.src = 0, .dst = 0, .kind = LP_DENSE16, .delay = 5, .data = u}};
-    lp_core_spec spec = {.groups = &g, .synapses = y, .n_groups = 1, .n_synapses = 2, .n_inputs = IN};
+    lp_group g = {.n = N,
+                  .join = LP_NO_JOIN,
+                  .vmin = -8388607,
+                  .vmax = 8388607,
+                  .vth = 64 << 6,
+                  .bias = 77,
+                  .du = 409,
+                  .dv = 128,
+                  .refract = 3};
+    lp_synapses y[2] = {{.src = LP_INPUT, .dst = 0, .kind = LP_DENSE16, .data = w},
+                        {.src = 0, .dst = 0, .kind = LP_DENSE16, .delay = 5, .data = u}};
+    lp_core_spec spec = {
+        .groups = &g, .synapses = y, .n_groups = 1, .n_synapses = 2, .n_inputs = IN};
     lp_core *core;
     size_t need = 0;
     check(lp_core_size(&spec, &need) == LP_OK && need <= sizeof core_memory, "core size");
@@ -150,7 +173,9 @@ static uint32_t core_digest(void)
         for (uint32_t i = 0; i < IN; i++)
             if (draw() % 5 == 0) spikes[n++] = (uint16_t)i;
         check(lp_core_step(core, spikes, n) == LP_OK, "core step");
-        for (uint32_t i = 0; i < N; i++) take((uint32_t)lp_core_u(core, 0)[i], 4), take((uint32_t)lp_core_v(core, 0)[i], 4), take(lp_core_spikes(core, 0)[i], 1);
+        for (uint32_t i = 0; i < N; i++)
+            take((uint32_t)lp_core_u(core, 0)[i], 4), take((uint32_t)lp_core_v(core, 0)[i], 4),
+                take(lp_core_spikes(core, 0)[i], 1);
     }
     spikes[0] = IN;
     check(lp_core_step(core, spikes, 1) == LP_E_ARG, "input out of range");
@@ -168,7 +193,9 @@ int main(void)
     if (!failures) {
         test_errors(&model);
         check(lp_spotter_init(&s, &model, 0, memory, sizeof memory) == LP_OK, "init");
-        check(lp_frontend_size() <= sizeof second_frontend && lp_frontend_init(&f, second_frontend, sizeof second_frontend) == LP_OK, "front end");
+        check(lp_frontend_size() <= sizeof second_frontend &&
+                  lp_frontend_init(&f, second_frontend, sizeof second_frontend) == LP_OK,
+              "front end");
     }
     if (!failures) {
         uint32_t front_end = front_end_digest(f, 160), whole = run(s, &model, 160);

@@ -1,58 +1,82 @@
 # SPDX-License-Identifier: Apache-2.0
 """A trained net -> the integers of an .lpb model (algorithm.md, "Mapping"; Boeshertz et al. 2024).
 
-With tau = 4096 / delta a power of two, I_in = 6 = 3 * 2 and features in units of 3 * 2**-13, every factor of the mapping is a power of two, or 3 for the
-logits: the codes run as trained, only biases are rounded.
+With tau = 4096 / delta a power of two, I_in = 6 = 3 * 2 and features in units of 3 * 2**-13, every
+factor of the mapping is a power of two, or 3 for the logits: the codes run as trained, only biases
+are rounded.
 """
+
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-
 from edge_lp.errors import EdgeLpError
 from edge_lp.image import Layer, Matrix, ModelSpec, pack
 from edge_lp.runtime import DetectorConfig
+
 from edge_lp_train.presets import TrainConfig
 from edge_lp_train.quantize import codes
 
-CONFIG, FLOAT, QUANTISED, MODEL, REPORT = "config.json", "weights_float.npz", "weights_quantised.npz", "model.lpb", "report.json"
+CONFIG, FLOAT, QUANTISED, MODEL, REPORT = (
+    "config.json",
+    "weights_float.npz",
+    "weights_quantised.npz",
+    "model.lpb",
+    "report.json",
+)
 
 
 def _log2(value: int, what: str) -> int:
     if value < 1 or value & (value - 1):
-        raise EdgeLpError(f"{what} is {value}, expected a power of two: the mapping to the core is exact only then")
+        raise EdgeLpError(
+            f"{what} is {value}, expected a power of two: the mapping to the core is exact only "
+            "then"
+        )
     return value.bit_length() - 1
 
 
 def _log2_tau(config: TrainConfig) -> int:
-    return _log2(4096 // config.delta if 4096 % config.delta == 0 else 0, f"4096 / delta (delta = {config.delta})")
+    return _log2(
+        4096 // config.delta if 4096 % config.delta == 0 else 0,
+        f"4096 / delta (delta = {config.delta})",
+    )
 
 
 def finest_scale(config: TrainConfig) -> int:
-    """The finest scale whose codes are whole weights on the core at the papers' I_snn = 2^21, at most 4; 3 (eighths) at the default tau = 64."""
+    """The finest scale whose codes are whole weights on the core at the papers' I_snn = 2^21, at
+    most 4; 3 (eighths) at the default tau = 64."""
     return max(3, min(4, 21 - 6 - 2 * _log2_tau(config)))
 
 
 def _bias(values: np.ndarray) -> tuple[np.ndarray, int]:
-    """Core-unit biases as 13-bit mantissas and one exponent 0..7, as a Loihi compartment stores them."""
+    """Core-unit biases as 13-bit mantissas and one exponent 0..7, as a Loihi compartment stores
+    them."""
     shift = 0
     while shift < 7 and np.abs(np.round(values / 2.0**shift)).max() > 4095:
         shift += 1
     return np.clip(np.round(values / 2.0**shift), -4096, 4095).astype(np.int16), shift
 
 
-def to_spec(config: TrainConfig, weights: dict[str, np.ndarray], provenance: dict[str, str]) -> ModelSpec:
-    """weights: float w0,u0,b0, ... of the hidden layers and wN,bN of the output, with scales s_w0, s_u0, ... (log2 of codes per unit)."""
+def to_spec(
+    config: TrainConfig, weights: dict[str, np.ndarray], provenance: dict[str, str]
+) -> ModelSpec:
+    """weights: float w0,u0,b0, ... of the hidden layers and wN,bN of the output, with scales s_w0,
+    s_u0, ... (log2 of codes per unit)."""
     tau, n = _log2_tau(config), len(config.hidden)
     scale = {k[2:]: int(v) for k, v in weights.items() if k.startswith("s_")}
     top = max([scale[f"u{i}"] for i in range(n)] + [scale[f"w{i}"] for i in range(1, n)])
-    snn = max(21, 6 + 2 * tau + top)  # log2 of I_snn: 21 as in the paper, more where a finer matrix would need a fraction of a weight
+    # log2 of I_snn: 21 as in the paper, more where a finer matrix would need a fraction of a weight
+    snn = max(21, 6 + 2 * tau + top)
     if snn > 22:
-        raise EdgeLpError(f"a scale of 2^-{top} with tau = {2**tau} needs I_snn = 2^{snn}, more than the core's 24-bit states carry; use a larger delta")
+        raise EdgeLpError(
+            f"a scale of 2^-{top} with tau = {2**tau} needs I_snn = 2^{snn}, more than the core's "
+            "24-bit states carry; use a larger delta"
+        )
     linear = snn - 6 - tau
     fan_in = config.hidden[-1]
-    out = min(linear, scale[f"w{n}"] + (65535 // (7 * fan_in)).bit_length() - 1)  # the most whose lanes cannot carry (lp_core.c)
+    # the most whose lanes cannot carry (lp_core.c)
+    out = min(linear, scale[f"w{n}"] + (65535 // (7 * fan_in)).bit_length() - 1)
     unit = 2.0**snn / 6 / 2**tau
     layers = []
     for i in range(n + 1):
@@ -60,11 +84,24 @@ def to_spec(config: TrainConfig, weights: dict[str, np.ndarray], provenance: dic
         u = Matrix(codes(weights[f"u{i}"], scale[f"u{i}"]), scale[f"u{i}"]) if i < n else None
         mantissas, shift = _bias(weights[f"b{i}"].astype(np.float64) * (unit if i < n else 256.0))
         layers.append(Layer(w=w, u=u, bias=mantissas, bias_shift=shift))
-    return ModelSpec(labels=list(config.labels), n_keywords=len(config.words), delta=config.delta, steps=config.steps, feedback=2**linear,
-                     ceiling=2**snn - 1, drive_shift=snn - 14 - scale["w0"] - tau, synapse_shift=snn - 6 - 2 * tau, output_shift=out,
-                     logit_mul=3, logit_shift=out + tau - 3,
-                     detector=DetectorConfig(config.window, config.threshold, config.refractory, config.latency, config.hold),
-                     layers=layers, provenance=provenance)
+    return ModelSpec(
+        labels=list(config.labels),
+        n_keywords=len(config.words),
+        delta=config.delta,
+        steps=config.steps,
+        feedback=2**linear,
+        ceiling=2**snn - 1,
+        drive_shift=snn - 14 - scale["w0"] - tau,
+        synapse_shift=snn - 6 - 2 * tau,
+        output_shift=out,
+        logit_mul=3,
+        logit_shift=out + tau - 3,
+        detector=DetectorConfig(
+            config.window, config.threshold, config.refractory, config.latency, config.hold
+        ),
+        layers=layers,
+        provenance=provenance,
+    )
 
 
 def load_run(run: Path) -> tuple[TrainConfig, dict[str, np.ndarray]]:
@@ -74,7 +111,10 @@ def load_run(run: Path) -> tuple[TrainConfig, dict[str, np.ndarray]]:
         with np.load(run / QUANTISED) as f:
             return config, dict(f)
     except FileNotFoundError:
-        raise EdgeLpError(f"{run} has no {QUANTISED}: its training did not get to the end; go on with edge-lp train --resume --out {run}") from None
+        raise EdgeLpError(
+            f"{run} has no {QUANTISED}: its training did not get to the end; go on with edge-lp "
+            f"train --resume --out {run}"
+        ) from None
 
 
 def export_run(run: Path, provenance: dict[str, str] | None = None) -> bytes:

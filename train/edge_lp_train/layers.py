@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The low-pass RNN as Keras layers (Nair & Indiveri, "High-performance RNNs with spiking neurons", eq. 6).
+"""The low-pass RNN as Keras layers (Nair & Indiveri, "High-performance RNNs with spiking neurons",
+eq. 6).
 
     z_t = W x_t + U y_{t-1} + b
     y_t = a y_{t-1} + (1 - a) clip(z_t, 0, I_in)
 
 They are ordinary Keras 3 layers: serialisable, and usable in any model.
 """
+
 from __future__ import annotations
 
 import math
@@ -16,10 +18,19 @@ import numpy as np
 from keras import ops
 
 
-def _alpha_values(alpha: float | Sequence[float], alpha_range: Sequence[float] | None, units: int, seed: int | None) -> np.ndarray:
+def _alpha_values(
+    alpha: float | Sequence[float],
+    alpha_range: Sequence[float] | None,
+    units: int,
+    seed: int | None,
+) -> np.ndarray:
     """(units,) retention factors in [0, 1)."""
     if alpha_range is not None:
-        return np.random.default_rng(seed).uniform(alpha_range[0], alpha_range[1], units).astype(np.float32)
+        return (
+            np.random.default_rng(seed)
+            .uniform(alpha_range[0], alpha_range[1], units)
+            .astype(np.float32)
+        )
     return np.broadcast_to(np.asarray(alpha, np.float32), (units,)).copy()
 
 
@@ -28,23 +39,39 @@ class LowPassRNNCell(keras.layers.Layer):
     """One step of a low-pass recurrent layer.
 
     Args:
-        units: number of neurons.
-        alpha: retention factor of a whole step (frame), one number or one per unit, each in [0, 1).
-        alpha_range: (low, high); draws alpha per unit uniformly from it (with `seed`) in place of `alpha`.
-        learn_alpha: train alpha, per unit, through a sigmoid; it starts from the values above, which must then be above 0.
-        clip: I_in, the upper limit of the activation clip(z, 0, I_in).
-        sub_steps: updates per step, each with alpha ** (1 / sub_steps) and a fresh recurrent input; W x + b is held. The spiking core feeds
-            back within a frame, so a net trained with two sub-steps runs on it without loss (algorithm.md, section 2).
-        recurrent: False gives the feed-forward layer (U = 0).
-        kernel_quantizer, recurrent_quantizer: callables applied to W and U in every call, e.g. quantize.CodeQuantizer.
+        units: number of neurons. alpha: retention factor of a whole step (frame), one number or one
+            per unit, each in [0, 1). alpha_range: (low, high); draws alpha per unit uniformly from
+            it (with `seed`) in place of `alpha`. learn_alpha: train alpha, per unit, through a
+            sigmoid; it starts from the values above, which must then be above 0. clip: I_in, the
+            upper limit of the activation clip(z, 0, I_in). sub_steps: updates per step, each with
+            alpha ** (1 / sub_steps) and a fresh recurrent input; W x + b is held. The spiking core
+            feeds
+            back within a frame, so a net trained with two sub-steps runs on it without loss
+            (algorithm.md, section 2).
+        recurrent: False gives the feed-forward layer (U = 0). kernel_quantizer,
+            recurrent_quantizer: callables applied to W and U in every call, e.g.
+            quantize.CodeQuantizer.
 
     State and output: (batch, units), 0 <= y <= I_in.
     """
 
-    def __init__(self, units: int, alpha: float | Sequence[float] = 0.8, alpha_range: Sequence[float] | None = None, learn_alpha: bool = False,
-                 clip: float = 6.0, sub_steps: int = 1, recurrent: bool = True, kernel_quantizer: Any = None, recurrent_quantizer: Any = None,
-                 kernel_initializer: Any = "glorot_uniform", recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros",
-                 seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        units: int,
+        alpha: float | Sequence[float] = 0.8,
+        alpha_range: Sequence[float] | None = None,
+        learn_alpha: bool = False,
+        clip: float = 6.0,
+        sub_steps: int = 1,
+        recurrent: bool = True,
+        kernel_quantizer: Any = None,
+        recurrent_quantizer: Any = None,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if units < 1:
             raise ValueError(f"units must be positive, received {units}")
@@ -53,33 +80,66 @@ class LowPassRNNCell(keras.layers.Layer):
         if clip <= 0:
             raise ValueError(f"clip (I_in) must be positive, received {clip}")
         if np.ndim(alpha) not in (0, 1) or (np.ndim(alpha) == 1 and len(alpha) != units):  # type: ignore[arg-type]
-            raise ValueError(f"alpha must be one number or {units} numbers, received shape {np.shape(alpha)}")
+            raise ValueError(
+                f"alpha must be one number or {units} numbers, received shape {np.shape(alpha)}"
+            )
         if alpha_range is not None and not 0 <= alpha_range[0] <= alpha_range[1] < 1:
-            raise ValueError(f"alpha_range must be (low, high) with 0 <= low <= high < 1, received {tuple(alpha_range)}")
+            raise ValueError(
+                "alpha_range must be (low, high) with 0 <= low <= high < 1, received "
+                f"{tuple(alpha_range)}"
+            )
         lowest = 1e-6 if learn_alpha else 0.0
-        if alpha_range is None and not np.all((np.asarray(alpha) >= lowest) & (np.asarray(alpha) < 1)):
+        if alpha_range is None and not np.all(
+            (np.asarray(alpha) >= lowest) & (np.asarray(alpha) < 1)
+        ):
             raise ValueError(f"alpha must be in [{lowest:g}, 1), received {alpha}")
-        self.units, self.learn_alpha, self.clip, self.sub_steps, self.recurrent, self.seed = units, learn_alpha, clip, sub_steps, recurrent, seed
+        self.units, self.learn_alpha, self.clip, self.sub_steps, self.recurrent, self.seed = (
+            units,
+            learn_alpha,
+            clip,
+            sub_steps,
+            recurrent,
+            seed,
+        )
         self.alpha = alpha if np.ndim(alpha) == 0 else [float(a) for a in alpha]  # type: ignore[union-attr]
         self.alpha_range = None if alpha_range is None else [float(a) for a in alpha_range]
-        self.kernel_quantizer = keras.saving.deserialize_keras_object(kernel_quantizer) if isinstance(kernel_quantizer, dict) else kernel_quantizer
-        self.recurrent_quantizer = (keras.saving.deserialize_keras_object(recurrent_quantizer) if isinstance(recurrent_quantizer, dict)
-                                    else recurrent_quantizer)
+        self.kernel_quantizer = (
+            keras.saving.deserialize_keras_object(kernel_quantizer)
+            if isinstance(kernel_quantizer, dict)
+            else kernel_quantizer
+        )
+        self.recurrent_quantizer = (
+            keras.saving.deserialize_keras_object(recurrent_quantizer)
+            if isinstance(recurrent_quantizer, dict)
+            else recurrent_quantizer
+        )
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.state_size = self.output_size = units
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], self.units), initializer=self.kernel_initializer)
+        self.kernel = self.add_weight(
+            name="kernel", shape=(input_shape[-1], self.units), initializer=self.kernel_initializer
+        )
         if self.recurrent:
-            self.recurrent_kernel = self.add_weight(name="recurrent_kernel", shape=(self.units, self.units), initializer=self.recurrent_initializer)
-        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer=self.bias_initializer)
+            self.recurrent_kernel = self.add_weight(
+                name="recurrent_kernel",
+                shape=(self.units, self.units),
+                initializer=self.recurrent_initializer,
+            )
+        self.bias = self.add_weight(
+            name="bias", shape=(self.units,), initializer=self.bias_initializer
+        )
         start = _alpha_values(self.alpha, self.alpha_range, self.units, self.seed)
         if self.learn_alpha:
             start = np.log(np.maximum(start, 1e-6) / (1 - start))
-        self.alpha_weight = self.add_weight(name="alpha", shape=(self.units,), trainable=self.learn_alpha,
-                                            initializer=keras.initializers.Constant(0.0))
+        self.alpha_weight = self.add_weight(
+            name="alpha",
+            shape=(self.units,),
+            trainable=self.learn_alpha,
+            initializer=keras.initializers.Constant(0.0),
+        )
         self.alpha_weight.assign(start)
 
     def retention(self) -> Any:
@@ -92,7 +152,11 @@ class LowPassRNNCell(keras.layers.Layer):
         a = ops.power(self.retention(), 1.0 / self.sub_steps)
         drive = ops.matmul(inputs, w) + self.bias
         if self.recurrent:
-            u = self.recurrent_kernel if self.recurrent_quantizer is None else self.recurrent_quantizer(self.recurrent_kernel)
+            u = (
+                self.recurrent_kernel
+                if self.recurrent_quantizer is None
+                else self.recurrent_quantizer(self.recurrent_kernel)
+            )
         for _ in range(self.sub_steps):
             z = drive + ops.matmul(y, u) if self.recurrent else drive
             y = a * y + (1.0 - a) * ops.clip(z, 0.0, self.clip)
@@ -102,24 +166,46 @@ class LowPassRNNCell(keras.layers.Layer):
         return [ops.zeros((batch_size, self.units), dtype=self.compute_dtype)]
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "units": self.units, "alpha": self.alpha, "alpha_range": self.alpha_range, "learn_alpha": self.learn_alpha,
-                "clip": self.clip, "sub_steps": self.sub_steps, "recurrent": self.recurrent, "seed": self.seed,
-                "kernel_quantizer": keras.saving.serialize_keras_object(self.kernel_quantizer),
-                "recurrent_quantizer": keras.saving.serialize_keras_object(self.recurrent_quantizer),
-                "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-                "recurrent_initializer": keras.initializers.serialize(self.recurrent_initializer),
-                "bias_initializer": keras.initializers.serialize(self.bias_initializer)}
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "alpha": self.alpha,
+            "alpha_range": self.alpha_range,
+            "learn_alpha": self.learn_alpha,
+            "clip": self.clip,
+            "sub_steps": self.sub_steps,
+            "recurrent": self.recurrent,
+            "seed": self.seed,
+            "kernel_quantizer": keras.saving.serialize_keras_object(self.kernel_quantizer),
+            "recurrent_quantizer": keras.saving.serialize_keras_object(self.recurrent_quantizer),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "recurrent_initializer": keras.initializers.serialize(self.recurrent_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+        }
 
 
-_CELL_ARGS = ("alpha", "alpha_range", "learn_alpha", "clip", "sub_steps", "kernel_quantizer", "recurrent_quantizer", "kernel_initializer",
-              "recurrent_initializer", "bias_initializer", "seed")
+_CELL_ARGS = (
+    "alpha",
+    "alpha_range",
+    "learn_alpha",
+    "clip",
+    "sub_steps",
+    "kernel_quantizer",
+    "recurrent_quantizer",
+    "kernel_initializer",
+    "recurrent_initializer",
+    "bias_initializer",
+    "seed",
+)
 
 
 @keras.saving.register_keras_serializable(package="edge_lp")
 class LowPassRNN(keras.layers.RNN):
-    """A recurrent low-pass layer: (batch, time, features) -> (batch, time, units), or (batch, units) of the last step.
+    """A recurrent low-pass layer: (batch, time, features) -> (batch, time, units), or (batch,
+    units) of the last step.
 
-    Takes LowPassRNNCell's arguments and those of keras.layers.RNN (return_sequences, go_backwards, stateful, ...).
+    Takes LowPassRNNCell's arguments and those of keras.layers.RNN (return_sequences, go_backwards,
+    stateful, ...).
     """
 
     _recurrent = True
@@ -127,7 +213,11 @@ class LowPassRNN(keras.layers.RNN):
     def __init__(self, units: int, return_sequences: bool = False, **kwargs: Any) -> None:
         cell_args = {k: kwargs.pop(k) for k in _CELL_ARGS if k in kwargs}
         kwargs.pop("cell", None)
-        super().__init__(LowPassRNNCell(units, recurrent=self._recurrent, **cell_args), return_sequences=return_sequences, **kwargs)
+        super().__init__(
+            LowPassRNNCell(units, recurrent=self._recurrent, **cell_args),
+            return_sequences=return_sequences,
+            **kwargs,
+        )
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -151,14 +241,23 @@ class LowPassDense(LowPassRNN):
 class ReadOut(keras.layers.Layer):
     """The linear output layer: logits = y W + b, with an optional quantiser on W."""
 
-    def __init__(self, units: int, kernel_quantizer: Any = None, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, units: int, kernel_quantizer: Any = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.units, self.seed = units, seed
-        self.kernel_quantizer = keras.saving.deserialize_keras_object(kernel_quantizer) if isinstance(kernel_quantizer, dict) else kernel_quantizer
+        self.kernel_quantizer = (
+            keras.saving.deserialize_keras_object(kernel_quantizer)
+            if isinstance(kernel_quantizer, dict)
+            else kernel_quantizer
+        )
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], self.units),
-                                      initializer=keras.initializers.GlorotUniform(seed=self.seed))
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(input_shape[-1], self.units),
+            initializer=keras.initializers.GlorotUniform(seed=self.seed),
+        )
         self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
 
     def call(self, inputs: Any) -> Any:
@@ -166,13 +265,18 @@ class ReadOut(keras.layers.Layer):
         return ops.matmul(inputs, w) + self.bias
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "units": self.units, "seed": self.seed,
-                "kernel_quantizer": keras.saving.serialize_keras_object(self.kernel_quantizer)}
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "seed": self.seed,
+            "kernel_quantizer": keras.saving.serialize_keras_object(self.kernel_quantizer),
+        }
 
 
 @keras.saving.register_keras_serializable(package="edge_lp")
 class WindowMean(keras.layers.Layer):
-    """Mean over time with weights: (batch, time, n) and (batch, time) >= 0 -> (batch, n). The detector's sliding window, in training."""
+    """Mean over time with weights: (batch, time, n) and (batch, time) >= 0 -> (batch, n). The
+    detector's sliding window, in training."""
 
     def call(self, sequence: Any, weights: Any) -> Any:
         w = ops.expand_dims(weights / ops.sum(weights, axis=1, keepdims=True), -1)
@@ -180,5 +284,6 @@ class WindowMean(keras.layers.Layer):
 
 
 def frame_alpha(delta: int, steps: int) -> float:
-    """alpha of a frame of `steps` core steps with decay `delta`: (1 - delta / 4096) ** steps (algorithm.md, "Mapping")."""
+    """alpha of a frame of `steps` core steps with decay `delta`: (1 - delta / 4096) ** steps
+    (algorithm.md, "Mapping")."""
     return math.pow(1 - delta / 4096, steps)

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""3-bit quantisation-aware training: codes -4 .. 3 times a power of two per matrix, straight-through with clipping (algorithm.md, section 1).
+"""3-bit quantisation-aware training: codes -4 .. 3 times a power of two per matrix,
+straight-through with clipping (algorithm.md, section 1).
 
-A power-of-two scale makes the mapping to the core exact: the weight there is the integer code, shifted.
+A power-of-two scale makes the mapping to the core exact: the weight there is the integer code,
+shifted.
 """
+
 from __future__ import annotations
 
 from typing import Any
@@ -16,13 +19,14 @@ CODE_MIN, CODE_MAX = -4, 3
 
 @keras.saving.register_keras_serializable(package="edge_lp")
 class CodeQuantizer:
-    """w -> clip(round(w * 2**scale), -4, 3) / 2**scale; the gradient is 1 inside the range and 0 where w is clipped."""
+    """w -> clip(round(w * 2**scale), -4, 3) / 2**scale; the gradient is 1 inside the range and 0
+    where w is clipped."""
 
     def __init__(self, scale: int) -> None:
         self.scale = int(scale)
 
     def __call__(self, w: Any) -> Any:
-        unit = 2.0 ** -self.scale
+        unit = 2.0**-self.scale
         clipped = ops.clip(w, CODE_MIN * unit, CODE_MAX * unit)
         return clipped + ops.stop_gradient(ops.round(clipped / unit) * unit - clipped)
 
@@ -36,7 +40,9 @@ class CodeQuantizer:
 
 def codes(w: np.ndarray, scale: int) -> np.ndarray:
     """int8 codes -4 .. 3 of a float matrix, as CodeQuantizer sees it (rounded half to even)."""
-    return np.clip(np.round(np.asarray(w, np.float64) * 2.0**scale), CODE_MIN, CODE_MAX).astype(np.int8)
+    return np.clip(np.round(np.asarray(w, np.float64) * 2.0**scale), CODE_MIN, CODE_MAX).astype(
+        np.int8
+    )
 
 
 def best_scale(w: np.ndarray, finest: int) -> int:

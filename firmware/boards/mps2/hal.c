@@ -9,7 +9,7 @@
 #define UART_DATA REG(UART)
 #define UART_STATE REG(UART + 4) /* 1: transmitter full, 2: byte received */
 #define UART_CTRL REG(UART + 8)
-#define UART_INT REG(UART + 12)  /* write 2: clears the receive interrupt */
+#define UART_INT REG(UART + 12) /* write 2: clears the receive interrupt */
 #define UART_DIV REG(UART + 16)
 
 const char hal_name[] = "qemu:" BOARD;
@@ -22,7 +22,8 @@ static void receive(void)
     while (UART_STATE & 2) ring_put((uint8_t)UART_DATA);
 }
 
-__attribute__((section(".vectors"), used)) static void (*const vectors[])(void) = {SYSTEM_VECTORS, receive};
+__attribute__((section(".vectors"), used)) static void (*const vectors[])(void) = {SYSTEM_VECTORS,
+                                                                                   receive};
 
 void hal_init(void)
 {
@@ -40,7 +41,7 @@ void hal_wait(void) { sleep_if_equal(&ring_head, &ring_tail); }
 void hal_write(const uint8_t *bytes, size_t n)
 {
     while (n--) {
-        while (UART_STATE & 1) { }
+        while (UART_STATE & 1) {}
         UART_DATA = *bytes++;
     }
 }
@@ -50,7 +51,8 @@ size_t hal_stack_used(void) { return stack_used(); }
 
 void hal_exit(int code)
 {
-    uint32_t block[2] = {0x20026, (uint32_t)code}; /* semihosting: SYS_EXIT_EXTENDED, application exit */
+    /* semihosting: SYS_EXIT_EXTENDED, application exit */
+    uint32_t block[2] = {0x20026, (uint32_t)code};
     register uint32_t r0 __asm__("r0") = 0x20;
     register uint32_t *r1 __asm__("r1") = block;
     __asm__ volatile("bkpt 0xab" : : "r"(r0), "r"(r1) : "memory");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The firmware as a process: the serial line is a pseudo-terminal whose name is printed as "port NAME" when it is first read.
- * A program that only writes, writes to its standard output. */
+/* The firmware as a process: the serial line is a pseudo-terminal whose name is printed as "port
+ * NAME" when it is first read. A program that only writes, writes to its standard output. */
 #define _XOPEN_SOURCE 600
 #include "hal.h"
 #include <fcntl.h>
@@ -19,7 +19,7 @@ static int line = -1;
 static uint8_t in[4096], out[4096];
 static size_t in_at, in_end, out_end;
 
-void hal_init(void) { }
+void hal_init(void) {}
 
 static void open_line(void)
 {
@@ -29,7 +29,8 @@ static void open_line(void)
         exit(1);
     }
     struct termios raw;
-    int other = open(ptsname(line), O_RDWR | O_NOCTTY); /* stays open: without it, each hang-up of the host would be an error here */
+    /* stays open: without it, each hang-up of the host would be an error here */
+    int other = open(ptsname(line), O_RDWR | O_NOCTTY);
     if (other < 0 || tcgetattr(other, &raw)) {
         perror(ptsname(line));
         exit(1);
@@ -49,7 +50,8 @@ static void flush(void)
     for (size_t at = 0; at < out_end;) {
         ssize_t n = write(line < 0 ? STDOUT_FILENO : line, out + at, out_end - at);
         if (n > 0) at += (size_t)n;
-        else if (poll(&(struct pollfd){line, POLLOUT, 0}, 1, 100) <= 0) break; /* nobody listens: lost, as on a wire */
+        /* nobody listens: lost, as on a wire */
+        else if (poll(&(struct pollfd){line, POLLOUT, 0}, 1, 100) <= 0) break;
     }
     out_end = 0;
 }

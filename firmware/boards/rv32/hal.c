@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RISC-V rv32imac, QEMU's virt machine: a 16550 with its FIFO, polled. Interrupts only wake it, they are never taken. */
+/* RISC-V rv32imac, QEMU's virt machine: a 16550 with its FIFO, polled. Interrupts only wake it,
+ * they are never taken. */
 #include "../start.h"
 #include "hal.h"
 
@@ -29,12 +30,15 @@ __asm__(".section .start, \"ax\"\n"
 
 void hal_init(void)
 {
-    REG8(UART + 2) = 7;                         /* FIFOs on and empty */
-    REG8(UART + 1) = 1;                         /* interrupt on received data */
-    REG(PLIC + 4 * UART_IRQ) = 1;               /* priority */
-    REG(PLIC + 0x2000) = 1u << UART_IRQ;        /* enabled for hart 0, M mode */
-    REG(PLIC + 0x200000) = 0;                   /* threshold */
-    __asm__ volatile(".option push\n.option arch, +zicsr\ncsrw mie, %0\n.option pop" : : "r"(0x800)); /* external; mstatus.MIE stays 0 */
+    REG8(UART + 2) = 7;                  /* FIFOs on and empty */
+    REG8(UART + 1) = 1;                  /* interrupt on received data */
+    REG(PLIC + 4 * UART_IRQ) = 1;        /* priority */
+    REG(PLIC + 0x2000) = 1u << UART_IRQ; /* enabled for hart 0, M mode */
+    REG(PLIC + 0x200000) = 0;            /* threshold */
+    /* external; mstatus.MIE stays 0 */
+    __asm__ volatile(".option push\n.option arch, +zicsr\ncsrw mie, %0\n.option pop"
+                     :
+                     : "r"(0x800));
 }
 
 int hal_read(void) { return REG8(UART + 5) & 1 ? REG8(UART) : -1; }
@@ -50,7 +54,7 @@ void hal_wait(void)
 void hal_write(const uint8_t *bytes, size_t n)
 {
     while (n--) {
-        while (!(REG8(UART + 5) & 0x20)) { }
+        while (!(REG8(UART + 5) & 0x20)) {}
         REG8(UART) = *bytes++;
     }
 }
@@ -58,7 +62,8 @@ void hal_write(const uint8_t *bytes, size_t n)
 uint32_t hal_ticks(void)
 {
     uint32_t n;
-    __asm__ volatile(".option push\n.option arch, +zicsr\ncsrr %0, minstret\n.option pop" : "=r"(n));
+    __asm__ volatile(".option push\n.option arch, +zicsr\ncsrr %0, minstret\n.option pop"
+                     : "=r"(n));
     return n;
 }
 
@@ -67,5 +72,5 @@ size_t hal_stack_used(void) { return stack_used(); }
 void hal_exit(int code)
 {
     REG(0x100000) = code ? (uint32_t)code << 16 | 0x3333 : 0x5555; /* the machine's test device */
-    for (;;) { }
+    for (;;) {}
 }

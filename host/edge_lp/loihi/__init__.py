@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loihi-1 networks on the C core: a typed description, the chip's limits, golden-case replay, a mapper and an energy estimate."""
+"""Loihi-1 networks on the C core: a typed description, the chip's limits, golden-case replay, a
+mapper and an energy estimate."""
+
 from edge_lp.loihi.limits import LimitError
 from edge_lp.loihi.network import Connection, Group, Inputs, Network, Result, Simulation
 

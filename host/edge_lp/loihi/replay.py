@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replays golden cases (.npz: a network, its input spikes, and what independent emulators computed) through the C core.
+"""Replays golden cases (.npz: a network, its input spikes, and what independent emulators computed)
+through the C core.
 
-The arrays of a case are listed in SPEC.md, "Golden cases". Spikes are compared at every step and compartment; u and v at every step by the CRC-32
-of the whole row, and value by value where the case records them.
+The arrays of a case are listed in SPEC.md, "Golden cases". Spikes are compared at every step and
+compartment; u and v at every step by the CRC-32 of the whole row, and value by value where the case
+records them.
 """
+
 from __future__ import annotations
 
 import zlib
@@ -25,6 +28,7 @@ class CaseError(EdgeLpError):
 @dataclass(frozen=True)
 class Difference:
     """The first one. compartment is None where only the row's checksum is known."""
+
     step: int
     compartment: int | None
     quantity: str
@@ -33,35 +37,56 @@ class Difference:
 
     def __str__(self) -> str:
         if self.compartment is None:
-            return f"step {self.step}, {self.quantity}, row checksum: expected {self.expected:08x}, got {self.got:08x}"
-        return f"step {self.step}, compartment {self.compartment}, {self.quantity}: expected {self.expected}, got {self.got}"
+            return (
+                f"step {self.step}, {self.quantity}, row checksum: "
+                f"expected {self.expected:08x}, got {self.got:08x}"
+            )
+        return (
+            f"step {self.step}, compartment {self.compartment}, {self.quantity}: "
+            f"expected {self.expected}, got {self.got}"
+        )
 
 
 class Case:
-    """A case's arrays, read and checked: every index, length and range, so that damage gives one clear line."""
+    """A case's arrays, read and checked: every index, length and range, so that damage gives one
+    clear line."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
         try:
             with np.load(self.path, allow_pickle=False) as z:
                 self._z = {name: z[name] for name in z.files}
-        except Exception as e:  # noqa: BLE001 - numpy and zipfile raise a dozen kinds on damaged bytes
+        except Exception as e:  # noqa: BLE001 - a dozen kinds on damaged bytes
             if isinstance(e, OSError) and e.errno:
                 raise CaseError(f"{path}: {e.strerror}") from None
-            raise CaseError(f"{path}: not a readable .npz file, expected a golden case; copy it again") from None
-        self.steps, self.n, self.n_in = self._number("T", 1), self._number("N", 1, 65536), self._number("n_in", 0, 65536)
+            raise CaseError(
+                f"{path}: not a readable .npz file, expected a golden case; copy it again"
+            ) from None
+        self.steps, self.n, self.n_in = (
+            self._number("T", 1),
+            self._number("N", 1, 65536),
+            self._number("n_in", 0, 65536),
+        )
         if self.steps * self.n > MAX_VALUES:
-            raise CaseError(f"{path}: {self.steps} steps of {self.n} compartments, at most {MAX_VALUES} values are supported")
+            raise CaseError(
+                f"{path}: {self.steps} steps of {self.n} compartments, at most {MAX_VALUES} "
+                "values are supported"
+            )
         limit = 2**23 - 1
         self.vmin, self.vmax = self._number("vmin", -limit, 0), self._number("vmax", 0, limit)
         each = (self.n,)
-        self.du, self.dv = self._array("delta_u", each, 0, 4096), self._array("delta_v", each, 0, 4096)
+        self.du, self.dv = (
+            self._array("delta_u", each, 0, 4096),
+            self._array("delta_v", each, 0, 4096),
+        )
         self.vth = self._array("vth_mant", each, 0, 131071) << 6
-        self.bias = self._array("bias_mant", each, -4096, 4095) << self._array("bias_exp", each, 0, 7)
+        self.bias = self._array("bias_mant", each, -4096, 4095) << self._array(
+            "bias_exp", each, 0, 7
+        )
         self.refract = self._array("refract", each, 1, 64)
         self.src = self._array("syn_src", None, 0, self.n_in + self.n - 1)
         self.dst = self._array("syn_dst", self.src.shape, 0, self.n - 1)
-        self.w = self._array("syn_w", self.src.shape, -2**21, 2**21 - 64)
+        self.w = self._array("syn_w", self.src.shape, -(2**21), 2**21 - 64)
         if (self.w & 63).any():
             raise CaseError(f"{path}: syn_w has a weight that is not a multiple of 64")
         self.delay = self._array("syn_delay", self.src.shape, 0, runtime.MAX_DELAY)
@@ -74,7 +99,10 @@ class Case:
         recorded, big = (self.steps, len(self.probe)), 2**62
         self.dtype = self._get(f"out{k}_u").dtype.newbyteorder("<")
         self.rows = {q: self._array(f"out{k}_{q}", recorded, -big, big) for q in ("u", "v")}
-        self.crc = {q: self._array(f"out{k}_{q[0]}_crc", (self.steps,), 0, 2**32 - 1) for q in ("u", "v", "spikes")}
+        self.crc = {
+            q: self._array(f"out{k}_{q[0]}_crc", (self.steps,), 0, 2**32 - 1)
+            for q in ("u", "v", "spikes")
+        }
 
     def _get(self, name: str) -> np.ndarray:
         if name not in self._z:
@@ -94,14 +122,20 @@ class Case:
     def _array(self, name: str, shape: tuple | None, lo: int, hi: int) -> np.ndarray:
         a = self._get(name)
         if (a.ndim != 1) if shape is None else (a.shape != shape):
-            raise CaseError(f"{self.path}: {name} has shape {a.shape}, expected {shape or 'one dimension'}")
+            raise CaseError(
+                f"{self.path}: {name} has shape {a.shape}, expected {shape or 'one dimension'}"
+            )
         if a.size and (a.min() < lo or a.max() > hi):
-            raise CaseError(f"{self.path}: {name} reaches from {a.min()} to {a.max()}, expected {lo} to {hi}")
+            raise CaseError(
+                f"{self.path}: {name} reaches from {a.min()} to {a.max()}, expected {lo} to {hi}"
+            )
         return a.astype(np.int64)
 
     def core(self) -> runtime.Core:
         """The case's network: one group, sparse synapses for each source kind and delay."""
-        group = runtime.Group(self.n, self.du, self.dv, self.vth, self.bias, self.refract, self.vmin, self.vmax)
+        group = runtime.Group(
+            self.n, self.du, self.dv, self.vth, self.bias, self.refract, self.vmin, self.vmax
+        )
         synapses = []
         for from_input in (True, False):
             for d in np.unique(self.delay):
@@ -111,7 +145,14 @@ class Case:
                 src = self.src[k] - (0 if from_input else self.n_in)
                 k, src = k[order := np.argsort(src, kind="stable")], src[order]
                 rows = np.searchsorted(src, np.arange((self.n_in if from_input else self.n) + 1))
-                synapses.append(runtime.Synapses(None if from_input else 0, 0, int(d), sparse=(rows, self.dst[k], self.w[k] >> 6)))
+                synapses.append(
+                    runtime.Synapses(
+                        None if from_input else 0,
+                        0,
+                        int(d),
+                        sparse=(rows, self.dst[k], self.w[k] >> 6),
+                    )
+                )
         return runtime.Core([group], synapses, self.n_in)
 
     def run(self) -> dict[str, np.ndarray]:
@@ -119,14 +160,22 @@ class Case:
         order = np.argsort(self.in_t, kind="stable")
         starts = np.searchsorted(self.in_t[order], np.arange(self.steps + 1))
         what = ("u", "v", "spikes")
-        return dict(zip(what, self.core().run(self.steps, starts, self.in_axon[order], [(0, w) for w in what])))
+        return dict(
+            zip(
+                what,
+                self.core().run(self.steps, starts, self.in_axon[order], [(0, w) for w in what]),
+            )
+        )
 
     def compare(self, got: dict[str, np.ndarray]) -> Difference | None:
-        """The first difference by step; at the same step spikes before u before v, values before checksums."""
+        """The first difference by step; at the same step spikes before u before v, values before
+        checksums."""
         spikes = np.zeros((self.steps, self.n), np.uint8)
         spikes[self.spk_t, self.spk_i] = 1
         found = [self._first(spikes, got["spikes"], np.arange(self.n), "spikes")]
-        found += [self._first(self.rows[q], got[q][:, self.probe], self.probe, q) for q in ("u", "v")]
+        found += [
+            self._first(self.rows[q], got[q][:, self.probe], self.probe, q) for q in ("u", "v")
+        ]
         for q, row_type in (("spikes", np.dtype(np.uint8)), ("u", self.dtype), ("v", self.dtype)):
             crc = np.array([zlib.crc32(row.tobytes()) for row in got[q].astype(row_type)])
             if (bad := np.flatnonzero(crc != self.crc[q])).size:
@@ -134,15 +183,20 @@ class Case:
                 found.append(Difference(t, None, q, int(self.crc[q][t]), int(crc[t])))
         return min((d for d in found if d), key=lambda d: d.step, default=None)
 
-    def _first(self, expected: np.ndarray, got: np.ndarray, compartments: np.ndarray, quantity: str) -> Difference | None:
+    def _first(
+        self, expected: np.ndarray, got: np.ndarray, compartments: np.ndarray, quantity: str
+    ) -> Difference | None:
         bad = expected != got
         if not bad.any():
             return None
         t, i = np.argwhere(bad)[0]
-        return Difference(int(t), int(compartments[i]), quantity, int(expected[t, i]), int(got[t, i]))
+        return Difference(
+            int(t), int(compartments[i]), quantity, int(expected[t, i]), int(got[t, i])
+        )
 
 
 def replay(path: str | Path) -> Difference | None:
-    """None: the C core gives the case's every spike, current and voltage. CaseError: no golden case."""
+    """None: the C core gives the case's every spike, current and voltage. CaseError: no golden
+    case."""
     case = Case(path)
     return case.compare(case.run())

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The front end in Python's integers (SPEC.md, "Front end"). The tables come from their formulas, the FFT is the recursive definition."""
+"""The front end in Python's integers (SPEC.md, "Front end"). The tables come from their formulas,
+the FFT is the recursive definition."""
+
 from __future__ import annotations
 
 import math
@@ -7,11 +9,11 @@ from collections.abc import Sequence
 
 WINDOW, HOP, BANDS = 512, 160, 40
 BIN_HZ, LOW_HZ, HIGH_HZ = 16000 / WINDOW, 60.0, 7800.0
-SLOWEST = 5               # the slow level's low-pass: 2^5 frames
-FLOOR = 2**11             # Q4 power added to a band before its logarithm
-MEAN_FLOOR = 40 * 2**15   # the same for the sum of all slow levels
-LOG2_40 = 5450            # Q10
-LARGEST = 2**14           # of a feature
+SLOWEST = 5  # the slow level's low-pass: 2^5 frames
+FLOOR = 2**11  # Q4 power added to a band before its logarithm
+MEAN_FLOOR = 40 * 2**15  # the same for the sum of all slow levels
+LOG2_40 = 5450  # Q10
+LARGEST = 2**14  # of a feature
 
 SIN = [round(2**15 * math.sin(2 * math.pi * i / WINDOW)) for i in range(WINDOW)]
 COS = [SIN[(i + 128) % WINDOW] for i in range(WINDOW)]
@@ -23,15 +25,18 @@ def _mel(hz: float) -> float:
 
 
 # pos(k) of the bins between 60 and 7800 Hz
-POSITION = {k: p for k in range(WINDOW // 2 + 1)
-            if 0 < (p := 41 * (_mel(BIN_HZ * k) - _mel(LOW_HZ)) / (_mel(HIGH_HZ) - _mel(LOW_HZ))) < 41}
+POSITION = {
+    k: p
+    for k in range(WINDOW // 2 + 1)
+    if 0 < (p := 41 * (_mel(BIN_HZ * k) - _mel(LOW_HZ)) / (_mel(HIGH_HZ) - _mel(LOW_HZ))) < 41
+}
 
 Complex = tuple[int, int]
 
 
 def rnd(x: int, n: int) -> int:
     """x / 2^n to the nearest integer, a half upwards."""
-    return (x + 2**(n - 1)) // 2**n
+    return (x + 2 ** (n - 1)) // 2**n
 
 
 def _turn(z: Complex, i: int) -> Complex:
@@ -40,13 +45,15 @@ def _turn(z: Complex, i: int) -> Complex:
 
 
 def fft(z: Sequence[Complex]) -> list[Complex]:
-    """Discrete Fourier transform of a power of two of complex integers, each twiddle product rounded."""
+    """Discrete Fourier transform of a power of two of complex integers, each twiddle product
+    rounded."""
     if len(z) == 1:
         return list(z)
     even, odd = fft(z[::2]), fft(z[1::2])
     turned = [_turn(o, WINDOW // len(z) * j) for j, o in enumerate(odd)]
-    return ([(e[0] + t[0], e[1] + t[1]) for e, t in zip(even, turned)] +
-            [(e[0] - t[0], e[1] - t[1]) for e, t in zip(even, turned)])
+    return [(e[0] + t[0], e[1] + t[1]) for e, t in zip(even, turned)] + [
+        (e[0] - t[0], e[1] - t[1]) for e, t in zip(even, turned)
+    ]
 
 
 def power(pcm: Sequence[int]) -> list[int]:
@@ -81,13 +88,18 @@ def log2(x: int) -> int:
 
 
 def features(pcm: Sequence[int]) -> list[list[int]]:
-    """A stream from its start, int16 samples at 16 kHz -> its complete frames of 40 features, Q10."""
+    """A stream from its start, int16 at 16 kHz -> its complete frames of 40 features, Q10."""
     stream = [0] * (WINDOW - HOP) + [int(s) for s in pcm]
     slow, out = [0] * BANDS, []
     for m in range(len(pcm) // HOP):
-        band = mel_bands(power(stream[m * HOP:m * HOP + WINDOW]))
+        band = mel_bands(power(stream[m * HOP : m * HOP + WINDOW]))
         h = min(SLOWEST, m.bit_length())
         slow = [s + (b - s) // 2**h for s, b in zip(slow, band)]
         level = log2(sum(slow) + MEAN_FLOOR) - LOG2_40
-        out.append([max(-LARGEST, min(LARGEST, (2 * log2(b + FLOOR) - log2(s + FLOOR) - level) // 2)) for b, s in zip(band, slow)])
+        out.append(
+            [
+                max(-LARGEST, min(LARGEST, (2 * log2(b + FLOOR) - log2(s + FLOOR) - level) // 2))
+                for b, s in zip(band, slow)
+            ]
+        )
     return out

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keywords on a Zephyr board. model.c comes from: edge-lp export commands12 --format c -o src/model.c
- * microphone() is the application's: it fills in n samples, 16 kHz, int16, and waits for them. As it stands it delivers silence. */
+/* Keywords on a Zephyr board. model.c comes from: edge-lp export commands12 --format c -o
+ * src/model.c microphone() is the application's: it fills in n samples, 16 kHz, int16, and waits
+ * for them. As it stands it delivers silence. */
 #include <edge_lp.h>
 #include <zephyr/kernel.h>
 
