@@ -11,37 +11,14 @@
  *     grow and cannot borrow from the neighbouring lane; the offset is taken off once, when the
  *     slot is consumed. lp_core_init proves that no lane can carry, or has the codes added one by
  *     one. */
-#include "edge_lp.h"
+#include "lp_core.h"
 #include "lp_codes.h"
-#include "lp_fix.h"
 
 #if defined(__GNUC__)
 #define LP_INLINE static inline __attribute__((always_inline))
 #else
 #define LP_INLINE static inline
 #endif
-
-/* two accumulator lanes; h[] is in compartment order on every machine, w is for LP_DENSE3 */
-typedef union {
-    uint32_t w;
-    uint16_t h[2];
-} lanes;
-
-typedef struct {
-    const lp_group *spec;
-    int32_t *u, *v;
-    uint16_t *refract; /* steps still clamped; NULL when no compartment has a refractory period */
-    uint8_t *spikes;   /* NULL: silent */
-    lanes *acc;        /* ring of `slots` rows of `stride` words */
-    /* strict mode: the same ring, 64 bits wide, 2 * stride a row, in place of acc */
-    int64_t *wide;
-    uint16_t *offset; /* per slot: what the codes' offsets have added up to */
-    uint32_t stride, slots, head;
-    uint16_t base;   /* value a fresh slot starts from */
-    uint16_t packed; /* LP_DENSE3 rows are added by the word */
-    /* lean: both decays are powers of two, 2^(12 - shift), and v's floor is 0 */
-    uint8_t lean, shift_u, shift_v;
-} group_state;
 
 /* the head of the dynamic block: lp_core_state copies it with the states behind it */
 typedef struct {
@@ -380,39 +357,6 @@ LP_CLONES static void hold(group_state *t)
     }
 }
 
-/* The same step with every range checked. Slow and plain. 0, or 1 with *where filled. */
-static int update_strict(group_state *t, const int32_t *join, lp_overflow *where)
-{
-    const lp_group *g = t->spec;
-    const int64_t *q = t->wide + (size_t)t->head * t->stride * 2;
-    int bad = 0;
-    for (uint32_t i = 0; i < g->n; i++) {
-        int32_t now = lp_decay(t->u[i], 4096 - (g->du_each ? g->du_each[i] : g->du)) +
-                      (int16_t)q[i] * 64;
-        int32_t in = lp_wrap24(now) + (g->bias_each ? g->bias_each[i] : g->bias) +
-                     (join ? join[i] : 0);
-        int32_t x = lp_decay(t->v[i], 4096 - (g->dv_each ? g->dv_each[i] : g->dv)) + lp_wrap24(in);
-        lp_what what = LP_WHAT_SPIKES;
-        int64_t value = 0;
-        if (q[i] != (int16_t)q[i]) what = LP_WHAT_Q, value = q[i];
-        else if (now != lp_wrap24(now)) what = LP_WHAT_U, value = now;
-        else if (in != lp_wrap24(in)) what = LP_WHAT_V, value = in;
-        else if (x > LP_V_LIMIT || x < -LP_V_LIMIT) what = LP_WHAT_V, value = x;
-        if (what != LP_WHAT_SPIKES && !bad) {
-            bad = 1;
-            where->index = i;
-            where->what = what;
-            where->value = value;
-        }
-        x = lp_clip(x, g->vmin, g->vmax);
-        t->u[i] = lp_wrap24(now);
-        int fired = t->spikes && x > (g->vth_each ? g->vth_each[i] : g->vth);
-        t->v[i] = fired ? 0 : x;
-        if (t->spikes) t->spikes[i] = (uint8_t)fired;
-    }
-    return bad;
-}
-
 /* ---------------------------------------------------------------------------------- delivery -- */
 
 LP_CLONES static void add_dense16(lanes *acc, const int16_t *weights, uint32_t n,
@@ -515,28 +459,6 @@ static uint64_t add_sparse3(uint16_t *acc, const lp_synapses *y, const uint16_t 
     return visited;
 }
 
-/* Strict mode: every kind, one synapse at a time, into sums that cannot wrap (2^16 sources a block,
- * |w| <= 2^15: 2^32 blocks fit). */
-static uint64_t add_wide(int64_t *wide, const lp_synapses *y, uint32_t n_dst, uint32_t src)
-{
-    const uint8_t *e = NULL, *row = y->data;
-    uint32_t from = 0, to = n_dst;
-    if (y->kind == LP_SPARSE16) from = y->rows[src], to = y->rows[src + 1];
-    if (y->kind == LP_SPARSE3) to = sparse3_row(row, src, &e);
-    if (y->kind == LP_DENSE3) row += src * lp_dense3_row(n_dst);
-    if (y->kind == LP_DIAGONAL) from = src, to = src + 1;
-    for (uint32_t k = from; k < to; k++) {
-        uint32_t i = k;
-        int32_t w = y->weight;
-        if (y->kind == LP_SPARSE16) w = ((const int16_t *)y->data)[k], i = y->targets[k];
-        if (y->kind == LP_DENSE16) w = ((const int16_t *)y->data)[(size_t)src * n_dst + k];
-        if (y->kind == LP_SPARSE3) w = sparse3_entry(e + 2 * k, &i) * (1 << y->shift);
-        if (y->kind == LP_DENSE3) w = dense3_code(row, DENSE3_WORDS(n_dst), k) * (1 << y->shift);
-        wide[i] += w;
-    }
-    return to - from;
-}
-
 static uint64_t deliver(const lp_core *core, const lp_synapses *y, const uint16_t *list,
                         size_t count)
 {
@@ -548,7 +470,7 @@ static uint64_t deliver(const lp_core *core, const lp_synapses *y, const uint16_
     uint64_t visited = 0;
     if (t->wide) {
         for (size_t s = 0; s < count; s++)
-            visited += add_wide(t->wide + (size_t)slot * t->stride * 2, y, n, list[s]);
+            visited += lp_strict_add(t->wide + (size_t)slot * t->stride * 2, y, n, list[s]);
         return visited;
     }
     lanes *acc = t->acc + (size_t)slot * t->stride;
@@ -612,7 +534,7 @@ static int step(lp_core *core, const uint16_t *inputs, size_t n_inputs)
         t->head = core->clock->heads[i];
         if (t->wide) {
             lp_overflow where = {0};
-            if (update_strict(t, join, &where) && !bad) {
+            if (lp_strict_update(t, join, &where) && !bad) {
                 bad = 1;
                 where.step = counts->steps;
                 where.group = i;

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = [
     ROOT / "tests" / "c" / "core_test.c",
     ROOT / "runtime" / "lp_core.c",
+    ROOT / "runtime" / "lp_strict.c",
     ROOT / "runtime" / "lp_image.c",
 ]
 MACHINES = {
@@ -26,8 +27,8 @@ MACHINES = {
     "mips": (["mips-linux-gnu-gcc", "-O2", "-static"], ["qemu-mips-static"]),
 }
 # The native run, which test_core_oracle.py ties to the oracle on other networks:
-#     cc -std=c99 -O2 -Iruntime tests/c/core_test.c runtime/lp_core.c runtime/lp_image.c -o
-#     core_test && ./core_test
+#     cc -std=c99 -O2 -Iruntime tests/c/core_test.c runtime/lp_core.c runtime/lp_strict.c \
+#         runtime/lp_image.c -o core_test && ./core_test
 EXPECTED = "baab283d spikes 307774 synops 22950461 active 1723609 updates 2115000"
 
 
