@@ -3,12 +3,11 @@
 missing there is an error, not an excuse."""
 
 import os
-from pathlib import Path
 
 import pytest
+from paths import SHARED
 
 # recordings and golden cases, which some machines have beside the project
-SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 
 def _no_excuse(report):

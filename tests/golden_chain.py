@@ -13,10 +13,11 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from edge_lp.image import pack, unpack, write_model
-from edge_lp.oracle import detector, frontend, net
-from edge_lp.runtime import DetectorConfig
+from edge_lp.model.find import write_model
+from edge_lp.model.format import pack, unpack
+from edge_lp.model.spec import DetectorConfig
 from random_model import random_spec
+from twins import detector, frontend, net
 
 FOLDER = Path(__file__).parent / "golden"
 

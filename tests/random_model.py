@@ -4,8 +4,9 @@
 import sys
 
 import numpy as np
-from edge_lp.image import FEATURES, Layer, Matrix, ModelSpec, pack, write_model
-from edge_lp.runtime import DetectorConfig
+from edge_lp.model.find import write_model
+from edge_lp.model.format import pack
+from edge_lp.model.spec import FEATURES, DetectorConfig, Layer, Matrix, ModelSpec
 
 
 def random_matrix(rng, n_in, n_out, spread=1.0, density=1.0, scale=3):

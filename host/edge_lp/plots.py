@@ -16,7 +16,8 @@ from edge_lp.files import write_file
 from edge_lp.runtime import FRAME_SECONDS, SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from edge_lp.demo import Said, Trace
+    from edge_lp.measure.stream import Said
+    from edge_lp.measure.trace import Trace
 
 
 def _figure(width: float, height: float, rows: int = 1, **kwargs: Any) -> tuple[Any, Any]:

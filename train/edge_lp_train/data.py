@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from edge_lp.audio.files import AUDIO_SUFFIXES, read_file
 from edge_lp.errors import AudioError, EdgeLpError
 from edge_lp.runtime import FEATURES, HOP, SAMPLE_RATE, Frontend
-from edge_lp.sources import AUDIO_SUFFIXES, read_file
 from rich.progress import track
 
 from edge_lp_train.augment import Augment

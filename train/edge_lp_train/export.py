@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 from edge_lp.errors import EdgeLpError
-from edge_lp.image import Layer, Matrix, ModelSpec, pack
-from edge_lp.runtime import DetectorConfig
+from edge_lp.model.format import pack
+from edge_lp.model.spec import DetectorConfig, Layer, Matrix, ModelSpec
 
 from edge_lp_train.presets import TrainConfig
 from edge_lp_train.quantize import codes

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from edge_lp.errors import EdgeLpError
 from edge_lp.files import check_writable, write_file
-from edge_lp.image import pack
+from edge_lp.model.format import pack
 from edge_lp.runtime import Model, Net, version
 from rich.console import Console
 

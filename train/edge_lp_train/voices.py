@@ -47,7 +47,7 @@ def synthesise(config: TrainConfig) -> tuple[list[str], list[np.ndarray], list[n
     """config.synth_clips clips of each keyword and ten times as many of other words: words, int16
     one-second clips. And five times as many phrases of other words, spoken in one go, of any
     length."""
-    from edge_lp.synth import command_clips, say, voices
+    from edge_lp.audio.synth import command_clips, say, voices
 
     others = [w for w in OTHERS if w not in config.words]
     wanted = [

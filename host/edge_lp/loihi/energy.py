@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_lp.runtime import Counts
+from edge_lp.core import Counts
 
 SYNOP = 23.6e-12  # joules per synaptic operation
 ACTIVE_UPDATE = 81e-12  # per compartment update with something to do

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_lp import runtime
+from edge_lp import core
 from edge_lp.loihi import limits
 from edge_lp.loihi.limits import LimitError, check_at_most, check_range
 
@@ -77,7 +77,7 @@ class Connection:
         values, places = np.unique(self.mantissas, return_inverse=True)
         table = np.array(
             [
-                runtime.weight(int(m), self.bits, SIGN_MODES[self.sign_mode], self.exponent)
+                core.weight(int(m), self.bits, SIGN_MODES[self.sign_mode], self.exponent)
                 for m in values
             ],
             np.int16,
@@ -96,7 +96,7 @@ class Result:
     spikes: dict[Group, np.ndarray]
     u: dict[Group, np.ndarray]
     v: dict[Group, np.ndarray]
-    counts: runtime.Counts
+    counts: core.Counts
 
 
 class Network:
@@ -281,7 +281,7 @@ class Simulation:
         }
         self._bias = {g: bias_of(g) for g in self.groups}
         groups = [
-            runtime.Group(
+            core.Group(
                 g.n,
                 _each(g.decay_u),
                 _each(g.decay_v),
@@ -296,11 +296,11 @@ class Simulation:
             for g in self.groups
         ]
         synapses = [s for c in network.connections for s in lower(c, index)]
-        self._core = runtime.Core(
+        self._core = core.Core(
             groups,
             synapses,
             network.inputs.n,
-            (runtime.STRICT if strict else 0) | (runtime.COUNT if count_active else 0),
+            (core.STRICT if strict else 0) | (core.COUNT if count_active else 0),
         )
 
     def run(
@@ -338,7 +338,7 @@ class Simulation:
         )
 
     @property
-    def counts(self) -> runtime.Counts:
+    def counts(self) -> core.Counts:
         """Since step 0."""
         return self._core.counts()
 
@@ -367,7 +367,7 @@ def _each(value: Numbers) -> Any:
     return int(a[0]) if len(a) == 1 else np.asarray(value)
 
 
-def lower(c: Connection, index: dict[Any, int | None]) -> list[runtime.Synapses]:
+def lower(c: Connection, index: dict[Any, int | None]) -> list[core.Synapses]:
     """The C core's synapses of a connection: dense rows, or sparse ones for each delay, or where
     most weights are 0."""
     src, dst = index[c.src], index[c.dst]
@@ -375,13 +375,13 @@ def lower(c: Connection, index: dict[Any, int | None]) -> list[runtime.Synapses]
     shared = np.ndim(c.delays) == 0
     # a dense synapse costs a sixteenth of a sparse one at best
     if shared and np.count_nonzero(c.weights) * 8 >= c.weights.size:
-        return [runtime.Synapses(src, dst, int(c.delays), dense=c.weights)]
+        return [core.Synapses(src, dst, int(c.delays), dense=c.weights)]
     out = []
     for d in np.unique(c.delays).tolist():
         i, j = np.nonzero((c.weights != 0) & (np.asarray(c.delays) == d))
         if len(i):
             out.append(
-                runtime.Synapses(
+                core.Synapses(
                     src,
                     dst,
                     d,

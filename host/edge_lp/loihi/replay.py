@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_lp import runtime
+from edge_lp import core
 from edge_lp.errors import EdgeLpError
 
 MAX_VALUES = 1 << 26  # steps * compartments: nine bytes each while a case runs
@@ -89,7 +89,7 @@ class Case:
         self.w = self._array("syn_w", self.src.shape, -(2**21), 2**21 - 64)
         if (self.w & 63).any():
             raise CaseError(f"{path}: syn_w has a weight that is not a multiple of 64")
-        self.delay = self._array("syn_delay", self.src.shape, 0, runtime.MAX_DELAY)
+        self.delay = self._array("syn_delay", self.src.shape, 0, core.MAX_DELAY)
         self.in_t = self._array("in_t", None, 0, self.steps - 1)
         self.in_axon = self._array("in_idx", self.in_t.shape, 0, self.n_in - 1)
         k = self._number("loihi1_out", 0, self._number("n_out", 1) - 1)
@@ -131,9 +131,9 @@ class Case:
             )
         return a.astype(np.int64)
 
-    def core(self) -> runtime.Core:
+    def core(self) -> core.Core:
         """The case's network: one group, sparse synapses for each source kind and delay."""
-        group = runtime.Group(
+        group = core.Group(
             self.n, self.du, self.dv, self.vth, self.bias, self.refract, self.vmin, self.vmax
         )
         synapses = []
@@ -146,14 +146,14 @@ class Case:
                 k, src = k[order := np.argsort(src, kind="stable")], src[order]
                 rows = np.searchsorted(src, np.arange((self.n_in if from_input else self.n) + 1))
                 synapses.append(
-                    runtime.Synapses(
+                    core.Synapses(
                         None if from_input else 0,
                         0,
                         int(d),
                         sparse=(rows, self.dst[k], self.w[k] >> 6),
                     )
                 )
-        return runtime.Core([group], synapses, self.n_in)
+        return core.Core([group], synapses, self.n_in)
 
     def run(self) -> dict[str, np.ndarray]:
         """u, v, spikes: (steps, n)."""

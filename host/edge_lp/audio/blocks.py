@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stream is an iterator of blocks of int16 samples at 16 kHz, mono. A block's length carries no
+meaning: the same samples give the same detections, however they are cut."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from edge_lp.runtime import HOP, SAMPLE_RATE
+
+BLOCK = 10 * HOP  # samples: 100 ms
+Blocks = Iterator[np.ndarray]
+
+
+def real_time(blocks: Iterable[np.ndarray]) -> Blocks:
+    """Holds each block back until the moment a microphone would have delivered it."""
+    start, at = time.monotonic(), 0
+    for pcm in blocks:
+        at += len(pcm)
+        time.sleep(max(0.0, start + at / SAMPLE_RATE - time.monotonic()))
+        yield pcm
+
+
+def with_tail(blocks: Iterable[np.ndarray], seconds: float) -> Blocks:
+    """The blocks, then zeros."""
+    yield from blocks
+    yield np.zeros(round(seconds * SAMPLE_RATE), np.int16)

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The firmware without a board: built for a model, started in QEMU or as a process, reachable at a
+pseudo-terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import shutil
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_lp.board.discover import links
+from edge_lp.errors import EdgeLpError, MissingDependency
+
+
+@dataclass(frozen=True)
+class Target:
+    """board: a folder of firmware/boards. run: how its image is started, {elf} is the image. ticks:
+    instructions in a tick when run with `counting` (QEMU's -icount, one instruction a fixed virtual
+    time)."""
+
+    board: str
+    compiler: str
+    run: tuple[str, ...]
+    packages: str
+    cross: str = ""
+    counting: tuple[str, ...] = ()
+    instructions_per_tick: float = 0.0
+
+
+def _mps2(board: str, machine: str) -> Target:
+    # The timer counts 25 MHz; shift=6 makes an instruction 64 ns, so a tick is 40/64 of one.
+    return Target(
+        board,
+        "arm-none-eabi-gcc",
+        ("qemu-system-arm", "-M", machine, "-kernel", "{elf}"),
+        "gcc-arm-none-eabi qemu-system-arm",
+        counting=("-icount", "shift=6,sleep=off"),
+        instructions_per_tick=40 / 64,
+    )
+
+
+def _user(cross: str, emulator: str, packages: str) -> Target:
+    return Target("posix", f"{cross}gcc", (emulator, "{elf}"), packages, cross=cross)
+
+
+TARGETS = {
+    "m3": _mps2("m3", "mps2-an385"),
+    "m4": _mps2("m4", "mps2-an386"),
+    "m7": _mps2("m7", "mps2-an500"),
+    "rv32": Target(
+        "rv32",
+        "riscv64-unknown-elf-gcc",
+        ("qemu-system-riscv32", "-M", "virt", "-m", "16", "-bios", "none", "-kernel", "{elf}"),
+        "gcc-riscv64-unknown-elf qemu-system-misc",
+        counting=("-icount", "shift=0,sleep=off"),
+        instructions_per_tick=1.0,
+    ),
+    "posix": Target("posix", "cc", ("{elf}",), "gcc libc6-dev"),
+    "s390x": _user(
+        "s390x-linux-gnu-",
+        "qemu-s390x-static",
+        "gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user-static",
+    ),
+    "mips": _user(
+        "mips-linux-gnu-",
+        "qemu-mips-static",
+        "gcc-mips-linux-gnu libc6-dev-mips-cross qemu-user-static",
+    ),
+}
+
+
+def target(name: str) -> Target:
+    """ "m4" or "qemu:m4" -> its target. EdgeLpError: no such board. MissingDependency: a tool that
+    is not installed."""
+    t = TARGETS.get(name.removeprefix("qemu:"))
+    if t is None:
+        raise EdgeLpError(f"no board {name!r} to emulate: expected one of {', '.join(TARGETS)}")
+    for tool in ("make", "cc", "python3", t.compiler, t.run[0]):
+        if tool != "{elf}" and not shutil.which(tool):
+            raise MissingDependency(
+                f"board {name} needs {tool}: apt-get install make gcc python3 {t.packages}"
+            )
+    return t
+
+
+def sources() -> Path:
+    """The folder that has firmware/ and runtime/: in the package, or the project it was installed
+    from."""
+    package = Path(__file__).resolve().parents[1]
+    for root in (package / "c", package.parents[1]):
+        if (root / "firmware" / "Makefile").is_file() and (
+            root / "runtime" / "edge_lp.h"
+        ).is_file():
+            return root
+    raise MissingDependency(
+        "the firmware's sources are not installed with this package: install edge-lp from its "
+        "source tree"
+    )
+
+
+def build(
+    t: Target, model: bytes, folder: Path, program: str = "firmware", audio: bytes | None = None
+) -> tuple[Path, str]:
+    """Builds an image with the model (and 16 kHz int16 audio) in its flash -> the ELF file, and
+    what the build said. Budgets are not applied here."""
+    (folder / "model.lpb").write_bytes(model)
+    variables = [
+        f"BOARD={t.board}",
+        f"MODEL={folder / 'model.lpb'}",
+        f"BUILD={folder}",
+        f"PROGRAM={program}",
+        "FLASH_BUDGET=4194304",
+        "RAM_BUDGET=4194304",
+    ]
+    if t.cross:
+        variables.append(f"CROSS={t.cross}")
+    if audio is not None:
+        (folder / "audio.pcm").write_bytes(audio)
+        variables.append(f"AUDIO={folder / 'audio.pcm'}")
+    done = subprocess.run(
+        ["make", "-s", "-C", str(sources() / "firmware"), *variables],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise EdgeLpError(
+            f"the firmware does not build for {t.board}: {lines[0] if lines else 'make failed'}"
+        )
+    return folder / f"{program}.elf", done.stdout
+
+
+class Emulator:
+    """A running board: `with Emulator("m4", model_bytes) as e:` and then Board(e.port)."""
+
+    def __init__(self, name: str, model: bytes, start_timeout: float = 30.0) -> None:
+        self.name, self._model, self._timeout = name.removeprefix("qemu:"), model, start_timeout
+        self.port, self.link = "", Path()
+
+    def __enter__(self) -> "Emulator":
+        t = target(self.name)
+        self._folder = tempfile.TemporaryDirectory(prefix="edge-lp-")
+        self._process: subprocess.Popen[bytes] | None = None
+        try:
+            elf, self.report = build(t, self._model, Path(self._folder.name))
+            command = [part.format(elf=elf) for part in t.run]
+            if command[0].startswith("qemu-system"):
+                # Through a multiplexer, for its buffer: a bare pty hands over one byte a turn, too
+                # slow for audio. -echr 256: it has no escape character.
+                command += [
+                    "-display",
+                    "none",
+                    "-monitor",
+                    "none",
+                    "-echr",
+                    "256",
+                    "-chardev",
+                    "pty,id=line,mux=on",
+                    "-serial",
+                    "chardev:line",
+                ]
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+            self.port = self._find_port()
+            self._make_link()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.link.is_symlink():
+            self.link.unlink()
+        if self._process:
+            self._process.terminate()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            assert self._process.stdout
+            self._process.stdout.close()
+        self._folder.cleanup()
+
+    def wait(self) -> None:
+        """Until the emulator ends by itself."""
+        assert self._process
+        self._process.wait()
+
+    def _find_port(self) -> str:
+        assert self._process and self._process.stdout
+        said, end = b"", time.monotonic() + self._timeout
+        with selectors.DefaultSelector() as wait:
+            wait.register(self._process.stdout, selectors.EVENT_READ)
+            while time.monotonic() < end:
+                if wait.select(0.1):
+                    more = os.read(self._process.stdout.fileno(), 4096)
+                    said += more
+                    found = re.search(rb"(/dev/\S+)\s", said)
+                    if found:
+                        return found[1].decode()
+                    if not more:
+                        break
+        raise EdgeLpError(
+            f"the emulator of {self.name} did not start: "
+            f"{said.decode(errors='replace').strip() or 'it said nothing'}"
+        )
+
+    def _make_link(self) -> None:
+        links().mkdir(mode=0o700, exist_ok=True)
+        self.link = links() / f"{self.name}-{os.getpid()}-{Path(self.port).name}"
+        self.link.symlink_to(self.port)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boards, real and emulated: emulate, verify."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from edge_lp.cli.common import JSON, model_bytes
+
+
+@click.command()
+@click.option(
+    "--board",
+    default="m4",
+    show_default=True,
+    help="m3, m4, m7, rv32 (QEMU), posix (a process), s390x, mips (big-endian, qemu-user).",
+)
+@click.argument("model", default="commands12")
+def emulate(board: str, model: str) -> None:
+    """Run the firmware on an emulated board.
+
+    MODEL is in its flash; the port to use is printed. Ctrl-C stops it.
+    """
+    from edge_lp.board.emulate import Emulator
+
+    with Emulator(board, model_bytes(model)) as running:
+        click.echo(f"serial:{running.port}")
+        click.echo(
+            f"{board} is running; in another terminal: edge-lp listen --device "
+            f"serial:{running.port} --source mic. Ctrl-C stops it.",
+            err=True,
+        )
+        try:
+            running.wait()
+        except KeyboardInterrupt:
+            pass
+
+
+@click.command()
+@click.argument("model")
+@click.argument("clips", nargs=-1, required=True, metavar="DIR|FILES...")
+@click.option(
+    "--device",
+    required=True,
+    help="serial:PORT[@BAUD], or a board that is built and started for this: qemu:m4, qemu:m3, "
+    "qemu:m7, qemu:rv32, posix.",
+)
+@click.option(
+    "--coding",
+    type=click.Choice(["16", "8"]),
+    default="16",
+    show_default=True,
+    help="Bits a sample on the line; 8 is mu-law, for slow lines.",
+)
+@JSON
+@click.pass_context
+def verify(
+    ctx: click.Context, model: str, clips: tuple[str, ...], device: str, coding: str, as_json: bool
+) -> None:
+    """Compare a board with this machine, bit for bit.
+
+    Sends it clips; features, logits, spike counts and events have to be those of MODEL here.
+    One line a clip; exit code 0 only if all are equal.
+    """
+    from dataclasses import asdict
+
+    from edge_lp.board.verify import run
+    from edge_lp.runtime import Model
+
+    differ = 0
+    for verdict in run(Model(model_bytes(model)), clips, device, int(coding)):
+        differ += verdict.difference is not None
+        click.echo(
+            json.dumps({**asdict(verdict), "equal": verdict.difference is None})
+            if as_json
+            else str(verdict)
+        )
+    ctx.exit(1 if differ else 0)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is in a model, and other forms of it: inspect, export."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from edge_lp.cli.common import JSON, MODEL, model_bytes, show
+
+
+@click.command()
+@MODEL
+@click.option(
+    "--cores",
+    is_flag=True,
+    help="Also lay MODEL out on Loihi-1 cores and show what it takes of each.",
+)
+@JSON
+def inspect(model: str, cores: bool, as_json: bool) -> None:
+    """Show what is in MODEL.
+
+    Labels, layers, bytes, memory, operating point, detector, what a chip could hold, provenance.
+    """
+    from edge_lp.model import cores as chip
+    from edge_lp.model.describe import describe, tables
+    from edge_lp.model.find import read_model
+    from edge_lp.model.format import unpack
+
+    data = read_model(model)
+    found = describe(data)
+    on_cores = chip.layout(unpack(data)) if cores else None
+    if as_json:
+        click.echo(
+            json.dumps(
+                {**found, "cores": on_cores} if on_cores else found, indent=1, ensure_ascii=False
+            )
+        )
+    else:
+        show(*tables(found), *(chip.tables(on_cores) if on_cores else []))
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["bin", "c", "nir"]),
+    default="bin",
+    show_default=True,
+    help="An .lpb file, C source, or NIR.",
+)
+@click.option("-o", "--output", required=True, type=click.Path(), help="File to write.")
+def export(model: str, form: str, output: str) -> None:
+    """Write MODEL as .lpb, C source or NIR."""
+    from edge_lp.files import write_file
+
+    data = model_bytes(model)
+    if form == "nir":
+        from edge_lp.model.nir import write_nir
+
+        for line in write_nir(data, output):
+            click.echo(line, err=True)
+    elif form == "c":
+        from edge_lp.model.carray import to_c
+
+        write_file(output, to_c(data).encode())
+    else:
+        write_file(output, data)
+    click.echo(f"{output}: {_size(output)} bytes", err=True)
+
+
+def _size(path: str) -> int:
+    from pathlib import Path
+
+    return Path(path).stat().st_size

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""edge-lp train."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+import click
+
+from edge_lp.cli.common import numbers_of, words_of
+from edge_lp.errors import MissingDependency
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(),
+    help="Folder of words, wav/flac/ogg; sub-folders training, validation, testing are the split.",
+)
+@click.option(
+    "--download",
+    type=click.Choice(["speech-commands"]),
+    help="Fetch this data set into --data first (resumes; checksum).",
+)
+@click.option("--preset", help="Words and settings under one name.  [default: commands12]")
+@click.option("--words", help="Keywords, separated by commas, in place of the preset's.")
+@click.option(
+    "--noise",
+    type=click.Path(),
+    help="Folder of background noise.  [default: _background_noise_ in --data]",
+)
+@click.option(
+    "--speech",
+    type=click.Path(),
+    help="Folder of ordinary speech without the keywords: fewer false detections.",
+)
+@click.option(
+    "--out",
+    default="runs/latest",
+    show_default=True,
+    type=click.Path(),
+    help="Run directory: configuration, weights, model, pictures.",
+)
+@click.option(
+    "--epochs",
+    nargs=2,
+    type=click.IntRange(1),
+    metavar="FLOAT QAT",
+    help="Epochs in float, then with 3-bit weights.",
+)
+@click.option(
+    "--hidden", help="Units of the recurrent layers, separated by commas.  [default: 128,128]"
+)
+@click.option(
+    "--synth",
+    type=click.IntRange(0),
+    help="Synthesised clips a keyword mixed into training.  [default: 60]",
+)
+@click.option("--seed", type=int, help="Of everything that is drawn.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+def train(
+    data: str | None,
+    download: str | None,
+    preset: str | None,
+    words: str | None,
+    noise: str | None,
+    speech: str | None,
+    out: str,
+    epochs: tuple[int, int] | None,
+    hidden: str | None,
+    synth: int | None,
+    seed: int | None,
+    resume: bool,
+) -> None:
+    """Train a net on recordings of words.
+
+    Float weights first, then 3-bit ones.
+    Ctrl-C keeps the best weights so far; --resume goes on.
+    """
+    from pathlib import Path
+
+    if download:
+        from edge_lp_train.download import speech_commands
+
+        data = str(speech_commands(data or "speech_commands"))
+    units = numbers_of(hidden)
+    if not (data or resume):
+        raise click.UsageError(
+            "--data DIR is missing: a folder with one folder of recordings per word."
+        )
+    try:
+        with quiet():
+            from edge_lp_train.fit import train as fit
+    except ModuleNotFoundError as e:
+        raise MissingDependency(
+            f"training needs the Python package {e.name}: pip install 'edge-lp[train]'"
+        ) from None
+    folders = {
+        name: Path(path)
+        for name, path in (("data", data), ("noise", noise), ("speech", speech))
+        if path
+    }
+    run = fit(
+        Path(out),
+        folders,
+        preset,
+        words_of(words),
+        resume,
+        epochs,
+        seed=seed,
+        hidden=units,
+        synth_clips=synth,
+    )
+    click.echo(run / "model.lpb")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without what TensorFlow's C++ says on stderr while it is imported; its own switch for that
+    has no effect on these lines."""
+    sys.stderr.flush()
+    keep, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(keep, 2)
+        os.close(keep)
+        os.close(null)

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CPU time of one second of audio, by part, one thread: front end, network, detector."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_lp.audio.signals import babble
+from edge_lp.errors import EdgeLpError
+from edge_lp.runtime import SAMPLE_RATE, Detector, Frontend, Model, Net, Spotter
+from edge_lp.text import notice
+
+SECONDS = 10  # of sound, over and over
+
+
+def _median_ms(
+    work: Callable[[np.ndarray], Any], pieces: list[np.ndarray], seconds: float = 1.0
+) -> float:
+    """Median CPU ms of one call, over the pieces in turn, for at least `seconds`."""
+    for piece in pieces[:3]:
+        work(piece)
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times) < len(pieces):
+        start = time.process_time()
+        work(pieces[len(times) % len(pieces)])
+        times.append(1e3 * (time.process_time() - start))
+    return round(float(np.median(times)), 4)
+
+
+def bench(model: Model) -> dict[str, Any]:
+    """ms per second of audio of each part and, measured by itself, of all in a row; what the core
+    did in that second."""
+    pcm = list(babble(SECONDS).reshape(SECONDS, SAMPLE_RATE))
+    front_end, net, spotter = Frontend(), Net(model), Spotter(model)
+    detector = Detector(len(model.labels), model.n_keywords, model.detector)
+    frames = [front_end.push(second) for second in pcm]
+    logits = [net.push(f) for f in frames]
+    counts, pushed = net.counts(), sum(map(len, frames))
+    per_second = 100 / pushed
+    return {
+        "front_end_ms": _median_ms(front_end.push, pcm),
+        "network_ms": _median_ms(net.push, frames),
+        "detector_ms": _median_ms(detector.push, logits),
+        "total_ms": _median_ms(spotter.push, pcm),
+        "spikes_per_s": round(counts.spikes * per_second),
+        "synaptic_ops_per_s": round(counts.synops * per_second),
+    }
+
+
+def peers_script(path: str | None) -> Path | None:
+    """The script that measures the peers: the one that is named, or ../shared/bench/peers.py beside
+    the source tree, if it is there."""
+    if path is None:
+        beside = Path(__file__).resolve().parents[4] / "shared" / "bench" / "peers.py"
+        return beside if beside.is_file() else None
+    script = Path(path) / "peers.py" if Path(path).is_dir() else Path(path)
+    if not script.is_file():
+        raise EdgeLpError(
+            f"{script}: no such file; expected a script whose `cost` prints one JSON object a line"
+        )
+    return script
+
+
+def peers(script: Path) -> list[dict[str, Any]]:
+    """What `script cost` prints, measured now. Where it stops, most often for a package that is not
+    installed, a note on stderr says why."""
+    run = subprocess.run(
+        [sys.executable, str(script), "cost"], capture_output=True, text=True, check=False
+    )
+    if run.returncode:
+        notice(
+            f"note: the peers were not (all) measured: {script} cost: "
+            f"{(run.stderr.strip().splitlines() or ['no message'])[-1]}"
+        )
+    return [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
+
+
+def tables(own: dict[str, Any], others: list[dict[str, Any]]) -> list[Any]:
+    """The same numbers for a reader."""
+    from rich.table import Table
+
+    t = Table(box=None, padding=(0, 2, 0, 0))
+    for column in (
+        "CPU ms per 1 s of audio, one thread",
+        "features",
+        "network",
+        "detector",
+        "total",
+    ):
+        t.add_column(column, justify="left" if column.startswith("CPU") else "right")
+    t.add_row(
+        "edge-lp, streaming",
+        *(f"{own[k]:.3f}" for k in ("front_end_ms", "network_ms", "detector_ms", "total_ms")),
+    )
+    for p in others:
+        parts = [p[k] for k in ("features_ms", "net_ms") if k in p]
+        cells = [f"{p[k]:.3f}" if k in p else "" for k in ("features_ms", "net_ms")]
+        t.add_row(p["engine"], *cells, "", f"{sum(parts):.3f}" if len(parts) == 2 else "")
+    return [
+        t,
+        f"edge-lp: {own['spikes_per_s']:,} spikes and {own['synaptic_ops_per_s']:,} synaptic "
+        "operations a second",
+    ]

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the net did with a recording, frame by frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from edge_lp.model.format import pack, unpack
+from edge_lp.runtime import Detector, Event, Frontend, Model, Net
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What the net did, frame by frame. features: (frames, 40) int16 Q10; spikes: (frames, neurons)
+    counts in the frame's steps, neurons layer by layer; posteriors: (frames, labels) 0..1; layers:
+    neurons of each hidden layer; steps: in a frame."""
+
+    labels: list[str]
+    n_keywords: int
+    layers: list[int]
+    steps: int
+    threshold: float
+    features: np.ndarray
+    spikes: np.ndarray
+    posteriors: np.ndarray
+    events: list[Event]
+
+
+def trace(data: bytes, pcm: np.ndarray) -> Trace:
+    """Runs a model over a recording and keeps everything. The same integers as listen: a net of one
+    step per frame that is fed each frame K times does exactly the K steps of the model's own frame,
+    and lets the spikes of each step be read."""
+    model, spec = Model(data), unpack(data)
+    features = Frontend().push(pcm)
+    net = Net(Model(pack(replace(spec, steps=1))))
+    layers = [layer.n for layer in spec.layers[:-1]]
+    spikes = np.zeros((len(features), sum(layers)), np.uint16)
+    logits = np.zeros((len(features), len(model.labels)), np.int32)
+    for t, frame in enumerate(features):
+        for _ in range(spec.steps):
+            logits[t] = net.push(frame)[0]
+            spikes[t] += np.concatenate(
+                [net.state(2 * i + 1)["spikes"] for i in range(len(layers))]
+            )
+    events, posteriors = Detector(len(model.labels), model.n_keywords, model.detector).push(logits)
+    return Trace(
+        model.labels,
+        model.n_keywords,
+        layers,
+        spec.steps,
+        spec.detector.threshold,
+        features,
+        spikes,
+        posteriors / 32767,
+        events,
+    )

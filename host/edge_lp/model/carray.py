@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model as C source, for firmware that has no file system: export --format c."""
+
+from __future__ import annotations
+
+import re
+
+from edge_lp.errors import EdgeLpError
+from edge_lp.model.format import unpack
+
+
+def to_c(data: bytes, name: str = "edge_lp_model") -> str:
+    """.lpb bytes -> C (and C++) source that defines `const uint8_t name[]` and `const size_t
+    name_size`, ready for lp_model_open.
+
+    The reader needs no alignment. ModelError for bytes that are no model, EdgeLpError for a name
+    that C does not allow."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise EdgeLpError(
+            f"{name!r} is not a C identifier: use letters, digits and _, a letter first"
+        )
+    spec = unpack(data)
+    about = [
+        f"{len(data)} bytes, CRC-32 {int.from_bytes(data[-4:], 'little'):08x}",
+        "labels: " + ", ".join(spec.labels),
+        *(f"{key}: {value}" for key, value in spec.provenance.items()),
+    ]
+    comment = "\n".join(" * " + _plain(line) for line in about)
+    rows = "\n".join(
+        "    " + ", ".join(f"0x{b:02x}" for b in data[i : i + 20]) + ","
+        for i in range(0, len(data), 20)
+    )
+    return f"""/* A keyword model for edge-lp, made by edge-lp export --format c.
+{comment} */
+#include <stddef.h>
+#include <stdint.h>
+
+extern const uint8_t {name}[{len(data)}];
+extern const size_t {name}_size;
+
+const size_t {name}_size = {len(data)};
+const uint8_t {name}[{len(data)}] = {{
+{rows}
+}};
+"""
+
+
+def _plain(text: str) -> str:
+    """What may stand in a C comment: printable, and nothing that ends it, opens another one or is a
+    trigraph."""
+    return re.sub(
+        r"(?<=[*/])(?=[*/])|\?(?=\?)", " ", "".join(c if c.isprintable() else "?" for c in text)
+    ).replace("\\", "/")

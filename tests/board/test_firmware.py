@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C side of the board: images build within their budgets, and one test program computes the
+same on every machine."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from edge_lp.board import count, emulate
+from edge_lp.errors import EdgeLpError
+from edge_lp.model.format import pack
+from paths import ROOT
+from random_model import random_spec
+
+# CRC-32 of the features of test_runtime's first second; made by firmware/tools/runtime_test.c with
+# the front end as it was first committed (front end 1).
+FRONT_END_1 = "7ad80a32"
+
+
+def need(*tools):
+    for tool in tools:
+        if not shutil.which(tool):
+            pytest.skip(f"{tool} is not installed")
+
+
+def need_board(name):
+    try:
+        return emulate.target(name)
+    except EdgeLpError as e:
+        pytest.skip(str(e))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return pack(random_spec(1))
+
+
+def make(folder, model, *variables):
+    need("make", "cc")
+    (folder / "m.lpb").write_bytes(model)
+    return subprocess.run(
+        [
+            "make",
+            "-s",
+            "-C",
+            str(ROOT / "firmware"),
+            f"MODEL={folder / 'm.lpb'}",
+            f"BUILD={folder}",
+            *variables,
+        ],
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_m4_image_within_budget(tmp_path, model):
+    need("arm-none-eabi-gcc")
+    done = make(tmp_path, model, "BOARD=m4")
+    assert done.returncode == 0, done.stderr
+    flash, flash_budget = map(
+        int, re.search(r"flash +(\d+) bytes, budget (\d+)", done.stdout).groups()
+    )
+    ram, ram_budget = map(int, re.search(r"RAM +(\d+) bytes, budget (\d+)", done.stdout).groups())
+    stack, bound = map(int, re.search(r"stack (\d+) \(bound (\d+)\)", done.stdout).groups())
+    assert (flash_budget, ram_budget) == (64 * 1024, 24 * 1024)
+    assert 30_000 < flash <= flash_budget and 15_000 < ram <= ram_budget and 300 < bound <= stack
+
+
+def test_over_budget_fails_with_both_numbers(tmp_path, model):
+    need("arm-none-eabi-gcc")
+    done = make(tmp_path, model, "BOARD=m4", "RAM_BUDGET=20000", "FLASH_BUDGET=30000")
+    assert done.returncode != 0 and not (tmp_path / "firmware.elf").exists()
+    assert re.search(r"flash is \d+, the budget 30000", done.stderr) and re.search(
+        r"RAM is \d+, the budget 20000", done.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    "variables,message",
+    [(("BOARD=m5",), "no board 'm5'"), (("MODEL=/nowhere.lpb",), "is not a file")],
+)
+def test_wrong_variables(tmp_path, model, variables, message):
+    done = make(tmp_path, model, *variables)
+    assert done.returncode != 0 and message in done.stderr
+
+
+def test_damaged_model_is_not_built_in(tmp_path, model):
+    done = make(tmp_path, model[:-1], "BOARD=posix")
+    assert done.returncode != 0 and "not a model that this runtime can run" in done.stderr
+
+
+def test_nucleo_builds(tmp_path, model):
+    need("arm-none-eabi-gcc")
+    done = make(tmp_path, model, "BOARD=nucleo")
+    assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
+
+
+def test_runtime_objects(tmp_path):
+    """No data, no undefined symbols but the two that gcc itself asks for, and no more code than
+    this (Cortex-M4, -Os)."""
+    need("arm-none-eabi-gcc")
+    limit = {
+        "lp_core": 8000,
+        "lp_detect": 1000,
+        "lp_frontend": 6000,
+        "lp_image": 2000,
+        "lp_net": 2200,
+        "lp_spotter": 700,
+    }
+    defined, undefined = set(), set()
+    for source in sorted((ROOT / "runtime").glob("*.c")):
+        out = tmp_path / f"{source.stem}.o"
+        subprocess.run(
+            [
+                "arm-none-eabi-gcc",
+                "-mcpu=cortex-m4",
+                "-mthumb",
+                "-std=c99",
+                "-Os",
+                "-ffreestanding",
+                "-Wall",
+                "-Wextra",
+                "-Wpedantic",
+                "-Werror",
+                "-c",
+                str(source),
+                "-o",
+                str(out),
+            ],
+            check=True,
+        )
+        text, data, bss = map(
+            int,
+            subprocess.check_output(["arm-none-eabi-size", str(out)], text=True)
+            .splitlines()[1]
+            .split()[:3],
+        )
+        assert data == bss == 0 and text <= limit[source.stem], (source.name, text, data, bss)
+        for line in subprocess.check_output(["arm-none-eabi-nm", str(out)], text=True).splitlines():
+            kind, name = line.split()[-2:]
+            (undefined if kind == "U" else defined).add(name)
+    assert undefined - defined <= {"memcpy", "memset"}
+
+
+def run_test_program(t, folder, model, extra=""):
+    folder.mkdir()
+    (folder / "m.lpb").write_bytes(model)
+    done = make(
+        folder,
+        model,
+        f"BOARD={t.board}",
+        "PROGRAM=runtime_test",
+        *([f"CROSS={t.cross}"] if t.cross else []),
+        *([f"EXTRA={extra}"] if extra else []),
+    )
+    assert done.returncode == 0, done.stderr
+    command = [part.format(elf=folder / "runtime_test.elf") for part in t.run]
+    if command[0].startswith("qemu-system"):
+        command += [
+            "-display",
+            "none",
+            "-monitor",
+            "none",
+            "-serial",
+            "stdio",
+            "-semihosting-config",
+            "enable=on,target=native",
+        ]
+    ran = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+    )
+    assert ran.returncode == 0 and ran.stdout.endswith("passed\n"), ran.stdout + ran.stderr
+    return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory, model):
+    return run_test_program(need_board("posix"), tmp_path_factory.mktemp("posix") / "b", model)
+
+
+def test_front_end_is_still_version_1(reference):
+    assert f"front_end {FRONT_END_1}\n" in reference
+
+
+@pytest.mark.parametrize("name", ["m4", "m3", "m7", "rv32", "s390x", "mips"])
+def test_same_digest_everywhere(tmp_path, model, reference, name):
+    assert run_test_program(need_board(name), tmp_path / "b", model) == reference
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_under_sanitizers(tmp_path, model, reference, compiler):
+    need(compiler)
+    arena = int((make(tmp_path, model, "BOARD=posix"), (tmp_path / "arena.txt").read_text())[1])
+    done = subprocess.run(
+        [
+            compiler,
+            "-std=c99",
+            "-g",
+            "-O1",
+            "-Wall",
+            "-Wextra",
+            "-fsanitize=address,undefined",
+            "-fno-sanitize-recover=all",
+            f"-DARENA_BYTES={arena}",
+            f'-DMODEL_FILE="{tmp_path / "m.lpb"}"',
+            "-I",
+            "runtime",
+            "-I",
+            "firmware",
+            "firmware/tools/runtime_test.c",
+            "firmware/boards/posix/hal.c",
+            "firmware/model.S",
+            *map(str, sorted((ROOT / "runtime").glob("*.c"))),
+            "-o",
+            str(tmp_path / "t"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    ran = subprocess.run([str(tmp_path / "t")], capture_output=True, text=True, timeout=120)
+    assert (ran.returncode, ran.stdout) == (0, reference), ran.stderr[-2000:]
+
+
+def test_session_survives_anything(tmp_path, model):
+    """The seeded form of the fuzz harness, under sanitizers."""
+    need("clang")
+    make(tmp_path, model, "BOARD=posix")
+    subprocess.run(
+        [
+            "clang",
+            "-std=c99",
+            "-g",
+            "-O1",
+            "-fsanitize=address,undefined",
+            "-fno-sanitize-recover=all",
+            "-DLP_NO_CLONES",
+            f"-DARENA_BYTES={(tmp_path / 'arena.txt').read_text().strip()}",
+            f'-DMODEL_FILE="{tmp_path / "m.lpb"}"',
+            "-I",
+            "runtime",
+            "-I",
+            "firmware",
+            "tests/c/fuzz_session.c",
+            "firmware/session.c",
+            "firmware/frame.c",
+            "firmware/model.S",
+            *map(str, sorted((ROOT / "runtime").glob("*.c"))),
+            "-o",
+            str(tmp_path / "fuzz"),
+        ],
+        cwd=ROOT,
+        check=True,
+    )
+    ran = subprocess.run(
+        [str(tmp_path / "fuzz"), "2000"], capture_output=True, text=True, timeout=120
+    )
+    assert (ran.returncode, ran.stdout) == (0, "2000 inputs\n"), ran.stderr[-2000:]
+
+
+def test_counts_repeat_and_are_of_the_right_work(model):
+    """Two runs agree to the instruction; M3 and RV32 compute what M4 does."""
+    t = [need_board(n) for n in ("m4", "rv32")]
+    pcm = count.babble(1)
+    a, b = count.count("m4", model, pcm), count.count("m4", model, pcm)
+    assert a == b and len(t) == 2
+    assert a["total"] == a["front_end"] + a["network"] + a["detector"] and a["front_end"] > 1e6
+    other = count.count("rv32", model, pcm, functions=False)
+    assert (other["crc"], other["spikes"], other["synops"]) == (a["crc"], a["spikes"], a["synops"])
+    assert abs(sum(a["functions"].values()) - a["total"]) < 0.1 * a["total"]

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""listen: the same samples give the same events whatever they come through; each way to stop is a
+clean end."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from edge_lp.audio.signals import babble
+from edge_lp.errors import EdgeLpError
+from edge_lp.hear import detect
+from edge_lp.model.find import write_model
+from edge_lp.model.format import pack
+from edge_lp.model.spec import DetectorConfig
+from edge_lp.runtime import Model, Spotter
+from random_model import random_spec
+
+CLI = [sys.executable, "-m", "edge_lp", "listen"]
+PCM = babble(6)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A model that hears something in everything, and a recording."""
+    folder = tmp_path_factory.mktemp("listen")
+    write_model(folder / "m.lpb", pack(random_spec(3)))
+    soundfile.write(folder / "a.wav", PCM, 16000)
+    return folder
+
+
+def _listen(files, *options, stdin=None):
+    return subprocess.run(
+        [*CLI, "--model", str(files / "m.lpb"), *options],
+        input=stdin,
+        capture_output=True,
+        timeout=60,
+    )
+
+
+def _events(model, pcm, config=None):
+    return [
+        {
+            "t": round(e.middle * 0.01, 2),
+            "keyword": model.labels[e.label],
+            "score": round(e.score, 4),
+        }
+        for e in Spotter(model, config=config).push(
+            np.concatenate(
+                [pcm, np.zeros((model.detector.window + model.detector.hold) * 160, np.int16)]
+            )
+        )
+    ]
+
+
+def test_file_and_stdin_give_the_runtimes_events(files):
+    expected = _events(Model((files / "m.lpb").read_bytes()), PCM)
+    by_file = _listen(files, "--device", str(files / "a.wav"), "--json")
+    by_pipe = _listen(files, "--device", "-", "--json", stdin=PCM.astype("<i2").tobytes())
+    assert by_file.returncode == by_pipe.returncode == 0
+    lines = [json.loads(line) for line in by_file.stdout.splitlines()]
+    assert len(lines) > 3 and lines == expected and by_file.stdout == by_pipe.stdout
+    assert all(list(line) == ["t", "keyword", "score"] for line in lines)
+    assert by_file.stderr.decode() == by_pipe.stderr.decode() and b"6.0 s heard" in by_file.stderr
+
+
+def test_text_has_the_same_events(files):
+    run = _listen(files, "--device", str(files / "a.wav"))
+    found = re.findall(r"^ +([\d.]+) s  (\w+) +█* +([\d.]+)$", run.stdout.decode(), re.MULTILINE)
+    assert [(float(t), w) for t, w, _ in found] == [
+        (e["t"], e["keyword"]) for e in _events(Model((files / "m.lpb").read_bytes()), PCM)
+    ]
+    assert b"\x1b" not in run.stdout  # no terminal, no colours and no meter
+
+
+def test_real_speed_gives_the_same_events_later(files):
+    start = time.monotonic()
+    run = _listen(
+        files,
+        "--device",
+        "-",
+        "--json",
+        "--speed",
+        "real",
+        stdin=PCM[:24000].astype("<i2").tobytes(),
+    )
+    assert time.monotonic() - start >= 1.5
+    assert (
+        run.stdout
+        == _listen(
+            files, "--device", "-", "--json", stdin=PCM[:24000].astype("<i2").tobytes()
+        ).stdout
+        != b""
+    )
+
+
+def test_record_is_what_was_heard(files, tmp_path):
+    run = _listen(
+        files, "--device", str(files / "a.wav"), "--json", "--record", str(tmp_path / "heard.wav")
+    )
+    assert run.returncode == 0 and np.array_equal(
+        soundfile.read(tmp_path / "heard.wav", dtype="int16")[0], PCM
+    )
+
+
+def test_detector_options(files):
+    data = (files / "m.lpb").read_bytes()
+    model = Model(data)
+    run = _listen(
+        files,
+        "--device",
+        str(files / "a.wav"),
+        "--json",
+        "--threshold",
+        "0.8",
+        "--window",
+        "0.4",
+        "--refractory",
+        "1",
+    )
+    config = detect.detector(model.detector, 0.8, 0.4, 1.0)
+    assert config == DetectorConfig(40, 0.8, 100, model.detector.latency + 5)
+    lines = [json.loads(line) for line in run.stdout.splitlines()]
+    assert lines == _events(model, PCM, config) != _events(model, PCM)
+    assert detect.detector(model.detector, None, None, None) == model.detector
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ((2, None, None), "--threshold is 2"),
+        ((-0.1, None, None), "--threshold"),
+        ((NAN, None, None), "--threshold"),
+        ((None, 0.001, None), "--window"),
+        ((None, 3, None), "--window is 3 s"),
+        ((None, NAN, None), "--window"),
+        ((None, None, -1), "--refractory"),
+        ((None, None, INF), "--refractory"),
+    ],
+)
+def test_detector_options_out_of_range(options, says):
+    with pytest.raises(EdgeLpError, match=re.escape(says)):
+        detect.detector(DetectorConfig(30, 0.5, 50, 20), *options)
+
+
+def test_a_word_at_the_very_end_is_decided(files):
+    """Without the zeros behind the stream its last window would never be looked at."""
+    model = Model((files / "m.lpb").read_bytes())
+    for n in range(20000, 60000, 5000):
+        without = Spotter(model).push(PCM[:n])
+        if len(_events(model, PCM[:n])) > len(without):
+            break
+    else:
+        pytest.fail("no cut of this recording ends in a word")
+    run = _listen(files, "--device", "-", "--json", stdin=PCM[:n].astype("<i2").tobytes())
+    assert len(run.stdout.splitlines()) > len(without)
+
+
+def _start(files, *options, **kwargs):
+    return subprocess.Popen(
+        [*CLI, "--model", str(files / "m.lpb"), *options], stderr=subprocess.PIPE, **kwargs
+    )
+
+
+def test_lines_are_flushed_and_ctrl_c_is_a_clean_end(files):
+    with _start(
+        files, "--device", "-", "--json", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as p:
+        p.stdin.write(PCM.astype("<i2").tobytes())
+        p.stdin.flush()
+        # before the stream ends
+        assert json.loads(p.stdout.readline())["keyword"].startswith("word")
+        p.send_signal(signal.SIGINT)
+        assert p.wait(30) == 0
+        err = p.stderr.read().decode()
+    assert "s heard" in err and "Traceback" not in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("options", [("--json",), ()])
+def test_nobody_reads_any_more(files, options):
+    with _start(files, "--device", str(files / "a.wav"), *options, stdout=subprocess.PIPE) as p:
+        p.stdout.close()
+        assert p.wait(30) == 0
+        err = p.stderr.read().decode()
+    assert "Traceback" not in err and "Exception" not in err and "s heard" in err
+
+
+def test_on_a_terminal_there_is_a_level_meter(files):
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
+    with _start(
+        files, "--device", str(files / "a.wav"), "--speed", "real", stdout=theirs, env=env
+    ) as p:
+        os.close(theirs)
+        screen = b""
+        while b"dB" not in screen or b"word" not in screen:
+            screen += os.read(ours, 4096)
+        p.send_signal(signal.SIGINT)
+        try:
+            while piece := os.read(ours, 4096):
+                screen += piece
+        except OSError:  # the other side has closed
+            pass
+        assert p.wait(30) == 0
+    os.close(ours)
+    assert "▮" in screen.decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        (("--device", "none.wav"), "no such file"),
+        (("--device", "-", "--source", "mic"), "--source"),
+        (("--device", "serial:/dev/null/x"), "serial"),
+        (("--device", "serial:"), "serial:PORT"),
+    ],
+)
+def test_bad_devices(options, says):
+    run = subprocess.run([*CLI, *options], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert (
+        run.returncode == 2
+        and run.stdout == ""
+        and run.stderr.count("\n") == 1
+        and (says in run.stderr or "no model 'commands12'" in run.stderr)
+    )
+
+
+def test_model_does_not_go_with_a_board(files):
+    run = _listen(files, "--device", "serial:/dev/null")
+    assert run.returncode == 2 and b"--model does not go with a serial device" in run.stderr

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C source of a model compiles, in C and in C++, to the model's bytes."""
+
+import shutil
+import subprocess
+from dataclasses import replace
+
+import pytest
+from edge_lp.errors import EdgeLpError, ModelError
+from edge_lp.model.carray import to_c
+from edge_lp.model.format import pack
+from random_model import random_spec
+
+MAIN = """
+#include <stdio.h>
+#include "model.h"
+int main(void) { return fwrite(kws, 1, kws_size, stdout) != sizeof kws; }
+"""
+
+
+@pytest.mark.parametrize(
+    "compiler, name",
+    [(["gcc", "-std=c99", "-Wpedantic"], "main.c"), (["g++", "-Wpedantic"], "main.cpp")],
+)
+def test_compiles_to_the_same_bytes(tmp_path, compiler, name):
+    if not shutil.which(compiler[0]):
+        pytest.skip(f"{compiler[0]} is not installed")
+    spec = random_spec(3, sizes=(8, 5), n_labels=3, n_keywords=1)
+    hostile = {"name": "*/ #error /*", "note": "/*/ ??/ \\", "who": "*//*"}
+    data = pack(
+        replace(
+            spec, labels=["ja", "*/", "nein\N{LATIN SMALL LETTER E WITH ACUTE}"], provenance=hostile
+        )
+    )
+    (tmp_path / "model.h").write_text(to_c(data, "kws"), encoding="utf-8")
+    (tmp_path / name).write_text(MAIN)
+    subprocess.run(
+        [*compiler, "-Wall", "-Wextra", "-Werror", name, "-o", "main"], cwd=tmp_path, check=True
+    )
+    assert subprocess.run([tmp_path / "main"], capture_output=True, check=True).stdout == data
+
+
+def test_refuses_bad_names_and_bytes():
+    data = pack(random_spec(3, sizes=(4, 4)))
+    with pytest.raises(EdgeLpError, match="C identifier"):
+        to_c(data, "2kws")
+    with pytest.raises(ModelError, match="checksum"):
+        to_c(data[:-1] + bytes([data[-1] ^ 1]))

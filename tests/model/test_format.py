@@ -1,0 +1,569 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model file: both readers, the writer, and SPEC.md say the same; nothing hostile gets through
+or gets by unnamed."""
+
+import re
+import struct
+import zlib
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from edge_lp import runtime
+from edge_lp.errors import EdgeLpError, ModelError
+from edge_lp.model import find, format
+from edge_lp.model.format import pack, unpack
+from edge_lp.model.spec import FRONT_END, RANGES, DetectorConfig, Layer, Matrix
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from paths import ROOT
+from random_model import random_frames, random_spec
+from twins import net as oracle
+
+SPEC = (ROOT / "SPEC.md").read_text(encoding="utf-8")
+CAUSES = {
+    "magic": "not an .lpb model",
+    "major": "another major version",
+    "minor": "newer",
+    "truncated": "cut off",
+    "trailing": "appended",
+    "checksum": "checksum mismatch",
+    "format": "contradicts the .lpb format",
+    "limit": "larger than this runtime",
+    "frontend": "another front end",
+}
+
+
+def cause(reader, data):
+    """The one cause that the reader's ModelError names, or None where it takes the bytes. Any other
+    exception is a failure."""
+    try:
+        reader(data)
+    except ModelError as e:
+        named = [name for name, words in CAUSES.items() if words in str(e)]
+        assert len(named) == 1 and "\n" not in str(e), str(e)
+        return named[0]
+    return None
+
+
+def verdict(data):
+    """What both readers say, which must be the same."""
+    c = cause(runtime.Model, data)
+    assert cause(unpack, data) == c
+    return c
+
+
+def sealed(data):
+    """The same bytes with their size and their checksum put right."""
+    data = data[:8] + struct.pack("<I", len(data)) + data[12:-4]
+    return data + struct.pack("<I", zlib.crc32(data))
+
+
+def small(**changes):
+    """Two hidden layers and every coding: the second one's w is sparse. About 400 bytes."""
+    spec = random_spec(7, (12, 14), 3, 2, **changes)
+    if "layers" not in changes:
+        spec.layers[1] = replace(
+            spec.layers[1],
+            w=Matrix(spec.layers[1].w.codes * (np.arange(14) % 4 == 0).astype(np.int8), 3),
+        )
+    return spec
+
+
+def same_spec(a, b):
+    for f in fields(a):
+        if f.name == "layers":
+            assert len(a.layers) == len(b.layers)
+            for x, y in zip(a.layers, b.layers):
+                assert (
+                    x.bias.tolist() == y.bias.tolist()
+                    and x.bias_shift == y.bias_shift
+                    and (x.u is None) == (y.u is None)
+                )
+                for m, n in ((x.w, y.w), (x.u, y.u)):
+                    assert m is None or (
+                        m.codes.tolist() == n.codes.tolist() and m.scale == n.scale
+                    )
+        elif f.name == "detector":
+            assert abs(a.detector.threshold - b.detector.threshold) <= 0.5 / 32767
+            assert replace(a.detector, threshold=0) == replace(b.detector, threshold=0)
+        else:
+            assert getattr(a, f.name) == getattr(b, f.name), f.name
+
+
+# ------------------------------------------------------------------------------------ round trip --
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.lists(st.integers(1, 33), min_size=1, max_size=7),
+    st.integers(1, 64),
+    st.floats(0, 1),
+    st.data(),
+)
+def test_round_trip(seed, sizes, n_labels, density, data):
+    words = data.draw(
+        st.lists(
+            st.text(min_size=1, max_size=60).filter(
+                lambda s: s.isprintable() and len(s.encode("utf-8", "replace")) < 256
+            ),
+            min_size=n_labels,
+            max_size=n_labels,
+            unique=True,
+        )
+    )
+    point = {
+        name: data.draw(st.integers(*range_))
+        for name, range_ in RANGES.items()
+        if name not in ("synapse_shift", "output_shift")
+    }
+    spec = random_spec(
+        seed, sizes, n_labels, data.draw(st.integers(0, n_labels)), density, labels=words, **point
+    )
+    packed = pack(spec)
+    same_spec(unpack(packed), spec)
+    assert pack(unpack(packed)) == packed
+    model = runtime.Model(packed)
+    assert (
+        model.labels == words
+        and model.n_keywords == spec.n_keywords
+        and model.c.crc == zlib.crc32(packed[:-4])
+    )
+    for name in RANGES:
+        assert getattr(model.c, name) == getattr(spec, name)
+
+
+def test_the_smaller_coding_is_taken_and_a_standard_net_has_25_kb():
+    dense, sparse = pack(random_spec(1)), pack(random_spec(1, density=0.1))
+    assert 23000 < len(dense) < 25600 and len(sparse) < 8000
+    kinds = [runtime.Model(d).c.layers[1].w.kind for d in (dense, sparse)]
+    assert kinds[0] != kinds[1]
+
+
+def test_any_alignment():
+    """The C reader takes a model at any address."""
+    packed, frames = pack(small()), random_frames(1, 3)
+    expected = runtime.Net(runtime.Model(packed)).push(frames).tolist()
+    from edge_lp._runtime import ffi, lib
+
+    for shift in range(1, 8):
+        buffer = ffi.new("uint8_t[]", b"\xff" * shift + packed)
+        model = runtime.Model(packed)
+        assert lib.lp_model_open(model.c, buffer + shift, len(packed)) == 0
+        assert runtime.Net(model).push(frames).tolist() == expected
+
+
+# ------------------------------------------------------------------------------ SPEC.md executed --
+
+
+def example(coding):
+    rows = re.findall(rf"^    {coding} +(codes|bytes) +(.*)$", SPEC, re.MULTILINE)
+    codes = np.array([row.split() for kind, row in rows if kind == "codes"], np.int8)
+    return codes, bytes.fromhex(next(row for kind, row in rows if kind == "bytes"))
+
+
+@pytest.mark.parametrize(
+    "coding, write, read",
+    [
+        ("dense", format.pack_dense, format.unpack_dense),
+        ("sparse", format.pack_sparse, format.unpack_sparse),
+    ],
+)
+def test_worked_examples(coding, write, read):
+    codes, data = example(coding)
+    assert write(codes) == data and read(data, *codes.shape).tolist() == codes.tolist()
+
+
+def test_dense_place_of_every_target_as_written():
+    for n in range(1, 45):
+        for i in range(n):
+            codes = np.full((1, n), -4, np.int8)
+            codes[0, i] = 3
+            w, p = -(-n // 10), i // 2
+            words = [0] * w
+            words[p % w] = 7 << 3 * (p // w) + 16 * (i % 2)
+            assert format.pack_dense(codes) == struct.pack(f"<{w}I", *words)
+
+
+def test_offsets_in_the_table():
+    """The fixed part of the table "Model file": each offset follows from the types before it, and
+    each field is where it says."""
+    table = re.search(r"\| offset \| type \| field \|\n(.*?)\n\n", SPEC, re.DOTALL)[1]
+    spec = small(drive_shift=-9, detector=DetectorConfig(31, 0.25, 7, 9, 5))
+    data, sizes, at = (
+        pack(spec),
+        {"u8": "B", "u16": "H", "u32": "I", "i16": "h", "i32": "i", "u8[4]": "4s"},
+        0,
+    )
+    for offset, types, text in re.findall(
+        r"^\| (\d+) \| ([\w\[\], ]+) \| (.*) \|$", table, re.MULTILINE
+    ):
+        assert int(offset) == at, text
+        layout = "<" + "".join(sizes[t] for t in types.split(", "))
+        values = struct.unpack_from(layout, data, at)
+        at += struct.calcsize(layout)
+        name = text.split(",")[0]
+        if name in RANGES:
+            assert values == (getattr(spec, name),)
+            low, high = (
+                eval(x.replace("−", "-").replace("^", "**"))
+                for x in re.search(r", ([^,]+)\.\.(.+)$", text).groups()
+            )
+            assert (low, high) == RANGES[name]
+        elif name.startswith("front end"):
+            assert values == FRONT_END == tuple(int(x) for x in re.findall(r"\d+", text))
+        elif name.startswith("detector"):
+            assert values == (31, round(0.25 * 32767), 7, 9, 5)
+        elif name.startswith("labels"):
+            assert values == (3, 2)
+        elif name.startswith("size"):
+            assert values == (len(data),)
+        elif name.startswith("format"):
+            assert values == (1, 0)
+    assert at == 58
+
+
+# --------------------------------------------------------------------------------- hostile input --
+
+
+def test_truncated_at_every_length():
+    data = pack(small())
+    for n in range(len(data)):
+        assert verdict(data[:n]) == "truncated"
+
+
+@pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
+def test_every_byte_flipped(flip):
+    data = pack(small())
+    for i in range(len(data)):
+        found = verdict(data[:i] + bytes([data[i] ^ flip]) + data[i + 1 :])
+        expected = (
+            ["magic"]
+            if i < 4
+            else ["major"]
+            if i == 4
+            else ["truncated", "trailing"]
+            if 8 <= i < 12
+            else ["checksum"]
+        )
+        assert found in expected, f"byte {i}"
+
+
+def test_bytes_appended():
+    data = pack(small())
+    for extra in (b"\0", b"\n", data, bytes(1000)):
+        assert verdict(data + extra) == "trailing"
+
+
+def test_other_files():
+    for data in (
+        b"RIFF" + bytes(100),
+        b"\x89PNG\r\n\x1a\n" + bytes(50),
+        b"L",
+        bytes(16),
+        b"\x89LPC" + bytes(20),
+    ):
+        assert verdict(data) == "magic"
+    assert verdict(b"") == verdict(b"\x89LP") == verdict(b"\x89LPB") == "truncated"
+
+
+def edit(data, layout, at, *values):
+    out = bytearray(data)
+    struct.pack_into("<" + layout, out, at, *values)
+    return sealed(bytes(out))
+
+
+def test_versions():
+    data = pack(small())
+    assert verdict(edit(data, "B", 4, 2)) == "major" and verdict(edit(data, "B", 4, 0)) == "major"
+    assert verdict(edit(data, "B", 5, 1)) == "minor"
+    assert verdict(edit(data, "H", 6, 1)) == "format"
+    for at, layout in ((12, "I"), (16, "H"), (18, "H"), (20, "H"), (22, "H")):
+        assert (
+            verdict(edit(data, layout, at, struct.unpack_from("<" + layout, data, at)[0] + 1))
+            == "frontend"
+        )
+    for size in (0, 12, 15):
+        assert verdict(data[:8] + struct.pack("<I", size) + data[12:]) == "truncated"
+
+
+def test_every_field_at_and_beyond_its_extremes():
+    data, at = pack(small()), 24
+    for (name, (low, high)), code in zip(RANGES.items(), format.OPERATING_POINT.format[1:]):
+        least, most = {"H": (0, 65535), "h": (-32768, 32767), "i": (-(2**31), 2**31 - 1)}[code]
+        for value in {low, high, low - 1, high + 1, least, most}:
+            if least <= value <= most:
+                # these two are bound to the matrices' scales as well
+                free = name not in ("synapse_shift", "output_shift")
+                inside = low <= value <= high and (free or 0 <= value - 3 <= 12)
+                assert verdict(edit(data, code, at, value)) == (None if inside else "format"), (
+                    f"{name} = {value}"
+                )
+        at += struct.calcsize("<" + code)
+    for offset, value, good in (
+        (44, 0, False),
+        (44, 1, True),
+        (44, 200, True),
+        (44, 201, False),
+        (46, 32767, True),
+        (46, 32768, False),
+        (48, 65535, True),
+        (50, 65535, True),
+        (52, 65535, True),
+        (54, 0, False),
+        (54, 4, False),
+        (56, 3, True),
+        (56, 4, False),
+    ):
+        assert (verdict(edit(data, "H", offset, value)) is None) == good, f"{value} at {offset}"
+    assert verdict(edit(data, "HH", 54, 65, 3)) == "limit"
+
+
+def matrices(data, spec):
+    """Offsets of the matrices in a file: (offset, n_in, n_out, shift or None)."""
+    at, n_in = 58 + sum(1 + len(label.encode()) for label in spec.labels) + 2, 40
+    for i, layer in enumerate(spec.layers):
+        at += 4 + 2 * layer.n
+        shift = (
+            None
+            if i == 0
+            else spec.output_shift
+            if i == len(spec.layers) - 1
+            else spec.synapse_shift
+        )
+        for m, fan_in, top in ((layer.w, n_in, shift), (layer.u, layer.n, spec.synapse_shift)):
+            if m is not None:
+                yield at, fan_in, layer.n, top
+                at += 6 + struct.unpack_from("<I", data, at + 2)[0]
+        n_in = layer.n
+
+
+@pytest.mark.parametrize("shift", [0, 3, 9, 12, 13, 15])
+def test_scales_that_the_core_cannot_shift(shift):
+    zero = [
+        replace(layer, w=replace(layer.w, scale=shift), u=layer.u and replace(layer.u, scale=shift))
+        for layer in small().layers
+    ]
+    spec = small(layers=zero, synapse_shift=shift, output_shift=shift)
+    data = pack(spec)
+    for at, _, _, top in matrices(data, spec):
+        for scale in (0, 1, 2, 3, 4, 12, 13, 14, 15, 16, 255):
+            good = top is None or 0 <= top - scale <= 12
+            assert verdict(edit(data, "B", at + 1, scale)) == (None if good else "format")
+        assert verdict(edit(data, "B", at, 2)) == "format"
+        assert verdict(edit(data, "I", at + 2, 2**32 - 1)) == "format"
+
+
+def test_every_unit_of_a_sparse_matrix():
+    """Each offset one off, each target one past the end or not rising."""
+    spec = small()
+    data = pack(spec)
+    at, n_in, n_out, _ = next(m for m in matrices(data, spec) if data[m[0]] == 1)
+    at, units = at + 6, struct.unpack_from("<I", data, at + 2)[0] // 2
+    offsets = struct.unpack_from(f"<{n_in + 1}H", data, at)
+    assert offsets[0] == n_in + 1 and offsets[-1] == units and units > n_in + 10
+    for i, offset in enumerate(offsets):
+        moved = {j: edit(data, "H", at + 2 * i, offset + j) for j in (-1, 1)}
+        assert not {verdict(d) for d in moved.values()} - {None, "format"}
+        if i in (0, n_in):
+            assert [verdict(d) for d in moved.values()] == ["format", "format"]
+    for source in range(n_in):
+        row = range(offsets[source], offsets[source + 1])
+        for k in row:
+            (entry,) = struct.unpack_from("<H", data, at + 2 * k)
+            code, target = entry & ~0x1FFF, entry & 0x1FFF
+            assert verdict(edit(data, "H", at + 2 * k, code | n_out)) == "format"
+            assert (verdict(edit(data, "H", at + 2 * k, code | n_out - 1)) is None) == (
+                k == row[-1]
+            )
+            if k > row[0]:
+                (before,) = struct.unpack_from("<H", data, at + 2 * k - 2)
+                assert verdict(edit(data, "H", at + 2 * k, code | before & 0x1FFF)) == "format"
+            assert target < n_out
+
+
+@pytest.mark.parametrize("byte", range(256))
+def test_label_bytes(byte):
+    """No control character reaches a terminal; what is not UTF-8 is shown as a replacement
+    character by both readers."""
+    data = bytearray(pack(small()))
+    assert data[58:64] == b"\x05word0"
+    data[60] = byte
+    assert verdict(sealed(bytes(data))) == ("format" if byte < 32 or byte == 127 else None)
+    if byte > 127:
+        assert (
+            unpack(sealed(bytes(data))).labels[0]
+            == runtime.Model(sealed(bytes(data))).labels[0]
+            == "w\ufffdrd0"
+        )
+
+
+def test_provenance_is_shown_safely():
+    data = pack(small(provenance={"name": "abcdef", "other": "x"}))
+    found = unpack(sealed(data.replace(b"abcdef", b"a\x1b[2J\xff"))).provenance
+    assert found == {"name": "a\ufffd[2J\ufffd", "other": "x"}
+
+
+def test_bound_of_the_sparse_coding():
+    """A model with the largest sparse matrix there is, one entry more, and offsets that lie."""
+    n = 1024
+    codes = np.zeros((n, n), np.int8)
+    # 64 to a row until the block is full: 65535 units
+    codes.reshape(-1)[np.arange(65535 - n - 1) * 16] = 3
+    block = format.pack_sparse(codes)
+    assert (
+        len(block) == format.SPARSE_BYTES
+        and format.unpack_sparse(block, n, n).tolist() == codes.tolist()
+    )
+    codes[-1, -1] = 3
+    with pytest.raises(ModelError):
+        format.unpack_sparse(format.pack_sparse(codes), n, n)
+
+
+def mutate(rng, data):
+    """One to three changes of the kinds that fuzzers find: bytes, extreme words, cuts, copies."""
+    out = bytearray(data)
+    for _ in range(int(rng.integers(1, 4))):
+        at, kind = int(rng.integers(12, len(out) - 4)), int(rng.integers(0, 6))
+        if kind == 0:
+            out[at] = int(rng.integers(0, 256))
+        elif kind == 1:
+            out[at] ^= 1 << int(rng.integers(0, 8))
+        elif kind == 2:
+            out[at : at + 2] = struct.pack(
+                "<H", int(rng.choice([0, 1, 0x7FFF, 0x8000, 0xFFFF, 1024, 1025]))
+            )
+        elif kind == 3:
+            out[at : at + 4] = struct.pack(
+                "<I", int(rng.choice([0, 1, 2**31 - 1, 2**31, 2**32 - 1, len(out)]))
+            )
+        elif kind == 4:
+            del out[at : at + int(rng.integers(1, 9))]
+        else:
+            out[at:at] = out[at : at + int(rng.integers(1, 9))]
+        if len(out) < 80:
+            return data
+    return sealed(bytes(out))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_mutated_models_with_good_checksums(seed):
+    """400 mutations a seed: both readers agree, and what they take runs as the twin does."""
+    rng, frames, ran, refused = np.random.default_rng(seed), random_frames(seed, 2), 0, 0
+    base = [
+        pack(small(steps=3)),
+        pack(random_spec(seed, (6,), 2, 1, steps=3)),
+        pack(random_spec(seed, (11, 5, 4), 4, 4, 0.1, steps=3)),
+    ]
+    for _ in range(400):
+        data = mutate(rng, base[int(rng.integers(0, 3))])
+        if verdict(data):
+            refused += 1
+            continue
+        ran += 1
+        model, spec = runtime.Model(data), unpack(data)
+        assert model.labels == spec.labels
+        logits = runtime.Net(model).push(frames)
+        if spec.steps < 20:
+            assert logits.tolist() == oracle.run(spec, frames).logits
+        runtime.Spotter(model).push(np.zeros(480, np.int16))
+    assert ran > 40 and refused > 40
+
+
+# ---------------------------------------------------------------------------------------- writer --
+
+
+def test_pack_says_what_is_wrong():
+    good = small()
+    w, wide = good.layers[0].w, good.layers[1]
+    wrong = {
+        "delta is 0, expected 1 to 4096": replace(good, delta=0),
+        "ceiling is 8388608": replace(good, ceiling=2**23),
+        "threshold is 1.5": replace(good, detector=replace(good.detector, threshold=1.5)),
+        "window is 201 frames, expected 1 to 200": replace(
+            good, detector=replace(good.detector, window=201)
+        ),
+        "latency is -1 frames, expected 0 to 65535": replace(
+            good, detector=replace(good.detector, latency=-1)
+        ),
+        "0 labels": replace(good, labels=[]),
+        "there twice": replace(good, labels=["a", "b", "a"]),
+        "printable": replace(good, labels=["a", "b\n", "c"]),
+        "4 keywords of 3 labels": replace(good, n_keywords=4),
+        "one a label": replace(good, labels=["a", "b", "c", "d"]),
+        "1 layers, expected 2 to 8": replace(good, layers=good.layers[2:]),
+        "codes from -4 to 4": replace(
+            good,
+            layers=[
+                replace(good.layers[0], w=Matrix(w.codes * 0 + np.arange(12) % 2 * 8 - 4, 3)),
+                *good.layers[1:],
+            ],
+        ),
+        "type float64": replace(
+            good, layers=[replace(good.layers[0], w=Matrix(w.codes * 1.0, 3)), *good.layers[1:]]
+        ),
+        "has scale 4, expected 0 to 3": replace(
+            good, layers=[good.layers[0], replace(wide, w=Matrix(wide.w.codes, 4)), good.layers[2]]
+        ),
+        "shape (40, 12), expected (12, 12)": replace(
+            good, layers=[good.layers[0], replace(wide, w=w, bias=wide.bias[:12]), good.layers[2]]
+        ),
+        "bias has shape (3,)": replace(
+            good, layers=[replace(good.layers[0], bias=good.layers[0].bias[:3]), *good.layers[1:]]
+        ),
+        "bias_shift is 8": replace(
+            good, layers=[replace(good.layers[0], bias_shift=8), *good.layers[1:]]
+        ),
+        "without recurrence": replace(
+            good,
+            layers=[
+                *good.layers[:2],
+                replace(good.layers[2], u=Matrix(np.zeros((3, 3), np.int8), 3)),
+            ],
+        ),
+        "1025 units": replace(
+            good,
+            layers=[
+                Layer(Matrix(np.zeros((40, 1025), np.int8), 3), None, np.zeros(1025, np.int16), 0),
+                good.layers[2],
+            ],
+        ),
+        "one line": replace(good, provenance={"note": "two\nlines"}),
+    }
+    for words, spec in wrong.items():
+        with pytest.raises(ValueError, match=re.escape(words)):
+            pack(spec)
+
+
+def test_write_and_find(tmp_path, monkeypatch):
+    data = pack(small())
+    run = tmp_path / "run"
+    run.mkdir()
+    with pytest.raises(ModelError, match="without a model.lpb"):
+        find.resolve_model(run)
+    assert find.write_model(run / "model.lpb", data) == run / "model.lpb"
+    assert [p.name for p in run.iterdir()] == ["model.lpb"]
+    assert find.read_model(str(run)) == find.read_model(run / "model.lpb") == data
+    with pytest.raises(
+        ModelError, match="no model 'nothing': expected a file, a run directory or a shipped model"
+    ):
+        find.resolve_model("nothing")
+    with pytest.raises(EdgeLpError, match="cannot write"):
+        find.write_model(tmp_path / "absent" / "model.lpb", data)
+    (run / "model.lpb").write_bytes(b"old")
+    monkeypatch.setattr(
+        "os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
+    with pytest.raises(EdgeLpError, match="No space left"):
+        find.write_model(run / "model.lpb", data)
+    assert [p.name for p in run.iterdir()] == ["model.lpb"] and (
+        run / "model.lpb"
+    ).read_bytes() == b"old"
+
+
+def test_shipped_models_open():
+    for name in find.shipped_models():
+        data = find.read_model(name)
+        same_spec(unpack(data), unpack(pack(unpack(data))))
+        assert runtime.Model(data).labels == unpack(data).labels

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wheel: one for every Python from 3.10 on, with the models and the C sources of the boards and
+nothing else, and the tool runs from it."""
+
+import os
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from paths import ROOT
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    pytest.importorskip(
+        "scikit_build_core", reason="scikit-build-core is not installed: pip install 'edge-lp[dev]'"
+    )
+    out = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-build-isolation",
+            "--no-deps",
+            "--wheel-dir",
+            out,
+            f"--config-settings=build-dir={out / 'build'}",
+            ROOT,
+        ],
+        check=True,
+        capture_output=True,
+    )
+    (found,) = out.glob("*.whl")
+    return found
+
+
+def test_one_wheel_for_every_python(wheel):
+    assert wheel.name.startswith("edge_lp-") and "-cp310-abi3-linux_" in wheel.name
+
+
+def test_what_is_in_it(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert (
+        "edge_lp/_runtime.abi3.so" in names
+        and "edge_lp/models/commands12.lpb" in names
+        and any(n.endswith("licenses/LICENSE") for n in names)
+    )
+    top = {n.split("/")[0] for n in names}
+    assert top == {"edge_lp", "edge_lp_train", next(n for n in top if n.endswith(".dist-info"))}
+    sources = {
+        f"{p.parent.name}/{p.name}"
+        for folder in ("host/edge_lp", "train/edge_lp_train")
+        for p in (ROOT / folder).glob("*.py")
+    }
+    assert sources <= set(names)
+    # what `edge-lp emulate` builds from
+    assert {"edge_lp/c/runtime/edge_lp.h", "edge_lp/c/firmware/Makefile"} <= set(names)
+    assert not [
+        n
+        for n in names
+        if n.endswith((".wav", ".flac", ".ogg", ".pyc", ".o", ".elf"))
+        or n.endswith(".c")
+        and not n.startswith("edge_lp/c/")
+    ]
+    assert wheel.stat().st_size < 1_000_000
+
+
+def test_the_tool_runs_from_it(wheel, tmp_path):
+    """Unpacked into an empty folder, in front of everything else: help, version, and a model read
+    by the C runtime in the wheel."""
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    code = """if True:
+        import sys
+        sys.path[:0] = [sys.argv.pop(1)]
+        # -S: site-packages without its .pth files, which would bring in an editable installation
+        sys.path.append(sys.argv.pop(1))
+        from edge_lp.cli import main
+        assert sys.modules['edge_lp'].__file__.startswith(sys.path[0])
+        main()"""
+    for words, says in [
+        (["--help"], "listen"),
+        (["--version"], wheel.name.split("-")[1]),
+        (["inspect", "commands12"], "yes"),
+    ]:
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", code, str(tmp_path), np.__path__[0] + "/..", *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "COLUMNS": "120"},
+        )
+        assert done.returncode == 0 and says in done.stdout, done.stderr

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Set-up on machines that lack something: one clear line each. And the rule that nothing skips in
+CI."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from paths import ROOT
+
+BASICS = ("sh", "dirname", "mktemp", "rm", "cat", "id", "grep", "env")
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A PATH with nothing but the basics, a copy of tools/, and a way to add programs to it."""
+    bin = tmp_path / "bin"
+    bin.mkdir()
+    for name in BASICS:
+        (bin / name).symlink_to(shutil.which(name))
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")
+
+    def add(name, script):
+        # a link to the real program: never write through it
+        (bin / name).unlink(missing_ok=True)
+        (bin / name).write_text(f"#!/bin/sh\n{script}\n")
+        (bin / name).chmod(0o755)
+
+    def run(script, *arguments, **environment):
+        done = subprocess.run(
+            [tmp_path / "tools" / script, *arguments],
+            env={"PATH": str(bin), **environment},
+            capture_output=True,
+            text=True,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    machine = type("Machine", (), {"add": staticmethod(add), "run": staticmethod(run)})
+    # A Python of the right age: what setup.sh asks it is answered by the real one, unless `lacks`
+    # names a module.
+    machine.python = staticmethod(
+        lambda lacks="nothing", version="(3, 11)": add(
+            "python3",
+            f"""
+        [ "$1" = -V ] && echo Python 3.99 && exit
+        case "$2" in
+        *{lacks}*) exit 1;;
+        *'<= sys.version_info'*)
+            exec '{sys.executable}' -c "import sys; sys.exit(not (3, 10) <= {version} <= (3, 12))";;
+        *version_info*) echo 3.11;;
+        esac""",
+        )
+    )
+    return machine
+
+
+def test_no_python(machine):
+    status, said = machine.run("setup.sh", "demo")
+    assert (
+        status == 1
+        and said.count("\n") == 1
+        and "no Python 3.10 to 3.12 (python3 does not run); sudo apt-get install python3 " in said
+    )
+
+
+@pytest.mark.parametrize("version", ["(3, 9)", "(3, 13)"])
+def test_python_out_of_range(machine, version):
+    machine.python(version=version)
+    status, said = machine.run("setup.sh", "demo")
+    assert (
+        status == 1
+        and "no Python 3.10 to 3.12 (python3 is Python 3.99); install one beside it" in said
+    )
+
+
+@pytest.mark.parametrize(
+    "lacks, says",
+    [
+        ("ensurepip", "no venv module; sudo apt-get install python3.11-venv"),
+        ("Python.h", "no C headers; sudo apt-get install python3.11-dev"),
+        ("nothing", "no C compiler (cc); sudo apt-get install build-essential"),
+    ],
+)
+def test_python_without(machine, lacks, says):
+    machine.python(lacks)
+    assert machine.run("setup.sh", "demo") == (
+        1,
+        f"edge-lp setup: {'' if 'compiler' in says else 'Python 3.11 has '}{says}\n",
+    )
+
+
+def test_a_compiler_without_headers(machine):
+    machine.python()
+    machine.add("cc", "exit 1")
+    status, said = machine.run("setup.sh", "demo")
+    assert (
+        status == 1
+        and said
+        == "edge-lp setup: the C compiler (cc) cannot build a program; sudo apt-get install "
+        "build-essential\n"
+    )
+
+
+def test_an_interpreter_may_be_named(machine):
+    machine.add("my-python", "exit 1")
+    status, said = machine.run("setup.sh", "demo", PYTHON="my-python")
+    assert status == 1 and "no Python 3.10 to 3.12 (my-python does not run)" in said
+
+
+@pytest.mark.parametrize("ci, expected", [("", 0), ("true", 1)])
+def test_system_packages_need_root(machine, ci, expected):
+    machine.add("dpkg-query", "exit 1")
+    machine.add("id", "echo 1000")
+    status, said = machine.run("system-packages.sh", CI=ci)
+    assert (
+        status == expected
+        and "some tests will skip without: gcc-arm-none-eabi" in said
+        and "sudo apt-get install" in said
+    )
+
+
+def test_system_packages_that_are_there(machine):
+    machine.add("dpkg-query", "printf installed")
+    assert machine.run("system-packages.sh", CI="true") == (0, "")
+
+
+def test_make_alone_prints_the_targets():
+    if not shutil.which("make"):
+        pytest.skip("make is not installed")
+    said = subprocess.run(
+        ["make", "-C", ROOT, "--no-print-directory"], capture_output=True, text=True, check=True
+    ).stdout
+    assert all(f"make {t} " in said for t in ("demo", "test", "lint", "clean"))
+
+
+@pytest.mark.parametrize("no_skip, failed", [("", 0), ("1", 2)])
+def test_nothing_skips_in_ci(no_skip, failed, tmp_path):
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    (tmp_path / "test_some.py").write_text(
+        "import pytest\ndef test_skips(): pytest.skip('no oscilloscope')\n"
+        "@pytest.mark.xfail\ndef test_known(): assert 0\ndef test_passes(): pass\n"
+        "def test_shared(): pytest.skip('needs ../shared, which is not here')\n"
+    )
+    (tmp_path / "test_module.py").write_text(
+        "import pytest\npytest.importorskip('no_such_module')\n"
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "--continue-on-collection-errors",
+            tmp_path,
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "EDGE_LP_NO_SKIP": no_skip, "PYTEST_ADDOPTS": ""},
+        cwd=tmp_path,
+    )
+    assert done.returncode == (1 if failed else 0), done.stdout
+    assert (
+        "1 failed, 1 passed, 1 skipped, 1 xfailed, 1 error"
+        if failed
+        else "1 passed, 3 skipped, 1 xfailed"
+    ) in done.stdout
+    assert ("no oscilloscope (EDGE_LP_NO_SKIP is set" in done.stdout) == bool(failed)

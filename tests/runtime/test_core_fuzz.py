@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fuzz harness of model file and run, three ways: drawn mutations under sanitizers, one input
+on stdin, a few seconds of libFuzzer."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from edge_lp.model.find import write_model
+from edge_lp.model.format import pack
+from paths import ROOT
+from random_model import random_spec
+
+SOURCES = [ROOT / "tests" / "c" / "fuzz_model.c", *sorted((ROOT / "runtime").glob("lp_*.c"))]
+SANITIZERS = [
+    "-std=c99",
+    "-g",
+    "-O1",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-fno-sanitize-recover=all",
+    f"-I{ROOT / 'runtime'}",
+]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """Small models: dense, sparse, deep, wide."""
+    folder = tmp_path_factory.mktemp("corpus")
+    for k, (sizes, density, labels) in enumerate(
+        [((3,), 1, 2), ((16, 12), 1, 4), ((20,), 0.1, 3), ((5, 6, 7, 4), 0.5, 5), ((40,), 0.3, 12)]
+    ):
+        write_model(
+            folder / f"{k}.lpb",
+            pack(random_spec(k, sizes, labels, min(labels, 2), density=density, steps=3)),
+        )
+    return folder
+
+
+def build(compiler: str, flags: list[str], folder: Path) -> Path:
+    if not shutil.which(compiler):
+        pytest.skip(f"{compiler} is not installed")
+    subprocess.run([compiler, *SANITIZERS, *flags, *SOURCES, "-o", folder / "fuzz"], check=True)
+    return folder / "fuzz"
+
+
+def test_drawn_mutations(corpus, tmp_path) -> None:
+    program = build("gcc", ["-fsanitize=address,undefined"], tmp_path)
+    models = sorted(corpus.glob("*.lpb"))
+    done = subprocess.run([program, "600", *models], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    opened, ran = map(int, re.fullmatch(r"opened (\d+), ran (\d+)\n", done.stdout).groups())
+    # the mutations reach the run, they do not all fail at the door
+    assert opened > 600 and ran > 1000
+    for given, expected in (
+        (models[1].read_bytes(), "opened 2, ran 4\n"),
+        (b"", "opened 0, ran 0\n"),
+        (b"no model", "opened 0, ran 0\n"),
+    ):
+        assert (
+            subprocess.run([program], input=given, capture_output=True).stdout.decode() == expected
+        )
+
+
+def test_libfuzzer(corpus, tmp_path) -> None:
+    program = build("clang", ["-fsanitize=fuzzer,address,undefined", "-DFUZZER"], tmp_path)
+    done = subprocess.run(
+        [program, "-runs=3000", "-seed=1", "-max_len=20000", corpus],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Done 3000 runs" in done.stderr

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole chain on a small data set of synthesised voices: train, Ctrl-C, resume, export,
+evaluate, listen. And what training says to bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+pytest.importorskip("tensorflow", reason="training needs TensorFlow: pip install 'edge-lp[train]'")
+
+from edge_lp.audio.synth import command_clips, say
+from edge_lp.errors import EdgeLpError
+from edge_lp.model.format import unpack
+from edge_lp.model.reference import ReferenceNet
+from edge_lp.runtime import Model, Net
+from edge_lp_train import data, fit
+from edge_lp_train.augment import Augment
+from edge_lp_train.export import export_run, to_spec
+from edge_lp_train.presets import TrainConfig, configure
+
+WORDS = ("yes", "stop")
+SMALL = dict(hidden=(16,), clips_per_epoch=256, batch=32, synth_clips=0, context=20)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """32 clips each of two keywords and of two other words, a quarter of them for validation, a
+    quarter for testing; noise; speech."""
+    root = tmp_path_factory.mktemp("words")
+    for i, (word, clip) in enumerate(command_clips([*WORDS, "seven", "house"], 128, seed=5)):
+        split = ("training", "training", "validation", "testing")[i // 4 % 4]
+        (root / split / word).mkdir(parents=True, exist_ok=True)
+        soundfile.write(root / split / word / f"{i:03d}_nohash_0.wav", clip, 16000)
+    for name, pcm in (
+        ("noise", np.random.default_rng(1).normal(0, 500, 64000).astype(np.int16)),
+        ("speech", say("one two three four seven house " * 3)),
+    ):
+        (root / name).mkdir()
+        soundfile.write(root / name / f"{name}.flac", pcm, 16000)
+    return root
+
+
+def folders(root):
+    return {"data": root, "noise": root / "noise", "speech": root / "speech"}
+
+
+@pytest.fixture(scope="module")
+def run(folder, tmp_path_factory):
+    """A run that was stopped after its first epoch, and again before the 3-bit stage, and gone on
+    with."""
+    out = tmp_path_factory.mktemp("runs") / "small"
+
+    class Stop(fit.Keeper):
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch, logs)
+            raise KeyboardInterrupt
+
+    keeper, fit.Keeper = fit.Keeper, Stop
+    try:
+        for resume in (False, True):
+            with pytest.raises(KeyboardInterrupt):
+                fit.train(
+                    out,
+                    {} if resume else folders(folder),
+                    words=WORDS,
+                    resume=resume,
+                    epochs=(5, 2),
+                    **({} if resume else SMALL),
+                )
+    finally:
+        fit.Keeper = keeper
+    assert [(r["stage"], r["epoch"]) for r in fit.history(out)] == [
+        ("float", 1),
+        ("float", 2),
+    ] and (out / "float.best.weights.h5").exists()
+    return fit.train(out, {}, resume=True)
+
+
+def test_a_resumed_run_is_complete(run):
+    assert [(r["stage"], r["epoch"]) for r in fit.history(run)] == [
+        ("float", e) for e in range(1, 6)
+    ] + [("3-bit", 1), ("3-bit", 2)]
+    losses = [r["loss"] for r in fit.history(run, "float")]
+    assert losses[-1] < losses[0]
+    for name in ("learning_curve.png", "confusion.png"):
+        assert (run / name).read_bytes().startswith(b"\x89PNG")
+    assert TrainConfig.read(run / "config.json").words == WORDS
+    assert not [p for p in run.iterdir() if p.name.startswith(".")]  # no temporary file is left
+
+
+def test_the_model_is_what_was_trained(run, folder):
+    """Keras's 3-bit net, the same net in NumPy, and the spiking one in C decide alike on the test
+    clips; the first two agree to rounding."""
+    model = (run / "model.lpb").read_bytes()
+    assert model == export_run(run)
+    spec, config = unpack(model), TrainConfig.read(run / "config.json")
+    assert (
+        spec.labels == [*WORDS, "_unknown_", "_silence_"]
+        and spec.provenance["recordings"] == "64 and 0 synthesised"
+    )
+    clips = [c for c in data.find_clips(folder) if c.split == "testing"]
+    x = np.stack([data.features(data.to_clip(data.read(c.path))) for c in clips])
+    keras_net = fit.build(
+        config,
+        {"w0": spec.layers[0].w.scale, "u0": spec.layers[0].u.scale, "w1": spec.layers[1].w.scale},
+    )
+    keras_net.load_weights(run / "3-bit.best.weights.h5")
+    keras_logits = keras_net.predict(
+        [x * np.float32(data.FEATURE_SCALE), np.ones(x.shape[:2], np.float32)], verbose=0
+    )
+    numpy_logits = ReferenceNet.from_spec(spec)(x).mean(axis=1)
+    spiking_logits = np.stack([Net(Model(model)).push(f).mean(axis=0) for f in x]) / 256
+    # biases are rounded to 13 bits, logits' biases to Q8
+    assert np.abs(keras_logits - numpy_logits).max() < 0.02
+    assert (numpy_logits.argmax(1) == spiking_logits.argmax(1)).mean() > 0.8
+    assert np.corrcoef(numpy_logits.ravel(), spiking_logits.ravel())[0, 1] > 0.95
+
+
+def cli(*args, cwd):
+    return subprocess.run(
+        [str(Path(sys.executable).parent / "edge-lp"), *map(str, args)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_export_evaluate_listen(run, folder, tmp_path):
+    """The commands on a run directory, one after the other."""
+    for form, name, start in (("bin", "kws.lpb", b"\x89LPB"), ("c", "kws.c", b"/*")):
+        assert cli("export", run, "--format", form, "-o", name, cwd=tmp_path).returncode == 0
+        assert (tmp_path / name).read_bytes().startswith(start)
+    for backend in ("snn", "ann", "float"):
+        done = cli(
+            "evaluate",
+            run,
+            folder / "testing",
+            "--backend",
+            backend,
+            "--json",
+            f"{backend}.json",
+            cwd=tmp_path,
+        )
+        assert done.returncode == 0, done.stderr
+        result = json.loads((tmp_path / f"{backend}.json").read_text())
+        assert (
+            result["n"] == 32
+            and result["backend"] == backend
+            and 0 <= result["ci95"][0] <= result["accuracy"] <= result["ci95"][1] <= 100
+        )
+    soundfile.write(
+        tmp_path / "stream.wav", np.concatenate([say("yes"), np.zeros(16000, np.int16)]), 16000
+    )
+    done = cli(
+        "listen",
+        "--model",
+        "kws.lpb",
+        "--device",
+        "stream.wav",
+        "--json",
+        "--threshold",
+        0,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0
+    assert all(
+        set(json.loads(line)) == {"t", "keyword", "score"} for line in done.stdout.splitlines()
+    )
+
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        (dict(words=("yes", "martian")), "no training recordings of martian"),
+        (dict(words=("yes", "yes")), "named twice"),
+        (dict(preset="none"), "no preset"),
+        (dict(folders={"data": "missing"}), "no such folder"),
+        (dict(folders={"data": "noise"}), "no recordings found"),
+        (dict(folders={"noise": "missing"}), "--noise"),
+        (dict(resume=True), "not a run directory"),
+    ],
+)
+def test_bad_input_is_named(folder, tmp_path, change, says):
+    chosen = folders(folder) | {k: folder / v for k, v in change.pop("folders", {}).items()}
+    with pytest.raises(EdgeLpError, match=says):
+        fit.train(tmp_path / "out", chosen, **{"words": WORDS, **change})
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_cannot_be_written_is_found_before_the_work(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "load_corpus", lambda *_: pytest.fail("the recordings were read"))
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(EdgeLpError, match="file"):
+            fit.train(out, folders(folder), words=WORDS)
+
+
+def test_a_damaged_list_of_folders_is_named(run, tmp_path):
+    (tmp_path / "config.json").write_bytes((run / "config.json").read_bytes())
+    for text in (None, "{", "[]"):
+        if text is not None:
+            (tmp_path / "folders.json").write_text(text)
+        with pytest.raises(EdgeLpError, match="--resume --data"):
+            fit.train(tmp_path, {}, resume=True)
+
+
+def test_a_run_is_not_overwritten(run, folder):
+    before = (run / "config.json").read_bytes()
+    with pytest.raises(EdgeLpError, match="already holds a run"):
+        fit.train(run, folders(folder), words=WORDS)
+    assert (run / "config.json").read_bytes() == before
+
+
+def test_the_data_sets_own_split():
+    """Warden 2018's rule, on names whose split the published lists give."""
+    assert data.which_set("bed/0c40e715_nohash_0.wav".split("/")[1]) in data.SPLITS
+    names = [f"{i:08x}_nohash_{k}.wav" for i in range(2000) for k in range(2)]
+    split = [data.which_set(n) for n in names]
+    # a speaker stays in one split
+    assert split[::2] == split[1::2]
+    assert all(0.07 < split.count(s) / len(split) < 0.13 for s in ("validation", "testing"))
+
+
+def test_sequences_are_repeatable_and_in_range():
+    config = configure(None, WORDS, **SMALL)
+    rng = np.random.default_rng(0)
+    corpus = data.Corpus(
+        [rng.integers(-9000, 9000, n).astype(np.int16) for n in (16000, 9000, 16000, 12000)],
+        ["yes", "stop", "other", "yes"],
+        rng.integers(-500, 500, 40000).astype(np.int16),
+        rng.integers(-5000, 5000, 60000).astype(np.int16),
+    )
+    sampler = data.Sampler(corpus, config, speech_share=0.2)
+    labels = set()
+    for seed in range(60):
+        x, w, y = sampler.draw(seed)
+        again = sampler.draw(seed)
+        assert all(np.array_equal(a, b) for a, b in zip((x, w, y), again))
+        assert x.shape == (120, 40) and np.abs(x).max() <= 6 and w.sum() == 100 and y.sum() == 1
+        labels.add(int(y.argmax()))
+    assert labels == {0, 1, 2, 3}
+
+
+def test_augmentation_keeps_to_its_ranges():
+    config = configure(
+        None, WORDS, noise_probability=0.0, gain=(-6.0, -6.0), stretch=(1.0, 1.0), shift=0.0
+    )
+    clip = (8000 * np.sin(np.arange(16000) / 9)).astype(np.int16)
+    pcm = Augment(config, np.zeros(0, np.int16)).waveform(
+        clip, 140, 30, None, False, np.random.default_rng(3)
+    )
+    assert pcm.shape == (22400,) and not pcm[: 30 * 160].any()
+    assert np.abs(pcm[4800 : 4800 + 15999] - clip[:15999] * 10 ** (-6 / 20)).max() <= 1
+
+
+def test_the_mapping_refuses_what_is_not_exact():
+    config = configure(None, WORDS, delta=60, **SMALL)
+    with pytest.raises(EdgeLpError, match="power of two"):
+        to_spec(config, {}, {})
