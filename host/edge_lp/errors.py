@@ -17,6 +17,10 @@ class AudioError(EdgeLpError):
     """A recording or a device that cannot be read."""
 
 
+class BoardError(EdgeLpError):
+    """A serial port that cannot be used, or a board that does not answer as it should."""
+
+
 class MissingDependency(EdgeLpError):
     """An optional package or a system library that is not installed."""
 

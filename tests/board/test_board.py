@@ -13,7 +13,7 @@ import time
 import numpy as np
 import pytest
 from edge_lp.audio.signals import babble
-from edge_lp.board import discover, frame, session, verify
+from edge_lp.board import discover, exchange, frame, session, verify
 from edge_lp.board.emulate import Emulator
 from edge_lp.errors import EdgeLpError
 from edge_lp.model.format import pack
@@ -151,6 +151,39 @@ def test_statistics(board):
     )
 
 
+@pytest.mark.parametrize("rate", [0, 1 / 1200])
+def test_a_stream_that_is_left(port, rate):
+    """C2: the requests under way are the session's, not the loop's. Whoever leaves the loop, or
+    asks inside it, gets answers at once; the line may even be bad."""
+    with session.Board(port, line=BadLine(session._open(port, 115200), rate, 5)) as found:
+        for _ in range(5):
+            next(found.push(PCM))
+            found.reset()
+        frames, polls = [], []
+        for r in found.push(PCM[:16000]):
+            frames.append(r.frame)
+            if r.frame % 10 == 0:
+                polls.append(found.statistics()["frames"])
+        assert frames == list(range(100)) and polls == sorted(polls) and len(polls) == 10
+        if not rate:
+            assert found.exchange.counts.sent_again == 0
+
+
+def test_a_stream_that_ends_inside_its_loop(board):
+    """C2, C3: what makes the results under way meaningless is said, not misread."""
+    stream = board.push(PCM)
+    next(stream)
+    board.hello()
+    with pytest.raises(session.BoardError, match="another hello"):
+        list(stream)
+    stream = board.push(PCM)
+    next(stream)
+    board.configure(session.LOGITS)
+    with pytest.raises(session.BoardError, match="inside a loop"):
+        list(stream)
+    board.reset()
+
+
 @pytest.mark.parametrize(
     "kind,body,message",
     [
@@ -178,10 +211,10 @@ def test_typed_errors(port, kind, body, message):
 
 def raw(found, data, wait=1.0):
     """Bytes onto the line; the frames that come back."""
-    found._line.write(data)
+    found.exchange.line.write(data)
     got, end = b"", time.monotonic() + wait
     while time.monotonic() < end and not got.endswith(b"\0"):
-        got += found._line.read(256)
+        got += found.exchange.line.read(256)
     return [frame.decode_frame(f) for f in got.split(b"\0") if f]
 
 
@@ -195,23 +228,23 @@ def raw(found, data, wait=1.0):
     ],
 )
 def test_typed_refusals(board, frame, why):
-    number = board._number
-    assert [(k, n, session.REFUSALS[body[0]]) for k, n, body in raw(board, frame + b"\0")] == [
-        (session.REFUSED, number, why)
+    number = board.exchange.number
+    assert [(k, n, exchange.REFUSALS[body[0]]) for k, n, body in raw(board, frame + b"\0")] == [
+        (exchange.REFUSED, number, why)
     ]
     board.reset()  # nothing was consumed
 
 
 def test_refusals_of_order(board):
-    number = board._number
+    number = board.exchange.number
     assert raw(board, frame.encode_frame(session.RESET, number + 3 & 0xFFFF, b"")) == [
-        (session.REFUSED, number, bytes([5]))
+        (exchange.REFUSED, number, bytes([5]))
     ]
     first = raw(board, frame.encode_frame(session.STATISTICS, number, b""))
-    board._number = number + 1 & 0xFFFF
+    board.exchange.number = number + 1 & 0xFFFF
     again = raw(board, frame.encode_frame(session.STATISTICS, number, b""))
     # kept, not run again: its counters would have moved
-    assert first == again and first[0][:2] == (session.STATISTICS | session.REPLY, number)
+    assert first == again and first[0][:2] == (session.STATISTICS | exchange.REPLY, number)
 
 
 class BadLine:
@@ -258,7 +291,7 @@ def test_a_bad_line_loses_nothing(port, seed):
     with session.Board(port, line=line) as found:
         verdicts = list(verify.verify(Model(MODEL), found, [("clip", PCM[:16000])]))
         assert verdicts[0].difference is None and verdicts[0].frames == 100
-        assert line.faults > 20 and found.counts.sent_again > 5
+        assert line.faults > 20 and found.exchange.counts.sent_again > 5
 
 
 def test_noise_before_hello(port):

@@ -5,28 +5,24 @@
         for event in board.stream(blocks):
             print(event)
 
-Every request has a number and exactly one reply. A few requests are under way at once, as many as
-the board keeps replies for and has room for; what is not answered is sent again. So a bad line
-costs time, never a frame."""
+What is asked and what is answered; how it gets over the line is exchange.py's."""
 
 from __future__ import annotations
 
 import secrets
 import struct
-import time
-from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from edge_lp.board.frame import decode_frame, encode_frame, mu_law_encode
-from edge_lp.errors import EdgeLpError
-from edge_lp.model.spec import DetectorConfig
-from edge_lp.runtime import FEATURES, HOP, Event
+from edge_lp.board.exchange import GIVE_UP_AFTER, PROTOCOL, REFUSALS, Exchange, lie, reason
+from edge_lp.board.frame import mu_law_encode
+from edge_lp.errors import BoardError
+from edge_lp.model.spec import MAX_LABELS, DetectorConfig
+from edge_lp.runtime import FEATURES, HOP, MAX_WINDOW, Event
 
-PROTOCOL = 1
 BAUD = 460800
 HELLO, LABEL, RESET, CONFIGURE, STATISTICS, AUDIO16, AUDIO8, FEATURE_FRAME = (
     0x01,
@@ -39,41 +35,10 @@ HELLO, LABEL, RESET, CONFIGURE, STATISTICS, AUDIO16, AUDIO8, FEATURE_FRAME = (
     0x12,
 )
 
-
-REPLY, REFUSED, ERROR = 0x80, 0xFE, 0xFF
 POSTERIORS, LOGITS, SPIKES, FEATURE_OUT = 1, 2, 4, 8
 ALL_OUTPUTS = POSTERIORS | LOGITS | SPIKES | FEATURE_OUT
-NO_SESSION = 6
-REFUSALS = {
-    1: "frame too long",
-    2: "frame too short",
-    3: "not COBS",
-    4: "checksum",
-    5: "out of order",
-    NO_SESSION: "no session",
-}
-
-
-ERRORS = {
-    1: "does not know request type {d:#04x}",
-    2: "refuses a request body of {d} bytes",
-    3: "refuses an argument ({d})",
-    4: "speaks protocol {d}, this edge-lp speaks " + str(PROTOCOL) + ": update the older one",
-    5: "failed with runtime status {d}",
-    6: "cannot run the model in its flash (status {d}): build the firmware again",
-    7: "cannot send a reply of {d} bytes: ask for fewer outputs",
-}
-
-
-RESEND_AFTER = 0.3  # seconds without any progress
-GIVE_UP_AFTER = 6.0
-RESEND_GAP = 0.05  # a burst of refusals is one reason to send again
 HELLO_BODY = struct.Struct("<BBBBIHHBHBBHHHHHB")
 STATISTICS_BODY = struct.Struct("<12I5QI")
-
-
-class BoardError(EdgeLpError):
-    """A serial port that cannot be used, or a board that does not answer as it should."""
 
 
 @dataclass(frozen=True)
@@ -103,26 +68,14 @@ class Result:
     features: np.ndarray | None
 
 
-@dataclass
-class LineCounts:
-    """What the line did, seen from the host."""
-
-    sent_again: int = 0
-    damaged: int = 0
-    refused: dict[str, int] = field(default_factory=dict)
-
-
 class Board:
     """A session with a board. coding: 16 (samples as they are) or 8 (mu-law, half the line).
     EdgeLpError subclasses only."""
 
     def __init__(self, port: str, baud: int = BAUD, coding: int = 16, line: Any = None) -> None:
-        self.port, self.coding, self.counts = port, coding, LineCounts()
-        self._line = line if line is not None else _open(port, baud)
-        self._buffer = bytearray()
-        self._number = secrets.randbelow(65536)
-        self._window, self._room = 1, 64
-        self._outputs, self._progress, self._resent = 0, 0.0, 0.0
+        self.port, self.coding = port, coding
+        self.exchange = Exchange(port, line if line is not None else _open(port, baud))
+        self._outputs = 0
         self.info: BoardInfo
         self.labels: list[str]
 
@@ -139,7 +92,7 @@ class Board:
 
     def close(self) -> None:
         try:
-            self._line.close()
+            self.exchange.line.close()
         except OSError:
             pass
 
@@ -148,14 +101,14 @@ class Board:
     def hello(self, patience: float = 4.0) -> BoardInfo:
         """Opens a session: the board starts afresh, with its model's detector and no outputs but
         events."""
-        self._window, self._room = 1, 64
+        self.exchange.start()
         body = self.ask(HELLO, struct.pack("<BI", PROTOCOL, secrets.randbits(32)), patience)
         if len(body) < HELLO_BODY.size or len(body) != HELLO_BODY.size + body[HELLO_BODY.size - 1]:
             raise BoardError(
                 f"{self.port}: answers, but not as an edge-lp board of protocol {PROTOCOL}"
             )
         (
-            _,
+            protocol,
             a,
             b,
             c,
@@ -183,16 +136,23 @@ class Board:
             room,
             DetectorConfig(w, threshold / 32767, refractory, latency, hold),
         )
-        self._window, self._room, self._outputs = window, room, 0
+        if protocol != PROTOCOL:
+            raise lie(self.port, f"protocol {protocol} to protocol {PROTOCOL}")
+        if not 1 <= n_labels <= MAX_LABELS or n_keywords > n_labels or window < 1:
+            raise lie(self.port, f"{n_labels} labels, {n_keywords} keywords, a window of {window}")
+        if not 1 <= w <= MAX_WINDOW or threshold > 32767:
+            raise lie(self.port, f"a detector window of {w}, a threshold of {threshold}/32767")
+        self.exchange.open(window, room)
+        self._outputs = 0
         self.labels = [
             r.decode("utf-8", "replace")
-            for r in self._exchange((LABEL, bytes([i])) for i in range(n_labels))
+            for r in self.exchange.run((LABEL, bytes([i])) for i in range(n_labels))
         ]
         return self.info
 
     def reset(self) -> None:
         """Front end, network and detector as at the start; frames count from 0."""
-        self.ask(RESET)
+        self.ask(RESET, size=0)
 
     def configure(self, outputs: int = 0, detector: DetectorConfig | None = None) -> None:
         """outputs: sum of POSTERIORS, LOGITS, SPIKES, FEATURE_OUT; events always come. detector
@@ -209,13 +169,14 @@ class Board:
                 d.latency,
                 d.hold,
             ),
+            size=0,
         )
         self._outputs = outputs
 
     def statistics(self) -> dict[str, Any]:
         """Counters since the board started. Ticks over tick_hz are seconds; tick_hz 0: ticks are
         instructions."""
-        v = STATISTICS_BODY.unpack(self.ask(STATISTICS))
+        v = STATISTICS_BODY.unpack(self.ask(STATISTICS, size=STATISTICS_BODY.size))
         return {
             "frames": v[0],
             "events": v[1],
@@ -231,7 +192,8 @@ class Board:
         }
 
     def push(self, pcm: np.ndarray) -> Iterator[Result]:
-        """(n,) int16 at 16 kHz, any n -> the frames they complete, in order."""
+        """(n,) int16 at 16 kHz, any n -> the frames they complete, in order. The loop may be left
+        early; a few blocks of 10 ms that went ahead are then in the board's state, until reset."""
         return self._results(self._audio_requests(pcm))
 
     def push_features(self, frames: np.ndarray) -> Iterator[Result]:
@@ -243,9 +205,14 @@ class Board:
         for pcm in blocks:
             yield from (r.event for r in self.push(pcm) if r.event)
 
-    def ask(self, kind: int, body: bytes = b"", patience: float = GIVE_UP_AFTER) -> bytes:
-        """One request -> its reply's body."""
-        return next(self._exchange([(kind, body)], patience))
+    def ask(
+        self, kind: int, body: bytes = b"", patience: float | None = None, size: int | None = None
+    ) -> bytes:
+        """One request -> its reply's body, which must be of `size` bytes."""
+        (reply,) = self.exchange.run([(kind, body)], patience)
+        if size is not None and len(reply) != size:
+            raise lie(self.port, f"{len(reply)} bytes to request type {kind:#04x}, expected {size}")
+        return reply
 
     # -- below
 
@@ -259,139 +226,53 @@ class Board:
             )
 
     def _results(self, requests: Iterable[tuple[int, bytes]]) -> Iterator[Result]:
-        for body in self._exchange(requests):
-            if body[0] & 1:
+        outputs = self._outputs
+        for body in self.exchange.run(requests):
+            if self._outputs != outputs:
+                raise BoardError(
+                    f"{self.port}: configure() inside a loop over results, which then change "
+                    "their form; leave the loop first"
+                )
+            if body != b"\0":
                 yield self._parse(body)
 
     def _parse(self, body: bytes) -> Result:
-        n, at, event = self.info.n_labels, 5, None
+        n, event = self.info.n_labels, None
+        fields = [
+            (POSTERIORS, "<u2", n),
+            (LOGITS, "<i4", n),
+            (SPIKES, "<u4", 1),
+            (FEATURE_OUT, "<i2", FEATURES),
+        ]
+        asked = {f: (dtype, count) for f, dtype, count in fields if self._outputs & f}
+        at = 17 if body[:1] == b"\3" else 5
+        expected = at + sum(np.dtype(dtype).itemsize * count for dtype, count in asked.values())
+        if body[:1] not in (b"\1", b"\3") or len(body) != expected:
+            raise lie(self.port, f"a result of {len(body)} bytes that begins with {body[:1].hex()}")
         (frame,) = struct.unpack_from("<I", body, 1)
         if body[0] & 2:
-            index, middle, label, score = struct.unpack_from("<IIHH", body, at)
-            event, at = Event(index, middle, label, score / 32767), at + 12
-
-        def take(flag: int, dtype: str, count: int) -> np.ndarray | None:
-            nonlocal at
-            if not self._outputs & flag:
-                return None
-            out = np.frombuffer(body, dtype, count, at)
-            at += out.nbytes
-            return out
-
-        posteriors, logits, spikes, features = (
-            take(POSTERIORS, "<u2", n),
-            take(LOGITS, "<i4", n),
-            take(SPIKES, "<u4", 1),
-            take(FEATURE_OUT, "<i2", FEATURES),
-        )
+            event = self._event(frame, *struct.unpack_from("<IIHH", body, 5))
+        found: dict[int, np.ndarray] = {}
+        for f, (dtype, count) in asked.items():
+            found[f] = np.frombuffer(body, dtype, count, at)
+            at += found[f].nbytes
         return Result(
-            frame, event, posteriors, logits, None if spikes is None else int(spikes[0]), features
+            frame,
+            event,
+            found.get(POSTERIORS),
+            found.get(LOGITS),
+            int(found[SPIKES][0]) if SPIKES in found else None,
+            found.get(FEATURE_OUT),
         )
 
-    def _exchange(
-        self, requests: Iterable[tuple[int, bytes]], patience: float = GIVE_UP_AFTER
-    ) -> Iterator[bytes]:
-        """Requests in, the bodies of their replies out, in order; several under way. BoardError:
-        refused for good, or no answer within patience seconds."""
-        todo, pending, replies = (
-            iter(requests),
-            deque[tuple[int, bytes]](),
-            dict[int, tuple[int, bytes]](),
-        )
-        held: tuple[int, bytes] | None = None  # encoded, and waiting for room
-        more, self._progress, self._resent = True, time.monotonic(), 0.0
-        while True:
-            while more and len(pending) < self._window:
-                if held is None:
-                    request = next(todo, None)
-                    if request is None:
-                        more = False
-                        break
-                    held = (self._number, encode_frame(request[0], self._number, request[1]))
-                    self._number = self._number + 1 & 0xFFFF
-                if pending and sum(len(f) for _, f in pending) + len(held[1]) > self._room:
-                    break
-                self._write(held[1])
-                pending.append(held)
-                held = None
-            if not pending:
-                return
-            self._collect(pending, replies, patience)
-            while pending and pending[0][0] in replies:
-                kind, body = replies.pop(pending.popleft()[0])
-                if kind == ERROR:
-                    cause, detail = struct.unpack("<Bh", body)
-                    raise BoardError(
-                        f"{self.port}: the board "
-                        f"{ERRORS.get(cause, 'answers with error ' + str(cause)).format(d=detail)}"
-                    )
-                yield body
-
-    def _collect(
-        self,
-        pending: deque[tuple[int, bytes]],
-        replies: dict[int, tuple[int, bytes]],
-        patience: float,
-    ) -> None:
-        """Reads what has come, for at most a moment; sends again where something went missing."""
-        self._buffer += self._read()
-        again = False
-        *frames, rest = self._buffer.split(b"\0")
-        self._buffer = bytearray(rest[-2048:])
-        for data in filter(None, frames):
-            frame = decode_frame(bytes(data))
-            if frame is None:
-                self.counts.damaged += 1
-                again = True
-            elif frame[0] == REFUSED:
-                again |= self._refused(frame[2])
-            elif any(number == frame[1] for number, _ in pending) and frame[1] not in replies:
-                replies[frame[1]] = (frame[0], frame[2])
-                self._progress = time.monotonic()
-        now = time.monotonic()
-        if now - self._progress > patience:
-            raise BoardError(
-                f"{self.port}: no answer for {patience:g} s; is it an edge-lp board, at this baud "
-                "rate, and switched on?"
+    def _event(self, now: int, frame: int, middle: int, label: int, score: int) -> Event:
+        if not middle <= frame <= now or label >= self.info.n_keywords or score > 32767:
+            raise lie(
+                self.port,
+                f"an event of keyword {label} of {self.info.n_keywords} at frame {middle}, found "
+                f"in {frame} of {now}, score {score}/32767",
             )
-        quiet = now - max(self._progress, self._resent) > RESEND_AFTER
-        if quiet or (again and now - self._resent > RESEND_GAP):
-            self._resent = now
-            missing = [data for number, data in pending if number not in replies]
-            self.counts.sent_again += len(missing)
-            # the delimiter ends whatever was left half sent
-            self._write(b"\0" + b"".join(missing))
-
-    def _refused(self, body: bytes) -> bool:
-        why = body[0] if body else 0
-        name = REFUSALS.get(why, f"reason {why}")
-        self.counts.refused[name] = self.counts.refused.get(name, 0) + 1
-        if why == NO_SESSION and hasattr(self, "info"):
-            raise BoardError(
-                f"{self.port}: the board has restarted and forgotten the stream; start again"
-            )
-        return True
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self._line.write(data)
-        except OSError as e:
-            raise BoardError(
-                f"{self.port}: the line is dead ({_reason(e)}); was the board unplugged?"
-            ) from None
-
-    def _read(self) -> bytes:
-        try:
-            return self._line.read(max(1, min(4096, self._line.in_waiting)))
-        # pyserial: TypeError when the port is closed under its feet
-        except (OSError, TypeError) as e:
-            raise BoardError(
-                f"{self.port}: the line is dead ({_reason(e)}); was the board unplugged?"
-            ) from None
-
-
-def _reason(e: BaseException) -> str:
-    return str(getattr(e, "strerror", None) or e).strip().rstrip(".")
+        return Event(frame, middle, label, score / 32767)
 
 
 def _open(port: str, baud: int) -> Any:
@@ -403,7 +284,7 @@ def _open(port: str, baud: int) -> Any:
         return line
     except (OSError, ValueError) as e:
         raise BoardError(
-            f"{port}: cannot open this serial port ({_reason(e)}); `edge-lp devices` lists boards"
+            f"{port}: cannot open this serial port ({reason(e)}); `edge-lp devices` lists boards"
         ) from None
 
 
