@@ -110,7 +110,7 @@ def test_a_slow_long_word_still_fits():
 
 
 def test_the_terminal_stays_clean():
-    code = "from edge_lp import synth; assert len(synth.say('yes', 'en', variant='f2'))"
+    code = "from edge_lp.audio import synth; assert len(synth.say('yes', 'en', variant='f2'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout == b"" and done.stderr == b""
 

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from edge_lp.audio.files import read_file
 from edge_lp.audio.signals import babble
 from edge_lp.board import verify
 from edge_lp.board.emulate import Emulator, target
@@ -13,6 +14,7 @@ from edge_lp.board.session import Board
 from edge_lp.errors import EdgeLpError, MissingDependency
 from edge_lp.model.find import read_model
 from edge_lp.runtime import Model
+from paths import SHARED
 
 CLIPS = 100
 
@@ -23,9 +25,7 @@ def clips(shared):
     folder = shared / "data" / "speech_commands" / "testing"
     if folder.is_dir():
         files = sorted(folder.glob("*/*.flac"))
-        found = [
-            (f.name, files.read_file(f)) for f in files[:: max(1, len(files) // CLIPS)][:CLIPS]
-        ]
+        found = [(f.name, read_file(f)) for f in files[:: max(1, len(files) // CLIPS)][:CLIPS]]
     else:
         try:
             from edge_lp.audio.synth import command_clips
@@ -42,7 +42,6 @@ def clips(shared):
 @pytest.fixture(scope="module")
 def verdicts(request):
     """All boards at once, a thread each: a board is mostly waiting for its line."""
-    from conftest import SHARED
 
     named, model, found = clips(SHARED), Model(read_model("commands12")), {}
     assert len(named) == CLIPS

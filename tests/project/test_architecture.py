@@ -256,7 +256,10 @@ def test_arithmetic_examples_in_the_specification():
 
 def test_every_status_has_its_own_words():
     statuses = set(re.findall(r"\bLP_E_\w+(?= = -\d)", HEADER))
-    source = (ROOT / "host" / "edge_lp" / "binding.py").read_text(encoding="utf-8")
+    package = ROOT / "host" / "edge_lp"
+    source = "".join(
+        (package / f"{name}.py").read_text() for name in ("binding", "core", "runtime")
+    )
     assert {s for s in statuses if f"lib.{s}" in source} == statuses
     messages = [message for _, message in binding._MESSAGES.values()]
     # LP_E_OVERFLOW has its place and value instead

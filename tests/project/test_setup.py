@@ -137,7 +137,8 @@ def test_make_alone_prints_the_targets():
 
 @pytest.mark.parametrize("no_skip, failed", [("", 0), ("1", 2)])
 def test_nothing_skips_in_ci(no_skip, failed, tmp_path):
-    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    for name in ("conftest.py", "paths.py"):
+        shutil.copy(ROOT / "tests" / name, tmp_path)
     (tmp_path / "test_some.py").write_text(
         "import pytest\ndef test_skips(): pytest.skip('no oscilloscope')\n"
         "@pytest.mark.xfail\ndef test_known(): assert 0\ndef test_passes(): pass\n"

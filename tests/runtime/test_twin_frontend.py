@@ -184,7 +184,7 @@ def test_tables_are_not_near_a_half():
 
 def recordings():
     """The first three clips of every word of the test set."""
-    from conftest import SHARED
+    from paths import SHARED
 
     folder = SHARED / "data" / "speech_commands" / "testing"
     if not folder.is_dir():
