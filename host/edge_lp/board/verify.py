@@ -12,11 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_lp.audio.files import AUDIO_SUFFIXES, read_file
+from edge_lp.audio.files import read_file
 from edge_lp.board.emulate import Emulator
 from edge_lp.board.frame import MU_LAW, mu_law_encode
 from edge_lp.board.session import ALL_OUTPUTS, Board, BoardError, Result, parse_device
-from edge_lp.errors import AudioError
 from edge_lp.runtime import Detector, Event, Frontend, Model, Net
 
 
@@ -34,23 +33,6 @@ class Verdict:
     def __str__(self) -> str:
         equal = f"equal: {self.frames} frames, {self.spikes} spikes, {self.events} events"
         return f"{self.clip} {self.difference or equal}"
-
-
-def clips(paths: Iterable[str]) -> list[Path]:
-    """Files, and all recordings below folders, in order. AudioError: none."""
-    found: list[Path] = []
-    for name in paths:
-        path = Path(name)
-        if path.is_dir():
-            found += sorted(p for p in path.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
-        else:
-            found.append(path)
-    if not found:
-        raise AudioError(
-            f"{', '.join(map(str, paths))}: no recordings; expected "
-            f"{', '.join(AUDIO_SUFFIXES)} files or folders of them"
-        )
-    return found
 
 
 class Host:
@@ -131,10 +113,9 @@ def verify(
         )
 
 
-def run(model: Model, paths: Iterable[str], device: str, coding: int = 16) -> Iterator[Verdict]:
-    """device: serial:PORT[@BAUD], or a board that is built and started for this (qemu:m4, posix,
-    ...)."""
-    files = clips(paths)
+def run(model: Model, files: Iterable[Path], device: str, coding: int = 16) -> Iterator[Verdict]:
+    """files: recordings. device: serial:PORT[@BAUD], or a board that is built and started for this
+    (qemu:m4, posix, ...)."""
     with ExitStack() as stack:
         if device.startswith("serial:"):
             port, baud = parse_device(device)

@@ -67,10 +67,15 @@ def verify(
     from dataclasses import asdict
 
     from edge_lp.board.verify import run
+    from edge_lp.measure.clips import reasons, recordings
     from edge_lp.runtime import Model
+    from edge_lp.text import notice
 
+    opened, (files, skipped) = Model(model_bytes(model)), recordings(clips)
+    if skipped:
+        notice(f"note: skipped {reasons(skipped)}")
     differ = 0
-    for verdict in run(Model(model_bytes(model)), clips, device, int(coding)):
+    for verdict in run(opened, files, device, int(coding)):
         differ += verdict.difference is not None
         click.echo(
             json.dumps({**asdict(verdict), "equal": verdict.difference is None})

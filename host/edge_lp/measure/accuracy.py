@@ -27,6 +27,7 @@ from edge_lp.model.find import float_weights, read_model
 from edge_lp.model.format import unpack
 from edge_lp.model.reference import ReferenceNet
 from edge_lp.runtime import Frontend, Model, Net
+from edge_lp.text import Notice, notice
 
 BACKENDS = ("snn", "ann", "float")
 BATCH = 128  # clips that the float nets take at once
@@ -134,9 +135,10 @@ def evaluate(
     root: str | Path,
     backend: str = "snn",
     progress: Callable[[Iterable, int], Iterable] = lambda it, n: it,
+    note: Notice = notice,
 ) -> Result:
     """Runs a backend over a folder on all cores. `progress` wraps the iteration over the clips
-    (their number is its second argument).
+    (their number is its second argument); `note` hears what is odd about the folder.
 
     ModelError, AudioError: see resolve_model, find_clips, read_file; the model comes first."""
     m = Model(read_model(model))
@@ -147,7 +149,7 @@ def evaluate(
             if backend == "ann"
             else ReferenceNet.from_npz(float_weights(model))
         )
-    clips = find_clips(root, m.labels)
+    clips = find_clips(root, m.labels, note)
     truth, workers = np.array([label for _, label in clips]), _Workers(m)
     task: Callable[[np.ndarray], Any] = workers.decide if reference is None else workers.features
     pool = ThreadPoolExecutor(os.cpu_count())

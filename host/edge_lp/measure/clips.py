@@ -1,9 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A folder of words -> clips and the labels that they should get."""
+"""Folders of recordings -> clips, and the labels that they should get.
+
+The one walker for evaluate, verify and train:
+
+    ROOT/WORD/*.wav                      the word is the folder's name; folders below it are its too
+    ROOT/{training,validation,testing}/WORD/*.wav       the same, with the split given
+
+What is passed over is listed with its reason, never silently: people's folders hold more than
+recordings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +22,162 @@ import numpy as np
 from edge_lp.audio.files import AUDIO_SUFFIXES, read_file
 from edge_lp.errors import AudioError
 from edge_lp.runtime import SAMPLE_RATE
+from edge_lp.text import Notice, notice
 
 UNKNOWN, SILENCE = ("unknown", "_unknown_"), ("silence", "_silence_")
+NOISE = "_background_noise_"  # long recordings beside the words, no word of their own
+SPLITS = ("training", "validation", "testing")
+NEAR_SPLITS = {
+    "train": "training",
+    "val": "validation",
+    "valid": "validation",
+    "dev": "validation",
+    "eval": "testing",
+    "test": "testing",
+}
+
+NO_WORD = "in no word's folder"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """word: the folder's name, in Unicode's composed form (NFC), as labels are written. split: one
+    of SPLITS where the folders say so, else None."""
+
+    path: Path
+    word: str
+    split: str | None
+
+
+@dataclass
+class Found:
+    """clips in order of split, word and path. skipped: what was passed over, and why."""
+
+    clips: list[Clip] = field(default_factory=list)
+    skipped: list[tuple[Path, str]] = field(default_factory=list)
+
+
+def walk(root: str | Path) -> Found:
+    """Every clip below a folder of words. Hidden files, files of other kinds, empty files and
+    links that lead nowhere or in a circle are skipped. training, validation and testing are splits
+    if one of them holds folders, else words. _background_noise_ holds no clips.
+
+    AudioError: no such folder."""
+    root, found = _folder(root), Found()
+    splits = [root / s for s in SPLITS if _has_folders(root / s)]
+    for folder in splits or [root]:
+        for p in _entries(folder, found.skipped):
+            if not p.is_dir():
+                found.skipped.append((p, why_not(p) or NO_WORD))
+            elif not splits and p.name.lower() in NEAR_SPLITS and _has_folders(p):
+                found.skipped.append(
+                    (p, f"a split? then its name has to be {NEAR_SPLITS[p.name.lower()]}")
+                )
+            elif p.name != NOISE:
+                word = unicodedata.normalize("NFC", p.name)
+                split = folder.name if splits else None
+                above = (os.path.realpath(root), os.path.realpath(folder))
+                found.clips += [Clip(f, word, split) for f in _below(p, found.skipped, above)]
+    if splits:
+        found.skipped += [
+            (p, f"beside {splits[0].name}, and no split")
+            for p in _entries(root, found.skipped)
+            if p not in splits and p.name != NOISE
+        ]
+    return found
+
+
+def recordings(paths: Iterable[str | Path]) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Files as they are named, and all recordings below folders, in order; and what was skipped in
+    the folders, with the reason. AudioError: none."""
+    paths, skipped = list(paths), list[tuple[Path, str]]()
+    found: list[Path] = []
+    for path in map(Path, paths):
+        found += _below(path, skipped) if path.is_dir() else [path]
+    if not found:
+        raise AudioError(
+            f"{', '.join(map(str, paths))}: no recordings; expected files that end in "
+            f"{', '.join(AUDIO_SUFFIXES)}, or folders of them{_because(skipped)}"
+        )
+    return found, skipped
+
+
+def reasons(skipped: Sequence[tuple[Path, str]]) -> str:
+    """What was skipped, a reason once, for a reader: "LICENSE (no recording), 3 like yes/._a.wav
+    (hidden)"."""
+    by_reason: dict[str, list[Path]] = {}
+    for path, reason in skipped:
+        by_reason.setdefault(reason, []).append(path)
+    return ", ".join(
+        f"{paths[0].name} ({reason})"
+        if len(paths) == 1
+        else f"{len(paths)} like {paths[0].parent.name}/{paths[0].name} ({reason})"
+        for reason, paths in by_reason.items()
+    )
+
+
+def _because(skipped: Sequence[tuple[Path, str]]) -> str:
+    return f"; skipped: {reasons(skipped)}" if skipped else ""
+
+
+def why_not(path: Path) -> str | None:
+    """Why a file is no recording; None: it may be one."""
+    if path.suffix.lower() not in AUDIO_SUFFIXES:
+        return f"no recording that can be read{path.suffix and ': '}{path.suffix}"
+    if not path.exists():
+        return "a link that leads nowhere"
+    if not path.is_file():
+        return "not a file"
+    return None if path.stat().st_size else "empty"
+
+
+def _folder(path: str | Path) -> Path:
+    path = Path(path)
+    if not path.is_dir():
+        raise AudioError(
+            f"{path}: {'not a folder' if path.exists() else 'no such folder'}; expected one that "
+            "holds a folder of clips per word"
+        )
+    return path
+
+
+def _entries(folder: Path, skipped: list[tuple[Path, str]]) -> Iterator[Path]:
+    """What is in a folder, sorted, without hidden names (AppleDouble's ._x.wav among them)."""
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError as e:
+        skipped.append((folder, f"cannot be opened: {e.strerror}"))
+        return
+    for p in inside:
+        if p.name.startswith(".") or p.name == "__MACOSX":
+            skipped.append((p, "hidden"))
+        else:
+            yield p
+
+
+def _has_folders(folder: Path) -> bool:
+    return folder.is_dir() and any(p.is_dir() for p in _entries(folder, []))
+
+
+def _below(
+    folder: Path, skipped: list[tuple[Path, str]], above: tuple[str, ...] = ()
+) -> Iterator[Path]:
+    """Recordings in a folder and the folders in it, sorted. above: the real paths of the folders
+    that lead here, so that no link is followed in a circle."""
+    here = os.path.realpath(folder)
+    if here in above:
+        skipped.append((folder, "a link to a folder that it is in"))
+        return
+    for p in _entries(folder, skipped):
+        if p.is_dir():
+            yield from _below(p, skipped, (*above, here))
+        elif reason := why_not(p):
+            skipped.append((p, reason))
+        else:
+            yield p
+
+
+# ------------------------------------------------------------------------------------------ labels
 
 
 def index_of(labels: Sequence[str], names: Sequence[str]) -> int | None:
@@ -27,40 +192,57 @@ def label_of(word: str, labels: Sequence[str]) -> int | None:
     return labels.index(word) if word in labels else index_of(labels, UNKNOWN)
 
 
-def find_clips(root: str | Path, labels: Sequence[str]) -> list[tuple[Path, int]]:
-    """(file, label) of each clip below root, sorted. _background_noise_ (long recordings) is left
-    out. AudioError: no folder, no clips."""
-    root = Path(root)
-    if not root.is_dir():
+def near_misses(words: Iterable[str], labels: Sequence[str]) -> list[tuple[str, str]]:
+    """(word, label) of words that are a label but for case, spaces or underscores at the ends:
+    probably meant as it."""
+    plain = {label.strip(" _").casefold(): label for label in labels}
+    return [
+        (w, plain[w.strip(" _").casefold()])
+        for w in sorted(set(words))
+        if w not in (*labels, *SILENCE, *UNKNOWN) and w.strip(" _").casefold() in plain
+    ]
+
+
+def find_clips(
+    root: str | Path, labels: Sequence[str], note: Notice = notice
+) -> list[tuple[Path, int]]:
+    """(file, label) of each clip in a folder of words, sorted; one notice each of what was skipped,
+    of words that nearly are labels, and of a folder without any label's name.
+
+    AudioError: no folder, no clips, or splits (evaluating what was trained on says nothing)."""
+    found = walk(root)
+    words = {c.word for c in found.clips}
+    splits = sorted({c.split for c in found.clips if c.split})
+    if splits:
         raise AudioError(
-            f"{root}: {'not a folder' if root.exists() else 'no such folder'}; expected one that "
-            "holds a folder of clips per word"
+            f"{root}: holds {', '.join(splits)}; did you mean {Path(root) / splits[0]}?"
+            if len(splits) == 1
+            else f"{root}: holds {', '.join(splits)}; name one of these folders"
         )
-    clips = []
-    for folder in sorted(
-        p for p in root.iterdir() if p.is_dir() and p.name != "_background_noise_"
-    ):
-        label = label_of(folder.name, labels)
-        if label is not None:
-            clips += [
-                (f, label) for f in sorted(folder.iterdir()) if f.suffix.lower() in AUDIO_SUFFIXES
-            ]
-    if not clips and any(p.is_dir() and label_of(p.name, labels) is None for p in root.iterdir()):
+    if not words:
+        one_word = any(reason == NO_WORD for _, reason in found.skipped)
+        hint = f"; did you mean {Path(root).resolve().parent}?" if one_word else ""
+        raise AudioError(
+            f"{root}: no recordings found; expected {root}/WORD/*.wav (or flac, ogg), one folder "
+            f"per word{hint}{_because(found.skipped)}"
+        )
+    clips = [
+        (c.path, label) for c in found.clips if (label := label_of(c.word, labels)) is not None
+    ]
+    if not clips:
         raise AudioError(
             f"{root}: none of its folders is named after a label of the model ({', '.join(labels)})"
         )
-    if not clips:
-        hint = next(
-            (
-                f"; did you mean {p}?"
-                for p in (root / "testing", root.parent)
-                if p.is_dir() and any(p.glob("*/*.*"))
-            ),
-            "",
-        )
-        raise AudioError(
-            f"{root}: no recordings found; expected {root}/WORD/*.wav (or flac, ogg), one folder "
-            f"per word{hint}"
+    if found.skipped:
+        note(f"note: {root}: skipped {reasons(found.skipped)}")
+    near = near_misses(words, labels)
+    if near:
+        pairs = ", ".join(f"{word} (label {label})" for word, label in near)
+        note(f"note: {root}: not counted as the labels that they nearly are: {pairs}; rename them?")
+    elif not words & {*labels, *SILENCE}:
+        note(
+            f"note: {root}: no folder is named after a label ({', '.join(labels)}); all "
+            "clips count as unknown"
         )
     return clips
 
