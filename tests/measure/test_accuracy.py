@@ -231,18 +231,6 @@ def test_a_clip_that_cannot_be_read_stops_it_with_its_name(folder, model, tmp_pa
         accuracy.evaluate(model, tmp_path)
 
 
-def test_wilson():
-    """What defines it: its ends are the p whose distance from k / n is 1.96 standard deviations of
-    a share at that p."""
-    for k, n in ((0, 10), (8, 10), (450, 500), (862, 862)):
-        for end in accuracy.wilson(k, n):
-            assert abs(k / n - end) == pytest.approx(
-                1.96 * np.sqrt(max(0.0, end * (1 - end)) / n), abs=1e-9
-            )
-        low, high = accuracy.wilson(k, n)
-        assert -1e-9 < low < k / n + 1e-9 and k / n - 1e-9 < high < 1 + 1e-9 and low < high
-
-
 def test_result_in_numbers():
     truth = np.array([0, 0, 0, 1, 2, 3, 3])
     r = accuracy.Result("snn", LABELS, truth, np.array([0, 0, 1, 1, 3, 3, 3]))

@@ -88,7 +88,7 @@ def demo(out: str, model: str) -> None:
     """
     from edge_lp.hear import demo
 
-    rows, labels, files = demo.run(model, out)
-    show(*demo.table(rows, labels))
+    rows, files = demo.run(model, out)
+    show(*demo.table(rows))
     for path in files:
         click.echo(path)

@@ -13,10 +13,10 @@ import numpy as np
 from edge_lp import plots
 from edge_lp.errors import EdgeLpError
 from edge_lp.files import write_file
-from edge_lp.measure.stream import MATCH_SECONDS, Row, Said, match
+from edge_lp.measure.stream import MATCH_SECONDS, Row, Said, detections, match
 from edge_lp.measure.trace import trace
 from edge_lp.model.find import read_model
-from edge_lp.runtime import FRAME_SECONDS, SAMPLE_RATE, Model
+from edge_lp.runtime import SAMPLE_RATE, Model
 
 OTHERS = ("seven", "house", "marvin", "bird")  # said too; not to be detected
 VOICES = (
@@ -65,9 +65,9 @@ def compose(keywords: list[str], seed: int = 7) -> tuple[np.ndarray, list[Said]]
     return np.clip(np.rint(clean + noise), -32768, 32767).astype(np.int16), said
 
 
-def run(model: str, out: str | Path) -> tuple[list[Row], list[str], list[Path]]:
-    """Composes, listens, draws. Returns the rows of the table, the labels, and the files written
-    (demo.wav, demo.png)."""
+def run(model: str, out: str | Path) -> tuple[list[Row], list[Path]]:
+    """Composes, listens, draws. Returns the rows of the table and the files written (demo.wav,
+    demo.png)."""
     import soundfile
 
     out, data = Path(out), read_model(model)
@@ -86,10 +86,10 @@ def run(model: str, out: str | Path) -> tuple[list[Row], list[str], list[Path]]:
         write_file(out / "demo.wav", wav.getvalue()),
         plots.stream(pcm, heard, said, out / "demo.png"),
     ]
-    return match(said, heard.events), opened.labels, files
+    return match(said, detections(heard.events, opened.labels)), files
 
 
-def table(rows: list[Row], labels: list[str]) -> list[Any]:
+def table(rows: list[Row]) -> list[Any]:
     """The rows for a reader, and a line that counts them."""
     from rich.table import Table
 
@@ -104,37 +104,19 @@ def table(rows: list[Row], labels: list[str]) -> list[Any]:
         ("", False),
     ):
         t.add_column(column, justify="right" if right else "left")
-    good, false = 0, 0
     for r in rows:
-        wanted = r.said.word if r.said and r.said.keyword else None
-        got = labels[r.heard.label] if r.heard else None
-        good += wanted is not None and wanted == got
-        false += got is not None and wanted != got
-        verdict = (
-            ("[green]✓[/green]" if wanted else "")
-            if wanted == got
-            else "[red]missed[/red]"
-            if got is None
-            else "[red]false[/red]"
-        )
-        said = (
-            (
-                r.said.word if r.said.keyword else f"[dim]{r.said.word}[/dim]",
-                f"{r.said.middle:.2f} s",
-                r.said.voice,
-            )
-            if r.said
-            else ("", "", "")
-        )
-        heard = (
-            (got, f"{r.heard.middle * FRAME_SECONDS:.2f} s", f"{r.heard.score:.2f}")
-            if r.heard
-            else ("", "", "")
-        )
-        t.add_row(*said, *heard, verdict)
-    asked = sum(1 for r in rows if r.said and r.said.keyword)
+        said, heard = ("", "", ""), ("", "", "")
+        if r.said:
+            word = r.said.word if r.said.keyword else f"[dim]{r.said.word}[/dim]"
+            said = word, f"{r.said.middle:.2f} s", r.said.voice
+        if r.heard:
+            heard = r.heard.keyword, f"{r.heard.t:.2f} s", f"{r.heard.score:.2f}"
+        verdicts = ["[green]✓[/green]"] * r.hit
+        verdicts += ["[red]missed[/red]"] * r.missed + ["[red]false[/red]"] * r.false
+        t.add_row(*said, *heard, ", ".join(verdicts))
+    hits = sum(r.hit for r in rows)
     return [
         t,
-        f"{good} of {asked} keywords detected within {MATCH_SECONDS} s of where they were said, "
-        f"{false} false detections",
+        f"{hits} of {hits + sum(r.missed for r in rows)} keywords detected within {MATCH_SECONDS} "
+        f"s of where they were said, {sum(r.false for r in rows)} false detections",
     ]

@@ -4,23 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from edge_lp.board.session import Board
 from edge_lp.errors import EdgeLpError
+from edge_lp.measure.stream import Detection
 from edge_lp.model.spec import DetectorConfig
 from edge_lp.runtime import FRAME_SECONDS, MAX_WINDOW, Event, Model, Spotter
-
-
-@dataclass(frozen=True)
-class Detection:
-    """t: the word's middle, seconds from the start of the stream; score: posterior 0..1."""
-
-    t: float
-    keyword: str
-    score: float
 
 
 def detector(

@@ -9,7 +9,6 @@ all frames are averaged, the greatest wins. Three backends see the same frames o
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -23,6 +22,7 @@ import numpy as np
 from edge_lp.core import COUNT, Counts
 from edge_lp.loihi.energy import estimate
 from edge_lp.measure.clips import SILENCE, find_clips, index_of, read_clip
+from edge_lp.measure.intervals import wilson
 from edge_lp.model.find import float_weights, read_model
 from edge_lp.model.format import unpack
 from edge_lp.model.reference import ReferenceNet
@@ -31,16 +31,6 @@ from edge_lp.text import Notice, notice
 
 BACKENDS = ("snn", "ann", "float")
 BATCH = 128  # clips that the float nets take at once
-
-
-def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of a proportion (Wilson 1927), as proportions."""
-    p, d = hits / n, 1 + z * z / n
-    centre, half = (
-        (p + z * z / (2 * n)) / d,
-        z / d * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)),
-    )
-    return centre - half, centre + half
 
 
 @dataclass
