@@ -222,7 +222,17 @@ def _event(e: Any) -> Event:
 
 
 class Spotter:
-    """PCM -> events: front end, network and detector in a row, as a board runs them."""
+    """PCM -> events: front end, network and detector in a row, as a board runs them.
+
+    >>> import numpy as np
+    >>> from edge_lp.model.find import read_model
+    >>> model = Model(read_model("commands12"))
+    >>> spotter = Spotter(model)
+    >>> spotter.push(np.zeros(16000, np.int16))  # a second of silence
+    []
+    >>> model.labels[spotter.posterior().argmax()]
+    '_silence_'
+    """
 
     def __init__(self, model: Model, flags: int = 0, config: DetectorConfig | None = None) -> None:
         n = size_of(lib.lp_spotter_size, model.c, flags)

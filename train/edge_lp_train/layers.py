@@ -206,6 +206,14 @@ class LowPassRNN(keras.layers.RNN):
 
     Takes LowPassRNNCell's arguments and those of keras.layers.RNN (return_sequences, go_backwards,
     stateful, ...).
+
+    >>> import numpy as np
+    >>> layer = LowPassRNN(4, alpha=0.5, return_sequences=True, bias_initializer="ones")
+    >>> y = np.array(layer(np.zeros((1, 3, 2))))  # no input: y <- 0.5 y + 0.5 clip(1 + y U, 0, 6)
+    >>> y.shape
+    (1, 3, 4)
+    >>> y[0, 0].tolist()
+    [0.5, 0.5, 0.5, 0.5]
     """
 
     _recurrent = True

@@ -102,7 +102,18 @@ class Result:
 class Network:
     """A description that is checked as it grows. cores: as many cores' resources as it may take
     together; None: an ideal core without end, where only the registers limit (per-compartment
-    decays for mismatch studies, say)."""
+    decays for mismatch studies, say).
+
+    >>> import numpy as np
+    >>> net = Network(inputs=1)
+    >>> neuron = net.group(1, decay_u=4096, decay_v=0, threshold=100)
+    >>> net.connect(net.inputs, neuron, np.array([[64]])) and None
+    >>> result = net.run(5, inputs=np.ones((5, 1), bool), record=("spikes", "v"))
+    >>> result.v[neuron][:, 0].tolist()  # 64 * 64 a spike, one step after it; 0 where it spikes
+    [0, 4096, 0, 4096, 0]
+    >>> result.spikes[neuron][:, 0].tolist()
+    [0, 0, 1, 0, 1]
+    """
 
     def __init__(self, inputs: int = 0, cores: int | None = 1):
         check_range("number of input axons", inputs, (0, 65536))
