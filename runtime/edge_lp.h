@@ -65,12 +65,12 @@ typedef struct {
     int32_t join;
     int32_t silent;     /* not 0: never spikes (dendrites, outputs) */
     int32_t vmin, vmax; /* -(2^23-1) <= vmin <= 0 <= vmax <= 2^23-1 */
-    int32_t vth;        /* threshold in units of v (mantissa << 6), 0..2^23-64 */
+    int32_t vth;        /* threshold in units of v (on the chip mantissa << 6), 0..2^23-1 */
     int32_t bias;       /* added to u's way into v, |bias| < 2^23 */
     uint16_t du, dv;    /* effective decays 0..4096: x <- x (4096 - d) / 4096, toward zero */
     uint16_t refract;   /* 1..64; 1 = none */
-    /* One value a compartment in place of the shared one, or NULL. bias_each may be rewritten
-     * between steps. */
+    /* One value a compartment in place of the shared one, or NULL. bias and bias_each, the pointer
+     * and what it points at, may be rewritten between steps, within their range. */
     const uint16_t *du_each, *dv_each, *refract_each;
     const int32_t *vth_each, *bias_each;
 } lp_group;
@@ -92,7 +92,8 @@ typedef struct {
     uint32_t delay; /* 0..LP_MAX_DELAY */
     uint32_t shift; /* 0..12, LP_DENSE3 and LP_SPARSE3 */
     int32_t weight; /* -32768..32767, LP_DIAGONAL */
-    /* weights (LP_DENSE16, LP_SPARSE16) or coded bytes (LP_DENSE3, LP_SPARSE3) */
+    /* weights (LP_DENSE16, LP_SPARSE16), which may be rewritten between steps, or coded bytes
+     * (LP_DENSE3, LP_SPARSE3) */
     const void *data;
     size_t bytes;            /* length of the coded bytes; ignored for the others */
     const uint32_t *rows;    /* LP_SPARSE16 */
@@ -155,8 +156,11 @@ const int32_t *lp_core_v(const lp_core *core, uint32_t group);
 const uint8_t *lp_core_spikes(const lp_core *core, uint32_t group);
 void lp_core_counts(const lp_core *core, lp_counts *counts);
 void lp_core_overflow(const lp_core *core, lp_overflow *where);
-/* The dynamic state is one block: copy it out and back to stop and go on (same build and spec). */
-void *lp_core_state(lp_core *core, size_t *bytes);
+/* The dynamic state is one block, sealed with a fingerprint of the network: copy it to stop here.
+ * lp_core_restore goes on from a copy, on a core of the same build whose description differs in
+ * nothing but weights and biases; else, or where the copy is damaged, LP_E_ARG and nothing is done. */
+const void *lp_core_state(lp_core *core, size_t *bytes);
+int lp_core_restore(lp_core *core, const void *state, size_t bytes);
 size_t lp_dense3_row(uint32_t n_dst);
 
 typedef enum { LP_SIGN_MIXED = 1, LP_SIGN_EXCITATORY = 2, LP_SIGN_INHIBITORY = 3 } lp_sign_mode;

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Loihi-1 core in Python terms: any network of groups and synapses, in accumulator units. Knows
-nothing of keyword models."""
+nothing of keyword models. ValueError where a description or an input is not what the core takes."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +17,31 @@ from edge_lp.errors import OverflowDetected
 MAX_DELAY: int = lib.LP_MAX_DELAY
 STRICT: int = lib.LP_STRICT
 COUNT: int = lib.LP_COUNT
+LIMIT = 2**23 - 1  # of u, v and biases
+# Synapses and compartments that are worked on before Python looks for Ctrl-C: at most some 50 ms.
+WORK = 1 << 25
+STRICT_FACTOR = 8  # how much longer strict mode takes for them, about
+
+
+def whole(what: str, values: Any, lo: int, hi: int, dtype: Any = np.int64) -> np.ndarray:
+    """A copy of values as dtype, every one an integer from lo to hi, both inclusive."""
+    a = np.asarray(values)
+    if a.size and a.dtype.kind not in "iub":
+        raise ValueError(f"{what} has type {a.dtype}, expected integers from {lo} to {hi}")
+    bad = (a < lo) | (a > hi)
+    if bad.any():
+        raise ValueError(f"{what} is {a[bad].flat[0]}, expected integers from {lo} to {hi}")
+    return np.array(a, dtype, order="C")
 
 
 def weight(mantissa: int, bits: int, sign_mode: int, exponent: int) -> int:
     """Synaptic weight in accumulator units (SPEC.md, "Weights"). ValueError where a field is out of
     range."""
     out = ffi.new("int32_t *")
+    for what, value in (("mantissa", mantissa), ("exponent", exponent)):
+        whole(what, value, -(2**31), 2**31 - 1)
+    for what, value in (("bits", bits), ("sign mode", sign_mode)):
+        whole(what, value, 0, 2**31 - 1)
     check(lib.lp_weight(mantissa, bits, sign_mode, exponent, out))
     return out[0]
 
@@ -66,25 +86,27 @@ def group_state(core: Any, group: int, n: int) -> dict[str, np.ndarray]:
 _WHAT = {lib.LP_WHAT_U: "u", lib.LP_WHAT_V: "v", lib.LP_WHAT_SPIKES: "spikes", lib.LP_WHAT_Q: "q"}
 
 
-def overflow(core: Any) -> OverflowDetected:
+def overflow(core: Any, names: Sequence[str] | None = None) -> OverflowDetected:
+    """What strict mode stopped at; names: of the groups, for the message."""
     w = ffi.new("lp_overflow *")
     lib.lp_core_overflow(core, w)
     where = dict(step=w.step, group=w.group, index=w.index, what=_WHAT[w.what], value=w.value)
+    name = names[w.group] if names else f"group {w.group}"
     return OverflowDetected(
-        f"overflow at step {w.step}: {_WHAT[w.what]} of compartment {w.index} in group {w.group} "
-        f"is {w.value}, "
-        "more than its register holds",
+        f"overflow at step {w.step}: {_WHAT[w.what]} of compartment {w.index} in {name} is "
+        f"{w.value}, more than its register holds",
         where,
     )
 
 
 @dataclass
 class Group:
-    """A group of compartments (SPEC.md, "Core"). A parameter is one number or one a compartment.
+    """A group of compartments (SPEC.md, "Core"). A parameter is one number or an array (n,), one a
+    compartment; the core keeps copies.
 
-    du, dv: effective decays 0..4096; vth: threshold in units of v; refract 1..64; join: index of an
-    earlier group whose v is added. bias may be an int32 array that the caller rewrites between
-    runs.
+    n 1..65536; du, dv: effective decays 0..4096; vth: threshold in units of v, 0..2^23 - 1; |bias|
+    < 2^23; refract 1..64; vmin -(2^23 - 1)..0, vmax 0..2^23 - 1; join: index of an earlier group of
+    n compartments whose v is added; name: for messages.
     """
 
     n: int
@@ -93,20 +115,21 @@ class Group:
     vth: int | np.ndarray = 0
     bias: int | np.ndarray = 0
     refract: int | np.ndarray = 1
-    vmin: int = -(2**23 - 1)
-    vmax: int = 2**23 - 1
+    vmin: int = -LIMIT
+    vmax: int = LIMIT
     join: int | None = None
     silent: bool = False
+    name: str = ""
 
 
 @dataclass
 class Synapses:
     """Synapses from a group (or None: the input axons) to a group. Exactly one of dense, sparse,
-    diagonal, dense3, sparse3.
+    diagonal, dense3, sparse3; the core keeps copies.
 
     dense: (n_src, n_dst) int16; sparse: (rows (n_src + 1,) uint32, targets uint16, weights int16);
     diagonal: one int. In accumulator units. dense3, sparse3: 3-bit codes as a model file holds
-    them, a weight is code << shift.
+    them, a weight is code << shift (0..12). delay: 0..62 steps.
     """
 
     src: int | None
@@ -120,8 +143,28 @@ class Synapses:
     shift: int = 0
 
 
+_WORDS = {np.uint16: "uint16_t *", np.uint32: "uint32_t *", np.int32: "int32_t *"}
+_EACH = (  # of Group: name, least, most, type
+    ("du", 0, 4096, np.uint16),
+    ("dv", 0, 4096, np.uint16),
+    ("refract", 1, 64, np.uint16),
+    ("vth", 0, LIMIT, np.int32),
+    ("bias", -LIMIT, LIMIT, np.int32),
+)
+
+_PROBES = {
+    "u": (lib.LP_WHAT_U, np.int32),
+    "v": (lib.LP_WHAT_V, np.int32),
+    "spikes": (lib.LP_WHAT_SPIKES, np.uint8),
+}
+
+
 class Core:
-    """The Loihi-1 core on any network of groups and synapses."""
+    """The Loihi-1 core on any network of groups and synapses.
+
+    Methods may be called from several threads: they take their turns. Ctrl-C ends a run within some
+    50 ms, between two steps; the state is that after the steps that were done (counts().steps).
+    """
 
     def __init__(
         self,
@@ -130,22 +173,27 @@ class Core:
         n_inputs: int = 0,
         flags: int = 0,
     ) -> None:
-        self.groups, self.n_inputs = list(groups), n_inputs
+        self.groups, self.n_inputs = list(groups), int(whole("n_inputs", n_inputs, 0, 65536))
+        self.names = [g.name or f"group {i}" for i, g in enumerate(self.groups)]
+        self.lock = threading.RLock()
         self._keep: list[Any] = []
-        c_groups = ffi.new("lp_group[]", max(1, len(groups)))
+        self._each: dict[tuple[int, str], np.ndarray] = {}  # what the groups' pointers point at
+        self._weights: list[np.ndarray | None] = []  # of each Synapses, where they are 16 bits wide
+        self._c_groups = ffi.new("lp_group[]", max(1, len(groups)))
         c_synapses = ffi.new("lp_synapses[]", max(1, len(synapses)))
-        for c, g in zip(c_groups, groups):
-            self._fill_group(c, g)
+        work = 1
+        for i, (c, g) in enumerate(zip(self._c_groups, self.groups)):
+            work += self._fill_group(c, g, i)
         for c, s in zip(c_synapses, synapses):
-            self._fill_synapses(c, s)
+            work += self._fill_synapses(c, s)
         spec = ffi.new(
             "lp_core_spec *",
             dict(
-                groups=c_groups,
+                groups=self._c_groups,
                 synapses=c_synapses,
                 n_groups=len(groups),
                 n_synapses=len(synapses),
-                n_inputs=n_inputs,
+                n_inputs=self.n_inputs,
                 flags=flags,
             ),
         )
@@ -153,74 +201,124 @@ class Core:
         mem = memory(n)
         out = ffi.new("lp_core **")
         check(lib.lp_core_init(out, spec, mem, n))
-        self._keep += [c_groups, c_synapses, spec, mem]
+        self._keep += [c_synapses, spec, mem]
         self._p = out[0]
+        self._chunk = max(1, WORK // (work * (STRICT_FACTOR if flags & STRICT else 1)))
 
-    def _array(self, values: Any, dtype: Any, ctype: str) -> Any:
-        a = np.ascontiguousarray(values, dtype)
-        if not np.array_equal(a, values):
-            raise ValueError(f"an array of the core has values that {np.dtype(dtype)} cannot hold")
+    # --------------------------------------------------------------------------- the description --
+
+    def _array(self, what: str, values: Any, lo: int, hi: int, dtype: Any) -> np.ndarray:
+        a = whole(what, values, lo, hi, dtype)
         self._keep.append(a)
-        return pointer(ctype, a)
+        return a
 
-    def _fill_group(self, c: Any, g: Group) -> None:
-        c.n, c.vmin, c.vmax, c.silent = g.n, g.vmin, g.vmax, g.silent
-        c.join = lib.LP_NO_JOIN if g.join is None else g.join
+    def _fill_group(self, c: Any, g: Group, index: int) -> int:
+        """The compartments."""
+        name = self.names[index]
+        c.n = int(whole(f"{name}: n", g.n, 1, 65536))
+        c.vmin = int(whole(f"{name}: vmin", g.vmin, -LIMIT, 0))
+        c.vmax = int(whole(f"{name}: vmax", g.vmax, 0, LIMIT))
+        c.silent = bool(g.silent)
+        earlier = index - 1
+        c.join = (
+            lib.LP_NO_JOIN if g.join is None else int(whole(f"{name}: join", g.join, 0, earlier))
+        )
         c.refract = 1
-        for name, dtype, ctype in (
-            ("du", np.uint16, "uint16_t *"),
-            ("dv", np.uint16, "uint16_t *"),
-            ("refract", np.uint16, "uint16_t *"),
-            ("vth", np.int32, "int32_t *"),
-            ("bias", np.int32, "int32_t *"),
-        ):
-            value = getattr(g, name)
-            if isinstance(value, np.ndarray):
-                if value.shape != (g.n,):
-                    raise ValueError(f"{name} has shape {value.shape}, expected ({g.n},)")
-                setattr(c, name + "_each", self._array(value, dtype, ctype))
-            else:
-                setattr(c, name, value)
+        for what, lo, hi, dtype in _EACH:
+            self._set(index, what, getattr(g, what), lo, hi, dtype)
+        return c.n
 
-    def _fill_synapses(self, c: Any, s: Synapses) -> None:
-        c.src, c.dst, c.delay = lib.LP_INPUT if s.src is None else s.src, s.dst, s.delay
-        n_src = self.n_inputs if s.src is None else self.groups[s.src].n
-        if s.dense is not None:
-            if s.dense.shape != (n_src, self.groups[s.dst].n):
-                raise ValueError(
-                    f"dense weights have shape {s.dense.shape}, expected "
-                    f"{(n_src, self.groups[s.dst].n)}"
-                )
-            c.kind, c.data = lib.LP_DENSE16, self._array(s.dense, np.int16, "void *")
-        elif s.sparse is not None:
-            rows, targets, weights = s.sparse
-            if (
-                len(rows) != n_src + 1
-                or len(targets) != len(weights)
-                or (len(rows) and rows[-1] != len(targets))
-            ):
-                raise ValueError(
-                    f"sparse rows do not fit: {len(rows)} offsets for {n_src} sources, "
-                    f"{len(targets)} targets, {len(weights)} weights"
-                )
-            c.kind, c.data = lib.LP_SPARSE16, self._array(weights, np.int16, "void *")
-            c.rows, c.targets = (
-                self._array(rows, np.uint32, "uint32_t *"),
-                self._array(targets, np.uint16, "uint16_t *"),
-            )
-        elif s.diagonal is not None:
-            c.kind, c.weight = lib.LP_DIAGONAL, s.diagonal
-        elif (codes := s.dense3 or s.sparse3) is not None:
-            c.kind, c.shift = lib.LP_DENSE3 if s.dense3 else lib.LP_SPARSE3, s.shift
-            c.data, c.bytes = (
-                self._array(np.frombuffer(codes, np.uint8), np.uint8, "void *"),
-                len(codes),
-            )
+    def _set(self, group: int, what: str, values: Any, lo: int, hi: int, dtype: Any) -> None:
+        """One number where all are alike, which is faster; else one a compartment."""
+        c, name = self._c_groups[group], f"{self.names[group]}: {what}"
+        a = whole(name, values, lo, hi, dtype)
+        if a.shape not in ((), (c.n,)):
+            raise ValueError(f"{name} has shape {a.shape}, expected one number or ({c.n},)")
+        if a.ndim == 0 or (a == a[0]).all():
+            setattr(c, what, int(a.flat[0]))
+            setattr(c, what + "_each", ffi.NULL)
         else:
-            raise ValueError("synapses need one of dense, sparse, diagonal, dense3, sparse3")
+            setattr(c, what + "_each", pointer(_WORDS[dtype], a))
+        self._each[group, what] = a
+
+    def _fill_synapses(self, c: Any, s: Synapses) -> int:
+        """The synapses."""
+        most = len(self.groups) - 1
+        c.src = lib.LP_INPUT if s.src is None else int(whole("synapses: src", s.src, 0, most))
+        c.dst = int(whole("synapses: dst", s.dst, 0, most))
+        c.delay = int(whole("synapses: delay", s.delay, 0, MAX_DELAY))
+        c.shift = int(whole("synapses: shift", s.shift, 0, 12))
+        kinds = ("dense", "sparse", "diagonal", "dense3", "sparse3")
+        given = [k for k in kinds if getattr(s, k) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"synapses have {' and '.join(given) or 'no weights'}, expected exactly one of "
+                f"{', '.join(kinds)}"
+            )
+        n_src, n_dst = (
+            self.n_inputs if s.src is None else self.groups[s.src].n,
+            self.groups[s.dst].n,
+        )
+        weights = None
+        if s.dense is not None:
+            weights = self._array("dense weight", s.dense, -32768, 32767, np.int16)
+            if weights.shape != (n_src, n_dst):
+                raise ValueError(
+                    f"dense weights have shape {weights.shape}, expected {(n_src, n_dst)}"
+                )
+            c.kind, c.data, work = lib.LP_DENSE16, pointer("void *", weights), weights.size
+        elif s.sparse is not None:
+            weights = self._fill_sparse(c, s.sparse, n_src, n_dst)
+            work = weights.size
+        elif s.diagonal is not None:
+            c.kind, work = lib.LP_DIAGONAL, n_src
+            c.weight = int(whole("diagonal weight", s.diagonal, -32768, 32767))
+        else:
+            codes = np.frombuffer(s.sparse3 if s.dense3 is None else s.dense3, np.uint8)
+            self._keep.append(codes)
+            c.kind = lib.LP_SPARSE3 if s.dense3 is None else lib.LP_DENSE3
+            c.data, c.bytes, work = pointer("void *", codes), len(codes), 3 * len(codes)
+        self._weights.append(weights)
+        return work
+
+    def _fill_sparse(self, c: Any, sparse: Any, n_src: int, n_dst: int) -> np.ndarray:
+        rows = self._array("sparse row offset", sparse[0], 0, 2**32 - 1, np.uint32)
+        targets = self._array("sparse target", sparse[1], 0, n_dst - 1, np.uint16)
+        weights = self._array("sparse weight", sparse[2], -32768, 32767, np.int16)
+        if len(rows) != n_src + 1 or len(targets) != len(weights) or rows[-1] != len(targets):
+            raise ValueError(
+                f"sparse rows do not fit: {len(rows)} offsets for {n_src} sources, "
+                f"{len(targets)} targets, {len(weights)} weights"
+            )
+        c.kind, c.data = lib.LP_SPARSE16, pointer("void *", weights)
+        c.rows, c.targets = pointer("uint32_t *", rows), pointer("uint16_t *", targets)
+        return weights
+
+    # ------------------------------------------------------------------------------ what it does --
 
     def reset(self) -> None:
-        lib.lp_core_reset(self._p)
+        """All states, counters and the clock to 0."""
+        with self.lock:
+            lib.lp_core_reset(self._p)
+
+    def set_bias(self, group: int, bias: int | np.ndarray) -> None:
+        """A group's new biases from the next step on: one number, or (n,)."""
+        with self.lock:
+            whole("group", group, 0, len(self.groups) - 1)
+            self._set(group, "bias", bias, -LIMIT, LIMIT, np.int32)
+
+    def set_weights(self, synapses: int, weights: np.ndarray) -> None:
+        """New weights of a block of dense or sparse synapses from the next step on, in the shape
+        and order in which the description has them."""
+        with self.lock:
+            whole("synapses", synapses, 0, len(self._weights) - 1)
+            mine = self._weights[synapses]
+            if mine is None:
+                raise ValueError("the weights of 3-bit codes and diagonals cannot be changed")
+            new = whole("weight", weights, -32768, 32767, np.int16)
+            if new.shape != mine.shape:
+                raise ValueError(f"weights have shape {new.shape}, expected {mine.shape}")
+            mine[...] = new
 
     def run(
         self,
@@ -229,52 +327,83 @@ class Core:
         inputs: np.ndarray | None = None,
         probes: Sequence[tuple[int, str]] = (),
     ) -> list[np.ndarray]:
-        """Runs `steps` steps. Input spikes of step k: inputs[starts[k]:starts[k + 1]]. probes:
-        (group, "u" | "v" | "spikes"); returns one (steps, n) array a probe: int32, or uint8 for
-        spikes. OverflowDetected in strict mode."""
-        if starts is not None:
-            starts = np.ascontiguousarray(starts, np.uint32)
-            inputs = np.ascontiguousarray(inputs if inputs is not None else [], np.uint16)
-            if len(starts) != steps + 1 or (steps and starts[-1] > len(inputs)):
-                raise ValueError(
-                    f"{len(starts)} input offsets for {steps} steps, the last "
-                    f"{starts[-1] if len(starts) else None} of {len(inputs)} inputs"
-                )
-        what = {"u": lib.LP_WHAT_U, "v": lib.LP_WHAT_V, "spikes": lib.LP_WHAT_SPIKES}
-        rows = [
-            np.zeros((steps, self.groups[g].n), np.uint8 if w == "spikes" else np.int32)
-            for g, w in probes
-        ]
-        c_probes = ffi.new("lp_probe[]", max(1, len(rows)))
-        for c, (g, w), r in zip(c_probes, probes, rows):
-            c.group, c.what, c.rows, c.stride = g, what[w], pointer("void *", r), r.shape[1]
-        status = lib.lp_core_run(
-            self._p,
-            steps,
-            ffi.NULL if starts is None else pointer("uint32_t *", starts),
-            ffi.NULL if starts is None or inputs is None else pointer("uint16_t *", inputs),
-            c_probes,
-            len(rows),
-        )
-        if status == lib.LP_E_OVERFLOW:
-            raise overflow(self._p)
-        check(status)
+        """Runs `steps` steps. Input spikes of step k: inputs[starts[k]:starts[k + 1]], at most
+        n_inputs of them; an axon that is named twice counts twice. probes: (group, "u" | "v" |
+        "spikes"); returns one (steps, n) array a probe: int32, or uint8 for spikes.
+        OverflowDetected in strict mode."""
+        steps = int(whole("steps", steps, 0, 2**62))
+        events = self._events(steps, starts, inputs)
+        rows = []
+        for g, w in probes:
+            whole("probe's group", g, 0, len(self.groups) - 1)
+            if w not in _PROBES:
+                raise ValueError(f"probe of {w!r}, expected one of {', '.join(_PROBES)}")
+            rows.append(np.zeros((steps, self.groups[g].n), _PROBES[w][1]))
+        with self.lock:
+            for at in range(0, steps, self._chunk):
+                n = min(self._chunk, steps - at)
+                self._go(n, events, at, probes, [r[at : at + n] for r in rows])
         return rows
 
+    def _events(
+        self, steps: int, starts: np.ndarray | None, inputs: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """The input spikes, checked: every offset first, then what lies between them."""
+        if starts is None:
+            return None
+        given = [] if inputs is None else inputs
+        axons = whole("input axon", given, 0, self.n_inputs - 1, np.uint16)
+        offsets = whole("input offset", starts, 0, len(axons), np.uint32)
+        if offsets.shape != (steps + 1,):
+            raise ValueError(f"{offsets.shape} input offsets for {steps} steps, expected one more")
+        n = np.diff(offsets.astype(np.int64))
+        if steps and not 0 <= n.min() <= n.max() <= self.n_inputs:
+            k = int(np.argmax((n < 0) | (n > self.n_inputs)))
+            raise ValueError(
+                f"step {k} has {n[k]} input spikes, expected 0 to {self.n_inputs} between rising "
+                "offsets"
+            )
+        return offsets, axons
+
+    def _go(
+        self,
+        steps: int,
+        events: tuple[np.ndarray, np.ndarray] | None,
+        at: int,
+        probes: Sequence[tuple[int, str]],
+        rows: Sequence[np.ndarray],
+    ) -> None:
+        """One call of the C core: steps `at` and on of the events, one block of rows a probe."""
+        c_probes = ffi.new("lp_probe[]", max(1, len(rows)))
+        for c, (g, w), r in zip(c_probes, probes, rows):
+            c.group, c.what, c.rows = g, _PROBES[w][0], pointer("void *", r)
+            c.stride = r.shape[1]
+        starts, inputs = ffi.NULL, ffi.NULL
+        if events is not None:
+            starts = pointer("uint32_t *", events[0]) + at
+            inputs = pointer("uint16_t *", events[1])
+        status = lib.lp_core_run(self._p, steps, starts, inputs, c_probes, len(rows))
+        if status == lib.LP_E_OVERFLOW:
+            raise overflow(self._p, self.names)
+        check(status)
+
     def save(self) -> bytes:
-        """The dynamic state: restore() it on a core of the same description to go on from here."""
+        """The state after the last step, for restore()."""
         n = ffi.new("size_t *")
-        return bytes(ffi.buffer(lib.lp_core_state(self._p, n), n[0]))
+        with self.lock:
+            return bytes(ffi.buffer(lib.lp_core_state(self._p, n), n[0]))
 
     def restore(self, state: bytes) -> None:
-        n = ffi.new("size_t *")
-        p = lib.lp_core_state(self._p, n)
-        if len(state) != n[0]:
-            raise ValueError(
-                f"the state has {len(state)} bytes, this core's has {n[0]}: it is of another "
-                "network"
-            )
-        ffi.memmove(p, state, n[0])
+        """Goes on from a state of save(). ValueError, and nothing is done: a state of a network
+        that differs in more than weights and biases, or damaged bytes."""
+        with self.lock:
+            if lib.lp_core_restore(self._p, ffi.from_buffer(state), len(state)):
+                raise ValueError(
+                    f"{len(state)} bytes that are damaged or no state of this network, expected "
+                    "what save() gave for one that differs at most in weights and biases"
+                )
 
     def counts(self) -> Counts:
-        return counts_of(self._p)
+        """Since step 0."""
+        with self.lock:
+            return counts_of(self._p)

@@ -2,8 +2,7 @@
 /* Runs drawn networks on the core and prints a digest of every u, v and spike: the same on every
  * machine (tests/test_core_machines.py).
  *
- *     cc -std=c99 -O2 -Iruntime tests/c/core_test.c runtime/lp_core.c runtime/lp_strict.c \
- *         runtime/lp_image.c -o core_test && ./core_test */
+ *     cc -std=c99 -O2 -Iruntime tests/c/core_test.c runtime/lp_*.c -o core_test && ./core_test */
 #include "edge_lp.h"
 #include <stdio.h>
 #include <stdlib.h>

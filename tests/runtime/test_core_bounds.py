@@ -35,18 +35,17 @@ def test_decay_of_every_delta_at_the_edges(floor) -> None:
             [binding.Group(4097, 0, deltas, bias=bias, vmin=floor, silent=True)], []
         )
         each.run(1)
-        bias[:] = 0
+        each.set_bias(0, 0)
         np.testing.assert_array_equal(
             each.run(1, probes=[(0, "v")])[0][0], oracle.decay(np.int64(x), deltas)
         )
     for delta in [*(1 << k for k in range(13)), 0, 3, 4095]:
         edges = np.array([e for e in EDGES if e >= floor], np.int32)
-        bias = edges.copy()
         shared = binding.Core(
-            [binding.Group(len(bias), 64, delta, bias=bias, vmin=floor, silent=True)], []
+            [binding.Group(len(edges), 64, delta, bias=edges, vmin=floor, silent=True)], []
         )
         shared.run(1)
-        bias[:] = 0
+        shared.set_bias(0, 0)
         np.testing.assert_array_equal(
             shared.run(1, probes=[(0, "v")])[0][0], oracle.decay(edges.astype(np.int64), delta)
         )

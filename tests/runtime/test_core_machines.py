@@ -10,12 +10,7 @@ import subprocess
 import pytest
 from paths import ROOT
 
-SOURCES = [
-    ROOT / "tests" / "c" / "core_test.c",
-    ROOT / "runtime" / "lp_core.c",
-    ROOT / "runtime" / "lp_strict.c",
-    ROOT / "runtime" / "lp_image.c",
-]
+SOURCES = [ROOT / "tests" / "c" / "core_test.c", *sorted((ROOT / "runtime").glob("lp_*.c"))]
 MACHINES = {
     "gcc": (["gcc", "-O3"], []),
     "portable": (["gcc", "-O2", "-DLP_NO_CLONES", "-U__SSE2__"], []),
@@ -26,8 +21,7 @@ MACHINES = {
     "mips": (["mips-linux-gnu-gcc", "-O2", "-static"], ["qemu-mips-static"]),
 }
 # The native run, which test_core_oracle.py ties to the oracle on other networks:
-#     cc -std=c99 -O2 -Iruntime tests/c/core_test.c runtime/lp_core.c runtime/lp_strict.c \
-#         runtime/lp_image.c -o core_test && ./core_test
+#     cc -std=c99 -O2 -Iruntime tests/c/core_test.c runtime/lp_*.c -o core_test && ./core_test
 EXPECTED = "baab283d spikes 307774 synops 22950461 active 1723609 updates 2115000"
 
 

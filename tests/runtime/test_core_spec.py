@@ -24,10 +24,9 @@ MODES = {"mixed": 1, "excitatory": 2, "inhibitory": 3}
 
 def c_decay(x: int, delta: int) -> int:
     """A bias of x for one step puts x in v; the next step decays it."""
-    bias = np.array([x], np.int32)
-    core = binding.Core([binding.Group(1, 0, delta, bias=bias, silent=True)], [])
+    core = binding.Core([binding.Group(1, 0, delta, bias=x, silent=True)], [])
     core.run(1)
-    bias[0] = 0
+    core.set_bias(0, 0)
     return int(core.run(1, probes=[(0, "v")])[0][0, 0])
 
 

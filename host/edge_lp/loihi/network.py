@@ -290,14 +290,13 @@ class Simulation:
             network.inputs: None,
             **{g: i for i, g in enumerate(self.groups)},
         }
-        self._bias = {g: bias_of(g) for g in self.groups}
         groups = [
             core.Group(
                 g.n,
                 _each(g.decay_u),
                 _each(g.decay_v),
                 _each(np.asarray(g.threshold) << 6),
-                self._bias[g],
+                bias_of(g),
                 _each(g.refractory),
                 g.v_min,
                 g.v_max,
@@ -344,9 +343,8 @@ class Simulation:
     def set_bias(self, group: Group, bias: Numbers, bias_exponent: Numbers = 0) -> None:
         """New biases from the next step on: mantissa and exponent, shared or one a compartment."""
         mantissa = check_range(f"{group.name}: bias", bias, limits.BIAS_MANTISSA)
-        self._bias[group][:] = mantissa << check_range(
-            f"{group.name}: bias_exponent", bias_exponent, limits.BIAS_EXPONENT
-        )
+        exponent = check_range(f"{group.name}: bias_exponent", bias_exponent, limits.BIAS_EXPONENT)
+        self._core.set_bias(self.groups.index(group), mantissa << exponent)
 
     @property
     def counts(self) -> core.Counts:
