@@ -115,7 +115,7 @@ class _Drip(io.BytesIO):
         super().__init__(data)
         self.rng = np.random.default_rng(1)
 
-    def read1(self, n=-1):
+    def read(self, n=-1):
         return super().read(min(n, int(self.rng.integers(1, 4000))))
 
 

@@ -3,27 +3,72 @@
 
 from __future__ import annotations
 
+import select
+from collections.abc import Iterator
+from itertools import chain
 from typing import BinaryIO
 
 import numpy as np
 
 from edge_lp.audio.blocks import BLOCK, Blocks
+from edge_lp.audio.oddities import Oddities
 from edge_lp.errors import AudioError
-from edge_lp.text import notice
+from edge_lp.runtime import SAMPLE_RATE
+from edge_lp.text import Notice, notice
+
+RAW = "raw PCM, int16 little-endian, mono, 16 kHz"
+# how files begin that are not raw samples: what they are called, and their first bytes
+HEADERS = (
+    ("WAV", b"RIFF"),
+    ("WAV", b"RF64"),
+    ("FLAC", b"fLaC"),
+    ("Ogg", b"OggS"),
+    ("AIFF", b"FORM"),
+    ("AU", b".snd"),
+    ("CAF", b"caff"),
+    ("MP3", b"ID3"),
+)
+MAGIC = 4  # bytes, the longest of them
 
 
-def pipe_blocks(stream: BinaryIO) -> Blocks:
+def pipe_blocks(stream: BinaryIO, note: Notice = notice) -> Blocks:
     """Raw PCM, int16 little-endian, mono, 16 kHz. Yields what has arrived, without waiting for a
-    full block. AudioError: nothing came."""
-    odd, seen = b"", False
-    read = getattr(stream, "read1", stream.read)
-    while data := read(2 * BLOCK):
-        seen, data = True, odd + data
-        odd = data[len(data) & ~1 :]
-        yield np.frombuffer(data[: len(data) & ~1], "<i2").astype(np.int16)
-    if not seen:
+    full block.
+
+    AudioError: nothing came, a terminal, or a file with a header, which would be heard as noise."""
+    if stream.isatty():
+        raise AudioError(f"stdin: is a terminal; pipe {RAW}, into it")
+    arrivals, head = _arrivals(stream), b""
+    while len(head) < MAGIC and (data := next(arrivals, b"")):
+        head += data
+    _check(head)
+    odd, half = Oddities("stdin", SAMPLE_RATE, note), b""
+    for data in chain([head], arrivals):
+        data = half + data
+        half = data[len(data) & ~1 :]
+        yield odd.pcm(np.frombuffer(data[: len(data) & ~1], "<i2").astype(np.int16))
+    if half:
+        note("note: stdin: the last byte is half a sample and was left out")
+
+
+def _arrivals(stream: BinaryIO) -> Iterator[bytes]:
+    """What comes, as it comes, never empty. From below Python's buffer, which takes a pipe that is
+    empty for the moment, and does not block, for one at its end."""
+    raw = getattr(stream, "raw", stream)
+    while (data := raw.read(2 * BLOCK)) != b"":
+        if data is None:
+            select.select([raw], [], [])
+        else:
+            yield data
+
+
+def _check(head: bytes) -> None:
+    if not head:
+        raise AudioError(f"stdin: no samples came; expected {RAW}")
+    name = next((name for name, magic in HEADERS if head.startswith(magic)), None)
+    if name == "FLAC":
+        raise AudioError(f"stdin: a FLAC file, not {RAW}; name the file, it cannot be piped")
+    if name:
         raise AudioError(
-            "stdin: no samples came; expected raw PCM, int16 little-endian, mono, 16 kHz"
+            f"stdin: {name} data, not {RAW}; --device /dev/stdin reads it with its header"
         )
-    if odd:
-        notice("note: stdin: the last byte is half a sample and was left out")

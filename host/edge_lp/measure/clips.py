@@ -249,5 +249,5 @@ def find_clips(
 
 def read_clip(path: Path) -> np.ndarray:
     """(16000,) int16: the clip's first second, zeros behind it if it is shorter."""
-    pcm = read_file(path, note=lambda line: None)[:SAMPLE_RATE]
+    pcm = read_file(path, note=lambda line: None, seconds=1)
     return np.pad(pcm, (0, SAMPLE_RATE - len(pcm)))
