@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-# From a fresh clone: `make demo` or `make test`. Everything goes into .venv; the system's Python stays as it is.
-SOURCES := pyproject.toml CMakeLists.txt host/make_binding.py tools/setup.sh $(wildcard runtime/*.[ch])
+# From a fresh clone: `make demo` or `make test`. Everything goes into .venv; the system's Python
+# stays as it is.
+SOURCES := pyproject.toml CMakeLists.txt host/make_binding.py tools/setup.sh \
+           $(wildcard runtime/*.[ch])
+PYTHON_CODE := host/edge_lp train/edge_lp_train
 
 help:
-	@echo "make demo    set up, then let the shipped model listen to a stream of spoken commands; pictures in demo-out/"
-	@echo "make test    set up with TensorFlow and whatever the tests need, then run all tests"
-	@echo "make lint    ruff, clang-format and mypy, as CI runs them"
-	@echo "make clean   remove what make made"
+	@echo "make demo     set up, then let the shipped model listen to a stream of spoken commands;"
+	@echo "              pictures in demo-out/"
+	@echo "make test     set up with TensorFlow and whatever the tests need, then run all tests"
+	@echo "make lint     ruff, clang-format and mypy, as CI runs them"
+	@echo "make docs     the documentation as a site, in build/docs"
+	@echo "make history  measure size and speed, append them to docs/history.csv"
+	@echo "make clean    remove what make made"
 
 demo: .venv/demo
 	.venv/bin/edge-lp demo --out demo-out
@@ -19,17 +25,28 @@ lint: .venv/test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' ':!src')
-	.venv/bin/mypy host/edge_lp train/edge_lp_train
+	.venv/bin/mypy $(PYTHON_CODE)
+
+docs: .venv/test
+	.venv/bin/python -m sphinx -q -W --keep-going -b html -c docs . build/docs
+	@echo "build/docs/docs/index.html"
+
+links: .venv/test
+	.venv/bin/python -m sphinx -q -b linkcheck -c docs . build/links
+
+history: .venv/test
+	tools/system-packages.sh
+	.venv/bin/python tools/history.py
 
 .venv/demo: $(SOURCES)
 	tools/setup.sh demo
 	@touch $@
 
 .venv/test: $(SOURCES)
-	tools/setup.sh demo,train,audio,nir,dev
+	tools/setup.sh demo,train,audio,nir,docs,dev
 	@touch $@ .venv/demo
 
 clean:
 	rm -rf .venv build demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint docs links history clean

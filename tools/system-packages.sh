@@ -1,18 +1,23 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Cross compilers, emulators and the sound server that some tests use, from Debian's or Ubuntu's archive (apt-packages.txt).
-# Without root or apt nothing is installed, and those tests skip with a reason; with CI=true that is a failure.
+# Cross compilers, emulators and the sound server that some tests use, from Debian's or Ubuntu's
+# archive (apt-packages.txt). Without root or apt nothing is installed, and those tests skip with a
+# reason; with CI=true that is a failure.
 set -eu
 cd "$(dirname "$0")"
 
 give_up() { echo "system packages: $*" >&2; [ "${CI:-}" = true ] && exit 1 || exit 0; }
+installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
 
 missing=
 for package in $(grep -v '^#' apt-packages.txt); do
-    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
+    installed "$package" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
-[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || give_up "some tests will skip without:$missing (install them with sudo apt-get install)"
+[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||
+    give_up "some tests will skip without:$missing (install them with sudo apt-get install)"
 echo "system packages: installing$missing"
 export DEBIAN_FRONTEND=noninteractive
-{ apt-get -qq update && apt-get -qq install -y --no-install-recommends $missing >/dev/null; } || give_up "apt-get failed; some tests will skip"
+{
+    apt-get -qq update && apt-get -qq install -y --no-install-recommends $missing >/dev/null
+} || give_up "apt-get failed; some tests will skip"

@@ -53,8 +53,8 @@ import threading, numpy as np, soundfile, types, _thread, time
 class PortAudioError(Exception): pass
 default = types.SimpleNamespace(device=[0, 0])
 def query_devices(*a, **k):
-    one = dict(name="stand-in", max_input_channels=1, default_samplerate=16000.0, hostapi=0, index=0)
-    return [one]
+    one = dict(name="stand-in", max_input_channels=1, default_samplerate=16000.0)
+    return [one | dict(hostapi=0, index=0)]
 def query_hostapis(*a, **k):
     return [dict(name="none")]
 def check_input_settings(**k): pass

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The release script's parts: the version is set everywhere, and nothing is released by accident."""
+"""The release script: the version is set everywhere, and nothing is released by accident."""
 
 import re
 import shutil
@@ -36,7 +36,7 @@ def test_the_version_is_set_everywhere_and_only_there(tmp_path):
 
 def test_release_refuses(tmp_path):
     """A version that is none, a tree with changes, a branch that is not main, no notes."""
-    for part in ("tools", "CHANGELOG.md"):
+    for part in ("tools", "CHANGELOG.md", "pyproject.toml", "library.properties"):
         source = ROOT / part
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / part)
 
@@ -61,6 +61,10 @@ def test_release_refuses(tmp_path):
     git("checkout", "-q", "main")
     git("tag", "v1.2.3")
     assert "v1.2.3 is there" in refused(["1.2.3"])
+    assert "placeholders" in refused(["1.2.4"])
+    for name in ("pyproject.toml", "library.properties"):
+        text = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(text.replace("example.invalid", "example.org"))
     (tmp_path / "CHANGELOG.md").write_text("# Changes\n\n## Unreleased\n\n## 0.1.0\n\n- x\n")
     git("commit", "-qam", "y")
     assert "no notes" in refused(["1.2.4"])
