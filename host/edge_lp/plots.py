@@ -13,10 +13,13 @@ import numpy as np
 
 from edge_lp.errors import MissingDependency
 from edge_lp.files import write_file
+from edge_lp.measure.intervals import poisson, wilson
 from edge_lp.runtime import FRAME_SECONDS, SAMPLE_RATE
 
 if TYPE_CHECKING:
+    from edge_lp.measure.calibrate import Calibration
     from edge_lp.measure.stream import Said
+    from edge_lp.measure.sweep import Sweep
     from edge_lp.measure.trace import Trace
 
 
@@ -189,3 +192,132 @@ def confusion(matrix: np.ndarray, labels: Sequence[str], path: str | Path) -> Pa
         title=f"{100 * np.trace(matrix) / max(1, matrix.sum()):.1f} % of {matrix.sum()} clips",
     )
     return _save(figure, path)
+
+
+def det(c: Calibration, path: str | Path) -> Path:
+    """Detection error trade-off of the half that reports: misses against false events an hour with
+    one threshold for all keywords, with 95 % bounds; each keyword by itself; the chosen thresholds.
+    Where no event was heard a curve stands at 3 / T an hour, the most that T hours exclude."""
+    from edge_lp.measure.det import curve, groups
+
+    half, hours = c.reported, c.reported.speech[0].hours
+    figure, axes = _figure(9, 6)
+    colours = _colours(len(c.keywords))
+    floor = 3 / hours
+
+    def line(keywords: Sequence[int], **style: Any) -> None:
+        asked = int(half.words[0].asked[list(keywords)].sum())
+        missed, false = curve(half, keywords)
+        if not asked:
+            return
+        rates = np.maximum(false / hours, floor)
+        axes.plot(rates, 100 * missed / asked, **style)
+        if style.get("linewidth", 1) > 2:
+            low, high = np.array([wilson(int(m), asked) for m in missed]).T
+            axes.fill_between(rates, 100 * low, 100 * high, color=style["color"], alpha=0.15, lw=0)
+
+    for i, word in enumerate(c.keywords):
+        line([i], color=colours[i], linewidth=0.9, alpha=0.8, label=word)
+    for k, (name, keywords) in enumerate(groups(c).items()):
+        colour = ("black", "tab:red")[k]
+        line(keywords, color=colour, linewidth=2.5, label=name)
+        keys = list(keywords)
+        asked, missed = (int(getattr(half.words_at, x)[keys].sum()) for x in ("asked", "missed"))
+        events = int(half.speech_at.false[keys].sum())
+        if asked:
+            low, high = (100 * x for x in wilson(missed, asked))
+            at, (least, most) = max(events / hours, floor), (x / hours for x in poisson(events))
+            axes.errorbar(
+                at,
+                100 * missed / asked,
+                xerr=[[at - min(at, least)], [max(at, most) - at]],
+                yerr=[[100 * missed / asked - low], [high - 100 * missed / asked]],
+                fmt="o",
+                color=colour,
+                markeredgecolor="white",
+                capsize=3,
+                zorder=5,
+                label=f"{name}: chosen thresholds",
+            )
+    axes.axvline(floor, color="0.6", linestyle=":", linewidth=0.9)
+    axes.text(floor, 101, f" 3 / {hours:.2f} h", color="0.4", fontsize=8, va="bottom")
+    axes.set(
+        xscale="log",
+        xlabel=f"false events an hour, on {hours:.2f} h of speech of others than chose",
+        ylabel=f"missed, % of {int(half.words[0].asked.sum())} words",
+        ylim=(0, 100),
+    )
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9, frameon=False)
+    return _save(figure, path)
+
+
+_AXES = {
+    "snr": ("signal to noise, dB", "snr_db"),
+    "gain": ("gain, dB", "gain_db"),
+    "shift": ("shifted by, ms", None),
+}
+
+
+def curve(s: Sweep, path: str | Path, peers: Sequence[dict[str, Any]] = ()) -> Path:
+    """Accuracy with its 95 % interval over signal to noise, gain and shift, as far as they were
+    measured; each label's recall; other engines on the same clips (measure.sweep.peers)."""
+    names = [n for n in _AXES if any(getattr(r.condition, n) for r in s.results[1:])]
+    names = names or ["snr"]
+    figure, axes = _figure(
+        1.5 + 5 * len(names), 5.5, 1, ncols=len(names), squeeze=False, sharey=True
+    )
+    colours = _colours(len(s.clean.labels))
+    for axis, name in zip(axes[0], names):
+        _one_curve(axis, name, s, peers, colours)
+    axes[0][0].set_ylabel(f"accuracy, % of {s.clean.n} clips; thin: recall of a label")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    axes[0][-1].legend(
+        handles, labels, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8, frameon=False
+    )
+    return _save(figure, path)
+
+
+def _one_curve(
+    axis: Any, name: str, s: Sweep, peers: Sequence[dict[str, Any]], colours: list[Any]
+) -> None:
+    text, key = _AXES[name]
+    kept = [i for i, r in enumerate(s.results) if i == 0 or getattr(r.condition, name)]
+    kept += [i for i, r in enumerate(s.results) if i and name == "snr" and r.condition.snr == 0]
+    values = {i: getattr(s.results[i].condition, name) for i in kept}
+    clean = 0.0 if name != "snr" else max((v for v in values.values() if v), default=0) + 10
+    x = {i: clean if i == 0 else float(values[i]) for i in kept}
+    order = sorted(set(kept), key=lambda i: x[i])
+    xs = [x[i] for i in order]
+    for j, label in enumerate(s.clean.labels):
+        recall = [s.results[i].per_class[label] for i in order]
+        if recall[0] is not None:
+            axis.plot(
+                xs, recall, color=colours[j], linewidth=0.7, alpha=0.7, label=label.strip("_")
+            )
+
+    def bars(at: Sequence[float], share: Sequence[float], ci: Sequence[Any], **style: Any) -> None:
+        low, high = np.array(ci, float).T
+        y = np.array(share, float)
+        axis.errorbar(at, y, yerr=[y - low, high - y], capsize=3, marker="o", ms=4, **style)
+
+    for results, style in (
+        (s.results, {"color": "black", "linewidth": 2.2}),
+        (s.other, {"color": "tab:gray", "linestyle": "--"}),
+    ):
+        if results:
+            rows = [results[i] for i in order]
+            style = {**style, "label": f"edge-lp, {rows[0].backend}"}
+            bars(xs, [r.accuracy for r in rows], [r.ci95 for r in rows], **style)
+    for k, engine in enumerate(dict.fromkeys(p["engine"] for p in peers)):
+        other_key = "gain_db" if key == "snr_db" else "snr_db"
+        rows = [p for p in peers if key and p["engine"] == engine and p[other_key] is None]
+        rows = sorted(rows, key=lambda p: clean if p[key] is None else p[key])
+        if rows:
+            at = [clean if p[key] is None else p[key] for p in rows]
+            style = {"color": f"C{k + 3}", "linewidth": 1.8, "label": engine}
+            bars(at, [p["accuracy"] for p in rows], [p["ci95"] for p in rows], **style)
+    axis.set(xlabel=text, ylim=(None, 101))
+    if name == "snr":
+        axis.set_xticks(xs, [*(f"{v:g}" for v in xs[:-1]), "clean"])
+    axis.grid(alpha=0.3)

@@ -233,12 +233,12 @@ def test_a_clip_that_cannot_be_read_stops_it_with_its_name(folder, model, tmp_pa
 
 def test_result_in_numbers():
     truth = np.array([0, 0, 0, 1, 2, 3, 3])
-    r = accuracy.Result("snn", LABELS, truth, np.array([0, 0, 1, 1, 3, 3, 3]))
+    r = accuracy.Result("snn", LABELS, truth, np.eye(4)[[0, 0, 1, 1, 3, 3, 3]])
     out = r.json()
     assert list(out) == ["backend", "n", "accuracy", "ci95", "without_silence", "per_class"]
     assert (out["n"], out["accuracy"], out["without_silence"]) == (7, 71.43, 60.0)
     assert out["per_class"] == {"yes": 66.67, "no": 100.0, "_unknown_": 0.0, "_silence_": 100.0}
     assert r.confusion.tolist() == [[2, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 2]]
     assert json.loads(json.dumps(out)) == out
-    absent = accuracy.Result("snn", LABELS, np.array([3]), np.array([3]))
+    absent = accuracy.Result("snn", LABELS, np.array([3]), np.eye(4)[[3]])
     assert absent.without_silence is None and absent.per_class["yes"] is None

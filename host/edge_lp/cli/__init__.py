@@ -13,7 +13,7 @@ from edge_lp.cli.boards import emulate, verify
 from edge_lp.cli.common import Cli
 from edge_lp.cli.listening import demo, devices, listen
 from edge_lp.cli.loihi import loihi_group
-from edge_lp.cli.measuring import bench, evaluate
+from edge_lp.cli.measuring import bench, calibrate, evaluate
 from edge_lp.cli.models import export, inspect
 from edge_lp.cli.training import train
 
@@ -35,6 +35,7 @@ for _command in (
     export,
     inspect,
     evaluate,
+    calibrate,
     listen,
     devices,
     demo,

@@ -76,6 +76,23 @@ def numbers_of(text: str | None) -> tuple[int, ...] | None:
         raise click.BadParameter(f"{text!r} is not a list of numbers such as 128,128") from None
 
 
+class _Numbers(click.ParamType):
+    """Numbers with commas between them, as a tuple of floats."""
+
+    name = "N[,N...]"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(x) for x in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 20,10,0", param, ctx)
+
+
+NUMBERS = _Numbers()
+
+
 def model_bytes(model: str) -> bytes:
     from edge_lp.model.find import read_model
 

@@ -7,7 +7,9 @@ import json
 
 import click
 
-from edge_lp.cli.common import JSON, model_bytes, progress, show
+from edge_lp.cli.common import JSON, NUMBERS, model_bytes, progress, show
+
+BACKENDS = click.Choice(["snn", "ann", "float"])
 
 
 @click.command()
@@ -15,35 +17,153 @@ from edge_lp.cli.common import JSON, model_bytes, progress, show
 @click.argument("folder", metavar="DIR")
 @click.option(
     "--backend",
-    type=click.Choice(["snn", "ann", "float"]),
+    type=BACKENDS,
     default="snn",
     show_default=True,
     help="The spiking net in C; its 3-bit weights in float arithmetic; the float weights that "
     "training kept.",
 )
+@click.option("--agreement", type=BACKENDS, help="Also how often this backend decides the same.")
+@click.option("--snr", type=NUMBERS, default=(), help="Also in noise, so many dB below the clip.")
+@click.option("--noise", metavar="DIR", help="Recordings of noise, for --snr.")
+@click.option("--gain", type=NUMBERS, default=(), help="Also louder or softer, in dB.")
+@click.option("--shift", type=NUMBERS, default=(), help="Also later, in ms; < 0: earlier.")
+@click.option("--rooms", metavar="DIR", help="Also in rooms, whose impulse responses are here.")
+@click.option("--curve", metavar="PNG", help="Draw accuracy over these conditions.")
+@click.option("--beside", metavar="FILE", help="Draw with it what `peers.py accuracy` printed.")
+@click.option("--worst", type=click.IntRange(0), default=0, help="Clips to list for `explain`.")
 @click.option(
     "--json", "output", metavar="OUT", help="Write the result to this file as JSON; - is stdout."
 )
-def evaluate(model: str, folder: str, backend: str, output: str | None) -> None:
+def evaluate(
+    model: str,
+    folder: str,
+    backend: str,
+    agreement: str | None,
+    snr: tuple[float, ...],
+    noise: str | None,
+    gain: tuple[float, ...],
+    shift: tuple[float, ...],
+    rooms: str | None,
+    curve: str | None,
+    beside: str | None,
+    worst: int,
+    output: str | None,
+) -> None:
     """Accuracy of MODEL on a folder of clips.
 
     DIR holds one folder of clips per word.
     A word that is not a label counts as unknown, _silence_ as silence.
+    Noise and rooms are drawn from each clip's name: the same in every run and for every engine.
     """
+    from edge_lp import plots
     from edge_lp.files import check_writable, write_file
-    from edge_lp.measure import accuracy
+    from edge_lp.measure import accuracy, sweep
+    from edge_lp.measure.corrupt import conditions
 
-    if output not in (None, "-"):
-        check_writable(output)
-    result = accuracy.evaluate(model, folder, backend, progress("evaluating"))
-    text = json.dumps(result.json(), indent=1, ensure_ascii=False) + "\n"
+    for path in (output, curve):
+        if path not in (None, "-"):
+            check_writable(path)
+    others = sweep.peers(beside) if beside else []
+    under = conditions(snr, gain, shift, rooms is not None)
+    bar = progress("evaluating")
+    found = sweep.sweep(model, folder, backend, under, noise, rooms, agreement, bar)
+    text = json.dumps(sweep.json(found, worst), indent=1, ensure_ascii=False) + "\n"
+    if curve:
+        plots.curve(found, curve, others)
     if output == "-":
         click.echo(text, nl=False)
         return
     if output:
         # before anything is printed: a reader that hangs up does not cost the result
         write_file(output, text.encode())
-    show(*accuracy.tables(result))
+    show(*accuracy.tables(found.clean), *sweep.tables(found, worst))
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--positives",
+    multiple=True,
+    required=True,
+    metavar="DIR",
+    help="Folder of clips of the keywords, a folder a word; may be repeated.",
+)
+@click.option(
+    "--negatives",
+    multiple=True,
+    required=True,
+    metavar="DIR",
+    help="Folder of ordinary speech; may be repeated.",
+)
+@click.option("--noise", metavar="DIR", help="Recordings to lie under the clips.  [default: none]")
+@click.option(
+    "--snr", type=float, default=20, show_default=True, help="dB by which they lie below."
+)
+@click.option(
+    "--target-fah",
+    type=click.FloatRange(0),
+    help="False events an hour, at most; of a wake word, if there is one.  [default: 1]",
+)
+@click.option(
+    "--missed",
+    type=click.FloatRange(0, 100),
+    help="Percent of the words that may be missed, in place of a limit to false events; of the "
+    "commands behind a wake word, if there is one.",
+)
+@click.option(
+    "--each",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Clips of a word, at most.",
+)
+@click.option(
+    "--worst", type=click.IntRange(0), default=20, show_default=True, help="False events to list."
+)
+@click.option("--det", metavar="PNG", help="Draw misses against false events an hour.")
+@click.option("-o", "--output", metavar="LPB", help="Write the model with the thresholds found.")
+@JSON
+def calibrate(
+    model: str,
+    positives: tuple[str, ...],
+    negatives: tuple[str, ...],
+    noise: str | None,
+    snr: float,
+    target_fah: float | None,
+    missed: float | None,
+    each: int,
+    worst: int,
+    det: str | None,
+    output: str | None,
+    as_json: bool,
+) -> None:
+    """Find thresholds: misses against false events an hour.
+
+    The clips are put into streams, with noise under them if it is given.
+    One half of the speakers chooses a threshold for each keyword, the other half reports.
+    Logits are kept under XDG_CACHE_HOME: a second start goes on where the first one stopped.
+    TRANSCRIPTS.tsv (file, text) in or above a folder of speech says what is really said there.
+    """
+    from edge_lp import plots
+    from edge_lp.files import check_writable, write_file
+    from edge_lp.measure import calibrate as measure
+    from edge_lp.measure import det as report
+
+    for path in filter(None, (det, output)):
+        check_writable(path)
+    data = model_bytes(model)
+    target = measure.Target.of(target_fah, missed)
+    bar = progress("calibrating")
+    found = measure.calibrate(data, positives, negatives, noise, snr, target, each, worst, bar)
+    if output:
+        write_file(output, measure.calibrated(data, found))
+    if det:
+        plots.det(found, det)
+    if as_json:
+        click.echo(json.dumps(report.json(found)))
+    else:
+        show(*report.tables(found))
 
 
 @click.group(invoke_without_command=True)

@@ -9,10 +9,7 @@ all frames are averaged, the greatest wins. Three backends see the same frames o
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,12 +18,14 @@ import numpy as np
 
 from edge_lp.core import COUNT, Counts
 from edge_lp.loihi.energy import estimate
+from edge_lp.measure.chain import Chain, Progress, on_all_cores, quiet
 from edge_lp.measure.clips import SILENCE, find_clips, index_of, read_clip
+from edge_lp.measure.corrupt import CLEAN, Condition, Material, corrupt
 from edge_lp.measure.intervals import wilson
 from edge_lp.model.find import float_weights, read_model
 from edge_lp.model.format import unpack
 from edge_lp.model.reference import ReferenceNet
-from edge_lp.runtime import Frontend, Model, Net
+from edge_lp.runtime import Model
 from edge_lp.text import Notice, notice
 
 BACKENDS = ("snn", "ann", "float")
@@ -35,13 +34,21 @@ BATCH = 128  # clips that the float nets take at once
 
 @dataclass
 class Result:
-    """truth, predicted: (n,) label indices. counts: what the core did in all clips (snn only)."""
+    """truth: (n,) label indices; scores: (n, labels) logits, averaged over each clip; paths: the
+    clips. counts: what the core did in all clips (snn only)."""
 
     backend: str
     labels: list[str]
     truth: np.ndarray
-    predicted: np.ndarray
+    scores: np.ndarray
+    condition: Condition = CLEAN
+    paths: list[Path] = field(default_factory=list)
     counts: Counts | None = None
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """(n,) label indices: the greatest score wins, the first of several."""
+        return self.scores.argmax(axis=1)
 
     @property
     def n(self) -> int:
@@ -63,6 +70,11 @@ class Result:
         return [
             round(100 * p, 2) for p in wilson(int((self.truth == self.predicted).sum()), self.n)
         ]
+
+    @property
+    def balanced(self) -> float:
+        """Mean of the recalls of the labels that have clips, in percent."""
+        return round(float(np.mean([r for r in self.per_class.values() if r is not None])), 2)
 
     @property
     def without_silence(self) -> float | None:
@@ -92,75 +104,73 @@ class Result:
         }
 
 
-@dataclass
-class _Workers:
-    """The C runtime's objects, one set a thread."""
-
-    model: Model
-    local: threading.local = field(default_factory=threading.local)
-
-    def front_end(self) -> Frontend:
-        if not hasattr(self.local, "front_end"):
-            self.local.front_end = Frontend()
-        self.local.front_end.reset()
-        return self.local.front_end
-
-    def net(self) -> Net:
-        if not hasattr(self.local, "net"):
-            self.local.net = Net(self.model, COUNT)
-        self.local.net.reset()
-        return self.local.net
-
-    def features(self, pcm: np.ndarray) -> np.ndarray:
-        return self.front_end().push(pcm)
-
-    def decide(self, pcm: np.ndarray) -> tuple[int, Counts]:
-        net = self.net()
-        logits = net.push(self.features(pcm))
-        return int(logits.sum(axis=0).argmax()), net.counts()
-
-
 def evaluate(
     model: str | Path,
     root: str | Path,
     backend: str = "snn",
-    progress: Callable[[Iterable, int], Iterable] = lambda it, n: it,
+    progress: Progress = quiet,
     note: Notice = notice,
 ) -> Result:
-    """Runs a backend over a folder on all cores. `progress` wraps the iteration over the clips
-    (their number is its second argument); `note` hears what is odd about the folder.
+    """Runs a backend over a folder, clips as they are, on all cores. `progress` wraps the iteration
+    over the clips (their number is its second argument); `note` hears what is odd about the folder.
 
     ModelError, AudioError: see resolve_model, find_clips, read_file; the model comes first."""
+    return decide(model, root, [backend], [CLEAN], Material(), progress, note)[backend][0]
+
+
+def decide(
+    model: str | Path,
+    root: str | Path,
+    backends: Sequence[str],
+    conditions: Sequence[Condition],
+    material: Material,
+    progress: Progress = quiet,
+    note: Notice = notice,
+) -> dict[str, list[Result]]:
+    """Runs backends over a folder under conditions: a result for each condition, in their order.
+    Clips are decoded and changed once for all; what is held at a time does not grow with them."""
     m = Model(read_model(model))
-    reference = None
-    if backend != "snn":
-        reference = (
-            ReferenceNet.from_spec(unpack(m.bytes))
-            if backend == "ann"
-            else ReferenceNet.from_npz(float_weights(model))
-        )
+    nets = {b: _reference(model, m, b) for b in backends if b != "snn"}
     clips = find_clips(root, m.labels, note)
-    truth, workers = np.array([label for _, label in clips]), _Workers(m)
-    task: Callable[[np.ndarray], Any] = workers.decide if reference is None else workers.features
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        done = list(progress(pool.map(lambda clip: task(read_clip(clip[0])), clips), len(clips)))
-    finally:
-        pool.shutdown(cancel_futures=True)
-    if reference is None:
-        return Result(
-            backend,
-            m.labels,
-            truth,
-            np.array([d[0] for d in done]),
-            sum((d[1] for d in done[1:]), done[0][1]),
-        )
-    frames = np.stack(done)
-    predicted = [
-        reference(frames[i : i + BATCH]).mean(axis=1).argmax(axis=1)
-        for i in range(0, len(frames), BATCH)
-    ]
-    return Result(backend, m.labels, truth, np.concatenate(predicted))
+    chain, n = Chain(m, COUNT), len(m.labels)
+    scores = {b: np.zeros((len(conditions), len(clips), n), np.float32) for b in backends}
+    counts: list[Counts | None] = [None] * len(conditions)
+
+    def heard(path: Path) -> list[tuple[np.ndarray, tuple[np.ndarray, Counts] | None]]:
+        pcm = read_clip(path)
+        frames = [chain.features(corrupt(pcm, path.stem, c, material)) for c in conditions]
+        return [(f, chain.logits(f) if "snn" in scores else None) for f in frames]
+
+    batch: list[np.ndarray] = []
+    done = on_all_cores(heard, [path for path, _ in clips])
+    for i, row in enumerate(progress(done, len(clips))):
+        for k, (_, spiking) in enumerate(row):
+            if spiking:
+                scores["snn"][k, i] = spiking[0].mean(axis=0) / 256
+                before = counts[k]
+                counts[k] = spiking[1] if before is None else before + spiking[1]
+        if nets:
+            batch.append(np.stack([frames for frames, _ in row]))
+        if batch and (len(batch) == BATCH or i == len(clips) - 1):
+            x = np.stack(batch, axis=1)
+            for b, net in nets.items():
+                for k in range(len(conditions)):
+                    scores[b][k, i + 1 - len(batch) : i + 1] = net(x[k]).mean(axis=1)
+            batch.clear()
+    truth, paths = np.array([label for _, label in clips]), [path for path, _ in clips]
+    return {
+        b: [
+            Result(b, m.labels, truth, scores[b][k], c, paths, counts[k] if b == "snn" else None)
+            for k, c in enumerate(conditions)
+        ]
+        for b in backends
+    }
+
+
+def _reference(model: str | Path, opened: Model, backend: str) -> ReferenceNet:
+    if backend == "ann":
+        return ReferenceNet.from_spec(unpack(opened.bytes))
+    return ReferenceNet.from_npz(float_weights(model))
 
 
 def tables(r: Result) -> list[Any]:

@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Thresholds from measurement: misses against false events, chosen on one half of the speakers and
+reported on the other.
+
+The net runs once over each stream (measure.streams); its logits then meet the C detector at each
+threshold of a grid. That gives every keyword a curve of misses and false events. Thresholds are
+taken from the curves of the half that chooses: those that minimise misses + lambda x false events,
+keyword by keyword, for the lambda at which the sum meets the target. Then the model with these
+thresholds, as it will be written, hears both halves.
+
+A model with a wake word: the wake words' false events meet the target, the commands' misses theirs,
+without the gate; and the report has the gate too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_lp.errors import EdgeLpError
+from edge_lp.measure.chain import Chain, Progress, on_all_cores, quiet
+from edge_lp.measure.stream import Detection, Tally, detections, match, tally
+from edge_lp.measure.streams import Cache, Recorded, Speech, Words, negatives, positives
+from edge_lp.model.format import pack, unpack
+from edge_lp.model.spec import THRESHOLD_ONE, DetectorConfig
+from edge_lp.runtime import Detector, Model
+from edge_lp.text import Notice, notice
+
+# posteriors .38 to .9998, as a model file can hold them
+GRID = np.round(THRESHOLD_ONE / (1 + np.exp(-np.linspace(-0.5, 8.5, 55)))) / THRESHOLD_ONE
+LAMBDAS = np.geomspace(1e3, 1e-4, 141)  # misses that one false event is worth
+PRIOR = 10  # words of each keyword that behave like the average
+
+
+@dataclass(frozen=True)
+class Target:
+    """false_per_hour: at most; missed: share of the words, instead (None: not). Of a model with a
+    wake word both count, the first for wake words, the second for commands."""
+
+    false_per_hour: float = 1.0
+    missed: float | None = None
+
+    @classmethod
+    def of(cls, false_per_hour: float | None, missed_percent: float | None) -> Target:
+        """What a person gave; None: nothing."""
+        return cls(
+            1.0 if false_per_hour is None else false_per_hour,
+            None if missed_percent is None else missed_percent / 100,
+        )
+
+
+@dataclass(frozen=True)
+class FalseEvent:
+    """A false event, for a person to listen to."""
+
+    path: Path
+    heard: Detection
+
+
+@dataclass
+class Half:
+    """What one half of the speakers gave. words, speech: a tally for each threshold of the grid,
+    without a gate; words_at (without), speech_at (with): at the chosen thresholds."""
+
+    words: list[Tally]
+    speech: list[Tally]
+    words_at: Tally
+    speech_at: Tally
+
+    @classmethod
+    def zero(cls, n: int) -> Half:
+        none = Tally.zero(n)
+        return cls([none] * len(GRID), [none] * len(GRID), none, none)
+
+
+@dataclass
+class Calibration:
+    """chosen: the half whose speakers chose the thresholds; reported: the other. thresholds: one a
+    keyword. worst: the false events of both halves with the greatest scores."""
+
+    keywords: list[str]
+    wake_words: int
+    thresholds: list[float]
+    target: Target
+    chosen: Half
+    reported: Half
+    worst: list[FalseEvent]
+
+
+def with_thresholds(config: DetectorConfig, thresholds: Sequence[float]) -> DetectorConfig:
+    """The same detector with one threshold for each keyword, or one for all."""
+    if hasattr(config, "threshold"):
+        return replace(config, threshold=max(thresholds))
+    return replace(config, thresholds=tuple(thresholds))
+
+
+def ungated(config: DetectorConfig) -> DetectorConfig:
+    """The same detector without its wake word's gate: every keyword always counts."""
+    if hasattr(config, "threshold"):
+        return config
+    return replace(config, wake_words=0, wake=0)
+
+
+@dataclass
+class _Bench:
+    """A model, its chain and its cache: hears a stream with any detector."""
+
+    model: Model
+    chain: Chain
+    cache: Cache
+
+    def recorded(self, stream: Speech | Words) -> Recorded:
+        return self.cache.logits(self.chain, stream)
+
+    def detector(self, config: DetectorConfig) -> Detector:
+        return Detector(len(self.model.labels), self.model.n_keywords, config)
+
+    def heard(self, r: Recorded, config: DetectorConfig) -> list[Detection]:
+        return detections(self.detector(config).push(r.logits)[0], self.model.labels)
+
+    def sweep(self, stream: Speech | Words) -> list[Tally]:
+        """A tally for each threshold of the grid. Above the greatest posterior of the stream there
+        is nothing to hear."""
+        r, keywords = self.recorded(stream), self.model.keywords
+        config = ungated(self.model.detector)
+        posteriors = self.detector(config).push(r.logits)[1][:, : len(keywords)]
+        peak = posteriors.max(initial=0) / THRESHOLD_ONE
+        nothing = tally(r.said, [], keywords, r.seconds)
+        return [
+            tally(r.said, self.heard(r, with_thresholds(config, [t])), keywords, r.seconds)
+            if t <= peak + 1e-4
+            else nothing
+            for t in GRID
+        ]
+
+    def once(
+        self, stream: Speech | Words, config: DetectorConfig
+    ) -> tuple[Tally, list[FalseEvent]]:
+        """A tally with one detector, and the false events of ordinary speech."""
+        r = self.recorded(stream)
+        heard, false = self.heard(r, config), []
+        if isinstance(stream, Speech):
+            rows = match(r.said, heard)
+            false = [FalseEvent(stream.path, row.heard) for row in rows if row.false and row.heard]
+        return tally(r.said, heard, self.model.keywords, r.seconds), false
+
+
+def _curves(tallies: Sequence[Tally], column: str) -> np.ndarray:
+    """(thresholds, keywords)"""
+    return np.array([getattr(t, column) for t in tallies], float)
+
+
+def cheapest(missed: np.ndarray, false: np.ndarray, price: float) -> np.ndarray:
+    """(thresholds, keywords) misses and false events -> for each keyword the index of its threshold
+    with the least missed + price x false; of several equal ones the middle one."""
+    cost = missed + price * false
+    best = np.isclose(cost, cost.min(axis=0), rtol=0, atol=1e-9)
+    return np.array([np.flatnonzero(b)[np.count_nonzero(b) // 2] for b in best.T])
+
+
+def shrunk(missed: np.ndarray, false: np.ndarray, asked: np.ndarray) -> tuple[Any, Any]:
+    """(thresholds, keywords) misses and false events, each keyword's curve moved towards that of
+    all keywords as if PRIOR more of its words had behaved like the average: few clips of a word
+    say little about its own best threshold."""
+    own = PRIOR / (PRIOR + asked)
+    rate, pooled = missed / np.maximum(1, asked), missed.sum(axis=1) / max(1, asked.sum())
+    weight = np.where(asked > 0, asked, max(1.0, asked.mean()))
+    return (
+        weight * ((1 - own) * rate + own * pooled[:, None]),
+        (1 - own) * false + own * false.mean(axis=1)[:, None],
+    )
+
+
+def choose(
+    words: Sequence[Tally], speech: Sequence[Tally], keywords: Sequence[int], target: Target
+) -> np.ndarray:
+    """Indices into the grid for some keywords (given by index): as near to the target as a price of
+    a false event brings them, on the side that keeps it, if any does."""
+    pick = list(keywords)
+    missed, false = _curves(words, "missed")[:, pick], _curves(speech, "false")[:, pick]
+    asked, hours = words[0].asked[pick], speech[0].hours
+    smooth, each = shrunk(missed, false, asked), range(len(pick))
+    best = cheapest(*smooth, LAMBDAS[0])
+    for price in LAMBDAS:  # falling: fewer misses, more false events
+        index = cheapest(*smooth, price)
+        if target.missed is None and false[index, each].sum() > target.false_per_hour * hours:
+            break
+        best = index
+        if target.missed is not None and missed[index, each].sum() <= target.missed * asked.sum():
+            break
+    return best
+
+
+def calibrate(
+    data: bytes,
+    positive: Sequence[str | Path],
+    negative: Sequence[str | Path],
+    noise: str | Path | None = None,
+    snr: float = 20.0,
+    target: Target = Target(),
+    each: int = 100,
+    worst: int = 20,
+    progress: Progress = quiet,
+    note: Notice = notice,
+) -> Calibration:
+    """Measures an .lpb model. positive: folders of words; negative: folders of ordinary speech;
+    noise: recordings to lie under the words, snr dB below. AudioError: see positives, negatives;
+    EdgeLpError: too few speakers to halve."""
+    model = Model(data)
+    if not model.keywords:
+        raise EdgeLpError("the model has no keywords: nothing to calibrate")
+    words = positives(positive, model.keywords, noise, snr, each, note)
+    speech = negatives(negative)
+    if not all((*words, *speech)):
+        raise EdgeLpError(
+            "too few speakers to choose thresholds on one half of them and to report on the other; "
+            "give at least two, of words and of speech"
+        )
+    material: list[tuple[int, Words | Speech]] = [
+        (half, s) for half in (0, 1) for s in (*words[half], *speech[half])
+    ]
+    bench = _Bench(model, Chain(model), Cache.of(data))
+    halves = _sweep(bench, material, progress)
+    thresholds = GRID[_choice(halves[0], model, target)].tolist()
+    return Calibration(
+        model.keywords,
+        getattr(model.detector, "wake_words", 0),
+        thresholds,
+        target,
+        *halves,
+        _hear(bench, material, halves, thresholds, worst, progress),
+    )
+
+
+def _sweep(
+    bench: _Bench, material: Sequence[tuple[int, Words | Speech]], progress: Progress
+) -> tuple[Half, Half]:
+    """Everything at every threshold. Only sums are kept."""
+    halves = Half.zero(bench.model.n_keywords), Half.zero(bench.model.n_keywords)
+    swept = on_all_cores(lambda m: bench.sweep(m[1]), material)
+    for (half, stream), row in zip(material, progress(swept, len(material))):
+        h, name = halves[half], "words" if isinstance(stream, Words) else "speech"
+        setattr(h, name, [a + b for a, b in zip(getattr(h, name), row)])
+    return halves
+
+
+def _choice(half: Half, model: Model, target: Target) -> np.ndarray:
+    wake, index = getattr(model.detector, "wake_words", 0), np.zeros(model.n_keywords, int)
+    for keywords, aim in (
+        (range(wake), Target(target.false_per_hour)),
+        (range(wake, model.n_keywords), target),
+    ):
+        if keywords:
+            index[list(keywords)] = choose(half.words, half.speech, keywords, aim)
+    return index
+
+
+def _hear(
+    bench: _Bench,
+    material: Sequence[tuple[int, Words | Speech]],
+    halves: tuple[Half, Half],
+    thresholds: Sequence[float],
+    worst: int,
+    progress: Progress,
+) -> list[FalseEvent]:
+    """Everything with the chosen thresholds, into the halves; the worst false events."""
+    gated = with_thresholds(bench.model.detector, thresholds)
+    found: list[FalseEvent] = []
+
+    def task(m: tuple[int, Words | Speech]) -> tuple[Tally, list[FalseEvent]]:
+        return bench.once(m[1], ungated(gated) if isinstance(m[1], Words) else gated)
+
+    done = on_all_cores(task, material)
+    for (half, stream), (counts, false) in zip(material, progress(done, len(material))):
+        h, name = halves[half], "words_at" if isinstance(stream, Words) else "speech_at"
+        setattr(h, name, getattr(h, name) + counts)
+        found = sorted([*found, *false], key=lambda f: -f.heard.score)[:worst]
+    return found
+
+
+def calibrated(data: bytes, c: Calibration) -> bytes:
+    """.lpb bytes with the thresholds, and in the provenance what they rest on. ModelError: no
+    model."""
+    spec = unpack(data)
+    r = c.reported
+    missed, asked = int(r.words_at.missed.sum()), int(r.words_at.asked.sum())
+    text = (
+        f"{missed} of {asked} words missed, {int(r.speech_at.false.sum())} false events in "
+        f"{r.speech_at.hours:.2f} h of speech by others than chose the thresholds"
+    )
+    detector = with_thresholds(spec.detector, c.thresholds)
+    return pack(
+        replace(spec, detector=detector, provenance={**spec.provenance, "calibrated": text})
+    )
