@@ -26,6 +26,9 @@
 extern "C" {
 #endif
 
+/* On a machine whose int has 16 bits the same code computes other numbers: it does not compile. */
+typedef char lp_int_has_32_bits[sizeof(int) >= 4 ? 1 : -1];
+
 /* cdef: the Python binding is cut from here to the line "cdef end". */
 
 #define LP_VERSION_MAJOR 0

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keywords on an Arduino board with 24 KB of free RAM (a Cortex-M4 or better). model.h comes from:
 //   edge-lp export commands12 --format c -o model.h
-// microphone() is yours: it fills in n samples, 16 kHz, int16, and waits for them. As it stands it takes them from Serial.
+// microphone() is yours: 16 kHz, int16. As it stands it takes the samples from Serial.
 #include <edge_lp.h>
+#ifdef USE_TINYUSB  // cores of Adafruit: Serial is in this library
+#include <Adafruit_TinyUSB.h>
+#endif
 #include "model.h"
 
 static uint64_t memory[20480 / 8];  // lp_spotter_size says how much a model needs; setup checks it
 static lp_model model;
 static lp_spotter *spotter;
 
-static void microphone(int16_t *pcm, size_t n) {
-  Serial.readBytes(reinterpret_cast<char *>(pcm), 2 * n);
+// Waits for up to n samples -> how many came. Fewer: the line was silent for a second.
+static size_t microphone(int16_t *pcm, size_t n) {
+  return Serial.readBytes(reinterpret_cast<char *>(pcm), 2 * n) / 2;
 }
 
 void setup() {
@@ -26,12 +30,13 @@ void setup() {
 
 void loop() {
   int16_t pcm[LP_HOP];
-  microphone(pcm, LP_HOP);
+  const size_t n = microphone(pcm, LP_HOP);
+  if (n < LP_HOP) Serial.println("edge-lp: no samples for a second");
   size_t used = 0;
-  for (size_t at = 0; at < LP_HOP; at += used) {
+  for (size_t at = 0; at < n; at += used) {
     int frames;
     lp_event event;
-    if (lp_spotter_push(spotter, pcm + at, LP_HOP - at, &used, &frames, &event) > 0) {
+    if (lp_spotter_push(spotter, pcm + at, n - at, &used, &frames, &event) > 0) {
       size_t length;
       const char *label = lp_model_label(&model, event.label, &length);
       Serial.write(reinterpret_cast<const uint8_t *>(label), length);

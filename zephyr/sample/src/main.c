@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keywords on a Zephyr board. model.c comes from: edge-lp export commands12 --format c -o
- * src/model.c microphone() is the application's: it fills in n samples, 16 kHz, int16, and waits
- * for them. As it stands it delivers silence. */
+/* Keywords on a Zephyr board. microphone() is the application's: it fills in n samples, 16 kHz,
+ * int16, and waits for them. As it stands it delivers silence. */
 #include <edge_lp.h>
 #include <zephyr/kernel.h>
 
-#define MEMORY 20480 /* lp_spotter_size says how much a model needs; main checks it */
+#define MEMORY 20480 /* lp_spotter_size says how much a model needs; lp_spotter_init checks it */
 
-extern const uint8_t edge_lp_model[];
-extern const size_t edge_lp_model_size;
+static const uint8_t model_bytes[] = {
+#include "model.inc" /* CMakeLists.txt makes it from the .lpb */
+};
 static uint64_t memory[MEMORY / 8];
 
 static void microphone(int16_t *pcm, size_t n)
@@ -22,7 +22,7 @@ int main(void)
     static lp_model model;
     lp_spotter *spotter;
     int16_t pcm[LP_HOP];
-    int e = lp_model_open(&model, edge_lp_model, edge_lp_model_size);
+    int e = lp_model_open(&model, model_bytes, sizeof model_bytes);
     if (!e) e = lp_spotter_init(&spotter, &model, 0, memory, sizeof memory);
     if (e) {
         printk("edge-lp: status %d of edge_lp.h\n", e);
