@@ -14,6 +14,7 @@ import soxr
 from edge_lp.audio import blocks, files, microphone, pipe, record
 from edge_lp.audio.signals import babble
 from edge_lp.errors import AudioError, MissingDependency
+from support import raising
 
 PCM = babble(2)
 FLOAT = PCM / 32768
@@ -187,6 +188,12 @@ def test_missing_audio_packages_say_what_to_install(monkeypatch, error, says):
         microphone.microphones()
 
 
+class _Status:
+    """What PortAudio says of a block."""
+
+    input_overflow = False
+
+
 class _FakeAudio:
     """sounddevice with two inputs, one of which knows only 44.1 kHz; the stream delivers when told
     to."""
@@ -198,7 +205,7 @@ class _FakeAudio:
         device = (1, 0)
 
     def __init__(self):
-        self.status = type("Status", (), {"input_overflow": False})()
+        self.status = _Status()
 
     def query_devices(self):
         return [
@@ -304,7 +311,7 @@ def test_zeros_are_told_once(audio):
 
 def test_a_microphone_that_is_gone(audio, monkeypatch):
     with microphone.MicrophoneBlocks("webcam") as mic:
-        monkeypatch.setattr(mic._queue, "get", lambda timeout: (_ for _ in ()).throw(queue.Empty))
+        monkeypatch.setattr(mic._queue, "get", raising(queue.Empty))
         audio.stream.active = False
         with pytest.raises(AudioError, match="stopped delivering"):
             next(iter(mic))

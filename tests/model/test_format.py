@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paths import ROOT
 from random_model import random_frames, random_spec
+from support import raising
 from twins import net as oracle
 
 SPEC = (ROOT / "SPEC.md").read_text(encoding="utf-8")
@@ -552,9 +553,7 @@ def test_write_and_find(tmp_path, monkeypatch):
     with pytest.raises(EdgeLpError, match="cannot write"):
         find.write_model(tmp_path / "absent" / "model.lpb", data)
     (run / "model.lpb").write_bytes(b"old")
-    monkeypatch.setattr(
-        "os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
-    )
+    monkeypatch.setattr("os.replace", raising(OSError(28, "No space left on device")))
     with pytest.raises(EdgeLpError, match="No space left"):
         find.write_model(run / "model.lpb", data)
     assert [p.name for p in run.iterdir()] == ["model.lpb"] and (

@@ -24,6 +24,7 @@ from edge_lp.model.format import pack, unpack
 from edge_lp.model.spec import DetectorConfig
 from edge_lp.runtime import SAMPLE_RATE, Frontend, Model, Net, Spotter
 from random_model import random_spec
+from support import raising
 
 WORDS = ["yes", "no", "stop", "_unknown_", "_silence_"]
 
@@ -134,7 +135,7 @@ def test_bad_models(tmp_path, model, name, says):
     ],
 )
 def test_how_errors_end(monkeypatch, model, error, code, says):
-    monkeypatch.setattr(describe, "describe", lambda data: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(describe, "describe", raising(error))
     result = run("inspect", model)
     assert (
         result.exit_code == code and result.stderr.strip() == says.strip() and result.stdout == ""
@@ -336,9 +337,7 @@ def test_devices(monkeypatch):
     assert "mic:3" in (text := run("devices").stdout) and "44100 Hz, default" in text
     monkeypatch.setattr(microphone, "microphones", list)
     assert run("devices").stdout == "no microphones\n"
-    monkeypatch.setattr(
-        microphone, "microphones", lambda: (_ for _ in ()).throw(AudioError("install something"))
-    )
+    monkeypatch.setattr(microphone, "microphones", raising(AudioError("install something")))
     bad("devices", says="install something")
 
 

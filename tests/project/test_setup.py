@@ -13,48 +13,52 @@ from paths import ROOT
 BASICS = ("sh", "dirname", "mktemp", "rm", "cat", "id", "grep", "env")
 
 
-@pytest.fixture
-def machine(tmp_path):
+# A Python of the right age: what setup.sh asks it is answered by the real one.
+PYTHON = """
+[ "$1" = -V ] && echo Python 3.99 && exit
+case "$2" in
+*{lacks}*) exit 1;;
+*'<= sys.version_info'*)
+    exec '{real}' -c "import sys
+exec(sys.argv[1].replace('sys.version_info[:2]', '{version}'))" "$2";;
+*version_info*) echo 3.11;;
+esac"""
+
+
+class Machine:
     """A PATH with nothing but the basics, a copy of tools/, and a way to add programs to it."""
-    bin = tmp_path / "bin"
-    bin.mkdir()
-    for name in BASICS:
-        (bin / name).symlink_to(shutil.which(name))
-    shutil.copytree(ROOT / "tools", tmp_path / "tools")
 
-    def add(name, script):
+    def __init__(self, folder):
+        self.folder, self.bin = folder, folder / "bin"
+        self.bin.mkdir()
+        for name in BASICS:
+            (self.bin / name).symlink_to(shutil.which(name))
+        shutil.copytree(ROOT / "tools", folder / "tools")
+
+    def add(self, name, script):
         # a link to the real program: never write through it
-        (bin / name).unlink(missing_ok=True)
-        (bin / name).write_text(f"#!/bin/sh\n{script}\n")
-        (bin / name).chmod(0o755)
+        (self.bin / name).unlink(missing_ok=True)
+        (self.bin / name).write_text(f"#!/bin/sh\n{script}\n")
+        (self.bin / name).chmod(0o755)
 
-    def run(script, *arguments, **environment):
+    def python(self, lacks="nothing", version="(3, 11)"):
+        """lacks: a module that it does not have; version: what it says it is."""
+        self.add("python3", PYTHON.format(lacks=lacks, version=version, real=sys.executable))
+
+    def run(self, script, *arguments, **environment):
+        """Exit code, and all that it said."""
         done = subprocess.run(
-            [tmp_path / "tools" / script, *arguments],
-            env={"PATH": str(bin), **environment},
+            [self.folder / "tools" / script, *arguments],
+            env={"PATH": str(self.bin), **environment},
             capture_output=True,
             text=True,
         )
         return done.returncode, done.stdout + done.stderr
 
-    machine = type("Machine", (), {"add": staticmethod(add), "run": staticmethod(run)})
-    # A Python of the right age: what setup.sh asks it is answered by the real one, unless `lacks`
-    # names a module.
-    machine.python = staticmethod(
-        lambda lacks="nothing", version="(3, 11)": add(
-            "python3",
-            f"""
-        [ "$1" = -V ] && echo Python 3.99 && exit
-        case "$2" in
-        *{lacks}*) exit 1;;
-        *'<= sys.version_info'*)
-            exec '{sys.executable}' -c "import sys
-exec(sys.argv[1].replace('sys.version_info[:2]', '{version}'))" "$2";;
-        *version_info*) echo 3.11;;
-        esac""",
-        )
-    )
-    return machine
+
+@pytest.fixture
+def machine(tmp_path):
+    return Machine(tmp_path)
 
 
 def test_no_python(machine):
