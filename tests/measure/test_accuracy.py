@@ -120,10 +120,17 @@ def test_float_weights_come_from_npz(tmp_path):
     assert np.allclose(read(x), net(x), atol=0.01)
 
 
-def test_bad_float_weights(tmp_path):
+def test_a22_bad_float_weights(tmp_path):
     (tmp_path / "text.npz").write_text("x")
+    with open(tmp_path / "plain.npz", "wb") as f:
+        np.save(f, np.zeros(3))
+    np.savez(tmp_path / "empty.npz")
     np.savez(tmp_path / "other.npz", w0=np.zeros(3))
-    for name in ("text.npz", "other.npz", "none.npz"):
+    rest = dict(b0=np.zeros(3), alpha=0.8, sub_steps=2)
+    np.savez(tmp_path / "narrow.npz", w0=np.zeros((39, 3)), **rest)
+    np.savez(tmp_path / "flat.npz", w0=np.zeros(3), **rest)
+    for name in "text plain empty other narrow flat none".split():
+        name = f"{name}.npz"
         with pytest.raises(ModelError, match="not a file of float weights"):
             ReferenceNet.from_npz(tmp_path / name)
 

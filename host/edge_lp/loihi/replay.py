@@ -17,6 +17,7 @@ import numpy as np
 
 from edge_lp import core
 from edge_lp.errors import EdgeLpError
+from edge_lp.files import read_arrays
 
 MAX_VALUES = 1 << 26  # steps * compartments: nine bytes each while a case runs
 
@@ -54,14 +55,9 @@ class Case:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         try:
-            with np.load(self.path, allow_pickle=False) as z:
-                self._z = {name: z[name] for name in z.files}
-        except Exception as e:  # noqa: BLE001 - a dozen kinds on damaged bytes
-            if isinstance(e, OSError) and e.errno:
-                raise CaseError(f"{path}: {e.strerror}") from None
-            raise CaseError(
-                f"{path}: not a readable .npz file, expected a golden case; copy it again"
-            ) from None
+            self._z = read_arrays(path)
+        except EdgeLpError as e:
+            raise CaseError(f"{e}; expected a golden case") from None
         self.steps, self.n, self.n_in = (
             self._number("T", 1),
             self._number("N", 1, 65536),

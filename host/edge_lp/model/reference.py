@@ -8,13 +8,13 @@ and a linear read-out of y at each frame.
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from edge_lp.errors import ModelError
-from edge_lp.model.spec import I_IN, INPUT_SCALE, Layer, Matrix, ModelSpec
+from edge_lp.errors import EdgeLpError, ModelError
+from edge_lp.files import read_arrays
+from edge_lp.model.spec import FEATURES, I_IN, INPUT_SCALE, Layer, Matrix, ModelSpec
 
 SUB_STEPS = 2  # updates of the recurrence in a frame, as trained
 
@@ -61,14 +61,18 @@ class ReferenceNet:
         """Float weights as training leaves them: w0, u0, b0, w1, ... and the output's wN, bN;
         alpha, sub_steps. ModelError: not such a file."""
         try:
-            with np.load(path) as z:
-                n = sum(k.startswith("w") for k in z.files) - 1
-                layers = [
-                    (z[f"w{i}"], z[f"u{i}"] if f"u{i}" in z.files else None, z[f"b{i}"])
-                    for i in range(n)
-                ]
-                return cls(layers, (z[f"w{n}"], z[f"b{n}"]), float(z["alpha"]), int(z["sub_steps"]))
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as e:
+            z = read_arrays(path)
+            n = sum(k.startswith("w") for k in z) - 1
+            layers = [(z[f"w{i}"], z.get(f"u{i}"), z[f"b{i}"]) for i in range(n)]
+            output, n_in = (z[f"w{n}"], z[f"b{n}"]), FEATURES
+            for w, u, b in [*layers, (output[0], None, output[1])]:
+                units = w.shape[-1] if w.ndim else 0
+                right = w.shape == (n_in, units) and b.shape == (units,)
+                if not right or (u is not None and u.shape != (units, units)):
+                    raise ValueError(f"weights of shape {w.shape} after {n_in} inputs")
+                n_in = units
+            return cls(layers, output, float(z["alpha"]), int(z["sub_steps"]))
+        except (EdgeLpError, KeyError, ValueError, TypeError) as e:
             raise ModelError(
                 f"{path}: not a file of float weights ({e}); expected what edge-lp train writes"
             ) from None
