@@ -4,10 +4,12 @@ function writes one PNG."""
 
 from __future__ import annotations
 
+import functools
 import io
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from edge_lp.errors import MissingDependency
 from edge_lp.files import write_file
 from edge_lp.measure.intervals import poisson, wilson
 from edge_lp.runtime import FRAME_SECONDS, SAMPLE_RATE
+from edge_lp.text import plain
 
 if TYPE_CHECKING:
     from edge_lp.measure.calibrate import Calibration
@@ -23,15 +26,33 @@ if TYPE_CHECKING:
     from edge_lp.measure.trace import Trace
 
 
+Picture = TypeVar("Picture", bound=Callable[..., Path])
+
+
+def _picture(draw: Picture) -> Picture:
+    """A picture whose words are other people's: "$" begins no formula, and a character that the
+    font does not have is an empty box without a warning."""
+
+    @functools.wraps(draw)
+    def quietly(*args: Any, **kwargs: Any) -> Path:
+        try:
+            import matplotlib
+        except ModuleNotFoundError:
+            raise MissingDependency(
+                "pictures need the Python package matplotlib: pip install 'edge-lp[plot]'"
+            ) from None
+        with warnings.catch_warnings(), matplotlib.rc_context({"text.parse_math": False}):
+            warnings.filterwarnings("ignore", "Glyph")
+            return draw(*args, **kwargs)
+
+    return cast(Picture, quietly)
+
+
 def _figure(width: float, height: float, rows: int = 1, **kwargs: Any) -> tuple[Any, Any]:
     """A figure of its own, apart from pyplot's state, and its axes."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise MissingDependency(
-            "pictures need the Python package matplotlib: pip install 'edge-lp[plot]'"
-        ) from None
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, **kwargs)
@@ -43,6 +64,7 @@ def _save(figure: Any, path: str | Path) -> Path:
     return write_file(path, png.getvalue())
 
 
+@_picture
 def stream(pcm: np.ndarray, trace: Trace, said: Sequence[Said], path: str | Path) -> Path:
     """Audio, features, spikes and posteriors over one time axis; what was said above, what was
     detected below. pcm: (n,) int16."""
@@ -59,7 +81,7 @@ def stream(pcm: np.ndarray, trace: Trace, said: Sequence[Said], path: str | Path
         audio.text(
             (s.start + s.end) / 2,
             1.02,
-            s.word,
+            plain(s.word),
             transform=audio.get_xaxis_transform(),
             ha="center",
             va="bottom",
@@ -102,7 +124,7 @@ def stream(pcm: np.ndarray, trace: Trace, said: Sequence[Said], path: str | Path
             linewidth=1.4 if keyword else 0.8,
             zorder=2 if keyword else 1,
             linestyle="-" if keyword or i == trace.n_keywords else ":",
-            label=label.strip("_"),
+            label=plain(label).strip("_"),
         )
     for e in trace.events:
         at = (e.frame + 1) * FRAME_SECONDS
@@ -119,7 +141,7 @@ def stream(pcm: np.ndarray, trace: Trace, said: Sequence[Said], path: str | Path
         post.text(
             at,
             1.08,
-            trace.labels[e.label],
+            plain(trace.labels[e.label]),
             ha="center",
             va="bottom",
             color=colours[e.label],
@@ -140,6 +162,7 @@ def _colours(n: int) -> list[Any]:
     return [table(i % table.N) for i in range(n)]
 
 
+@_picture
 def learning_curve(history: Sequence[dict[str, Any]], path: str | Path) -> Path:
     """history: one row an epoch, in order, with stage, loss, accuracy, validation, balanced (the
     last three as shares of 1)."""
@@ -166,8 +189,10 @@ def learning_curve(history: Sequence[dict[str, Any]], path: str | Path) -> Path:
     return _save(figure, path)
 
 
+@_picture
 def confusion(matrix: np.ndarray, labels: Sequence[str], path: str | Path) -> Path:
     """matrix: (labels, labels) clips, row true, column decided. Shaded by the share of the row."""
+    labels = [plain(label) for label in labels]
     n = len(labels)
     figure, axes = _figure(2.5 + 0.55 * n, 2 + 0.5 * n)
     share = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
@@ -194,6 +219,7 @@ def confusion(matrix: np.ndarray, labels: Sequence[str], path: str | Path) -> Pa
     return _save(figure, path)
 
 
+@_picture
 def det(c: Calibration, path: str | Path) -> Path:
     """Detection error trade-off of the half that reports: misses against false events an hour with
     one threshold for all keywords, with 95 % bounds; each keyword by itself; the chosen thresholds.
@@ -217,7 +243,7 @@ def det(c: Calibration, path: str | Path) -> Path:
             axes.fill_between(rates, 100 * low, 100 * high, color=style["color"], alpha=0.15, lw=0)
 
     for i, word in enumerate(c.keywords):
-        line([i], color=colours[i], linewidth=0.9, alpha=0.8, label=word)
+        line([i], color=colours[i], linewidth=0.9, alpha=0.8, label=plain(word))
     for k, (name, keywords) in enumerate(groups(c).items()):
         colour = ("black", "tab:red")[k]
         line(keywords, color=colour, linewidth=2.5, label=name)
@@ -259,6 +285,7 @@ _AXES = {
 }
 
 
+@_picture
 def curve(s: Sweep, path: str | Path, peers: Sequence[dict[str, Any]] = ()) -> Path:
     """Accuracy with its 95 % interval over signal to noise, gain and shift, as far as they were
     measured; each label's recall; other engines on the same clips (measure.sweep.peers)."""
@@ -293,7 +320,12 @@ def _one_curve(
         recall = [s.results[i].per_class[label] for i in order]
         if recall[0] is not None:
             axis.plot(
-                xs, recall, color=colours[j], linewidth=0.7, alpha=0.7, label=label.strip("_")
+                xs,
+                recall,
+                color=colours[j],
+                linewidth=0.7,
+                alpha=0.7,
+                label=plain(label).strip("_"),
             )
 
     def bars(at: Sequence[float], share: Sequence[float], ci: Sequence[Any], **style: Any) -> None:

@@ -1,18 +1,78 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is said to a person, and how text from outside reaches a terminal."""
+"""What is said to a person, and how text from outside reaches a terminal.
+
+Labels, device and file names, a board's name and a model's provenance are other people's text:
+`plain` makes each of them a piece of one line. Our tables and lines go through `console`, which
+reads no markup in any string, so that a style is something that code says (rich.text.Text) and text
+cannot."""
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any
 
 Notice = Callable[[str], None]
 
+GONE = "\N{REPLACEMENT CHARACTER}"
+# turn the direction of what follows: a name can look like another one
+BIDI = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
+# where the encoding of an output has no such mark
+MARKS = dict(zip("█▮▯✓·…–—−→‘’“”µμδτα×≤≥", "##-v..--->''\"\"uudtax<>", strict=True))
+WIDE = 10_000  # columns of an output that is no terminal: nothing folds
+
+
+def plain(text: object) -> str:
+    """Text from outside as a piece of one line: control characters (ESC and C1 too), halves of
+    characters and changes of direction become U+FFFD, line ends and tabs a space."""
+    return "".join(
+        " "
+        if c in "\t\n\v\f\r"
+        else GONE
+        if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or c in BIDI
+        else c
+        for c in str(text)
+    )
+
 
 def notice(line: str) -> None:
-    """One line on stderr: something the user should know that stops nothing."""
-    print(line, file=sys.stderr, flush=True)
+    """One line on stderr: something the user should know that stops nothing. Where stderr is closed
+    or nobody reads it, it is dropped."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(plain(line), file=sys.stderr, flush=True)
+
+
+def _degrade(e: UnicodeError) -> tuple[str | bytes, int]:
+    """One mark for each character that an encoding does not have; a file name's raw bytes as they
+    are."""
+    if not isinstance(e, UnicodeEncodeError):
+        raise e
+    c = e.object[e.start]
+    if "\udc80" <= c <= "\udcff":
+        return bytes([ord(c) - 0xDC00]), e.start + 1
+    return MARKS.get(c, "?"), e.start + 1
+
+
+codecs.register_error("edge-lp", _degrade)
+
+
+def console(stderr: bool = False) -> Any:
+    """A rich console on stdout or stderr that takes strings as they are; without a terminal it does
+    not fold. A reader that has gone is BrokenPipeError, as with print."""
+    from rich.console import Console
+
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # the BrokenPipeError that is being handled
+
+    made = Plain(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not made.is_terminal:
+        made.width = WIDE
+    return made
 
 
 def device_table(rows: Iterable[tuple[str, str, str]]) -> Any:
@@ -23,5 +83,5 @@ def device_table(rows: Iterable[tuple[str, str, str]]) -> Any:
     for column in ("--device", "name", ""):
         t.add_column(column)
     for row in rows:
-        t.add_row(*row)
+        t.add_row(*map(plain, row))
     return t

@@ -430,5 +430,5 @@ def test_emulate_and_devices_commands(clip, port):
         assert len(found) >= 1
     finally:
         process.send_signal(2)
-        assert process.wait(10) == 0
+        assert process.wait(10) == 130
         process.stdout.close()

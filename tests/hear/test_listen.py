@@ -181,7 +181,7 @@ def test_lines_are_flushed_and_ctrl_c_is_a_clean_end(files):
         # before the stream ends
         assert json.loads(p.stdout.readline())["keyword"].startswith("word")
         p.send_signal(signal.SIGINT)
-        assert p.wait(30) == 0
+        assert p.wait(30) == 130
         err = p.stderr.read().decode()
     assert "s heard" in err and "Traceback" not in err and len(err.splitlines()) == 1
 
@@ -190,7 +190,7 @@ def test_lines_are_flushed_and_ctrl_c_is_a_clean_end(files):
 def test_nobody_reads_any_more(files, options):
     with _start(files, "--device", str(files / "a.wav"), *options, stdout=subprocess.PIPE) as p:
         p.stdout.close()
-        assert p.wait(30) == 0
+        assert p.wait(30) == 141
         err = p.stderr.read().decode()
     assert "Traceback" not in err and "Exception" not in err and "s heard" in err
 
@@ -211,7 +211,7 @@ def test_on_a_terminal_there_is_a_level_meter(files):
                 screen += piece
         except OSError:  # the other side has closed
             pass
-        assert p.wait(30) == 0
+        assert p.wait(30) == 130
     os.close(ours)
     assert "▮" in screen.decode("utf-8", "replace")
 

@@ -11,7 +11,7 @@ from edge_lp import runtime
 from edge_lp.cli import main
 from edge_lp.model.find import write_model
 from edge_lp.model.format import pack
-from edge_lp.model.nir import write_nir
+from edge_lp.model.nir import NOT_IN_NIR, to_nir
 from edge_lp.model.reference import ReferenceNet
 from random_model import random_frames, random_spec
 
@@ -128,8 +128,8 @@ def step_by_step(spec, frames: np.ndarray) -> np.ndarray:
 def written(request, tmp_path_factory):
     spec = random_spec(5, (24, 18), **request.param)
     path = tmp_path_factory.mktemp("nir") / "m.nir"
-    lines = write_nir(pack(spec), path)
-    return spec, nir.read(path), lines
+    path.write_bytes(to_nir(pack(spec)))
+    return spec, nir.read(path), NOT_IN_NIR
 
 
 def test_what_is_in_the_graph(written) -> None:

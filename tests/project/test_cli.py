@@ -229,7 +229,7 @@ def clips(tmp_path_factory):
 def test_evaluate_prints_and_writes(model, clips, tmp_path):
     for backend in ("snn", "ann"):
         out = tmp_path / f"{backend}.json"
-        text = run("evaluate", model, clips, "--backend", backend, "--json", out).stdout
+        text = run("evaluate", model, clips, "--backend", backend, "-o", out).stdout
         written = json.loads(out.read_text())
         assert written["backend"] == backend and written["n"] == 3
         assert (
@@ -238,8 +238,9 @@ def test_evaluate_prints_and_writes(model, clips, tmp_path):
             and "_unknown_" in text
         )
         assert ("synaptic operations" in text and "estimate" in text) == (backend == "snn")
-        only = run("evaluate", model, clips, "--backend", backend, "--json", "-")
-        assert json.loads(only.stdout) == written and only.stderr == ""
+        for options in (["--json"], ["-o", "-"]):
+            only = run("evaluate", model, clips, "--backend", backend, *options)
+            assert only.stdout == out.read_text() and only.stderr == ""
 
 
 def test_unwritable_output_is_found_before_the_work(model, clips, tmp_path, monkeypatch):
@@ -248,11 +249,11 @@ def test_unwritable_output_is_found_before_the_work(model, clips, tmp_path, monk
         "evaluate",
         model,
         clips,
-        "--json",
+        "-o",
         tmp_path / "no such folder" / "x.json",
         says="no directory",
     )
-    bad("evaluate", model, clips, "--json", tmp_path, says="is a directory")
+    bad("evaluate", model, clips, "-o", tmp_path, says="is a directory")
 
 
 def test_evaluate_without_clips(model, tmp_path):

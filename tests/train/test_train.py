@@ -142,7 +142,7 @@ def test_export_evaluate_listen(run, folder, tmp_path):
             folder / "testing",
             "--backend",
             backend,
-            "--json",
+            "-o",
             f"{backend}.json",
             cwd=tmp_path,
         )

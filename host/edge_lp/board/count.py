@@ -7,14 +7,13 @@ from __future__ import annotations
 import bisect
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edge_lp.audio.signals import babble
-from edge_lp.board.emulate import Target, build, sources, target
+from edge_lp.board.emulate import Target, build, build_folder, sources, target
 from edge_lp.errors import EdgeLpError
 from edge_lp.runtime import FRAME_SECONDS
 
@@ -95,7 +94,7 @@ def count(
     if not t.counting:
         raise EdgeLpError(f"instructions cannot be counted on {name}: expected m3, m4, m7 or rv32")
     pcm = babble(SECONDS) if pcm is None else pcm
-    with tempfile.TemporaryDirectory(prefix="edge-lp-") as f:
+    with build_folder() as f:
         folder = Path(f)
         elf, _ = build(t, model, folder, "count", pcm.astype("<i2").tobytes())
         plugin = _plugin(folder) if functions and shutil.which("cc") else None

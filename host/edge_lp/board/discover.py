@@ -3,17 +3,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 
 from edge_lp.board.session import Board, BoardError, BoardInfo
+from edge_lp.errors import EdgeLpError
+from edge_lp.text import notice
 
 
 def links() -> Path:
     """Where running emulators leave links to their ports, one a board: pseudo-terminals are in no
-    list of serial ports."""
-    return Path(tempfile.gettempdir()) / f"edge-lp-boards-{os.getuid()}"
+    list of serial ports. EdgeLpError: the folder is there and somebody else can write to it, or
+    it is not ours."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    base = runtime if os.access(runtime, os.W_OK | os.X_OK) else tempfile.gettempdir()
+    folder = Path(base) / f"edge-lp-boards-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    if not ours or found.st_mode & 0o022:
+        raise EdgeLpError(
+            f"{folder} is not a folder of this user's alone, so the links to emulated boards in "
+            "it are not used; remove it"
+        )
+    return folder
+
+
+def _emulated() -> list[str]:
+    try:
+        return [str(link) for link in sorted(links().glob("*")) if _owned(link)]
+    except (OSError, EdgeLpError) as e:
+        notice(f"note: no emulated boards are listed: {e}")
+        return []
 
 
 def _owned(link: Path) -> bool:
@@ -33,9 +58,7 @@ def find_boards(patience: float = 0.7) -> list[tuple[str, BoardInfo]]:
     from serial.tools import list_ports
 
     found = []
-    for port in [p.device for p in list_ports.comports()] + [
-        str(p) for p in sorted(links().glob("*")) if _owned(p)
-    ]:
+    for port in [p.device for p in list_ports.comports()] + _emulated():
         try:
             board = Board(port)
         except BoardError:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from edge_lp.board.discover import links
 from edge_lp.errors import EdgeLpError, MissingDependency
+from edge_lp.text import notice
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,13 @@ def sources() -> Path:
     )
 
 
+def build_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder to build in. make takes a space, $, # or : in a name for its own: in that case not
+    where TMPDIR says."""
+    plain = re.fullmatch(r"[\w/.+,@~-]+", tempfile.gettempdir(), re.ASCII)
+    return tempfile.TemporaryDirectory(prefix="edge-lp-", dir=None if plain else "/tmp")
+
+
 def build(
     t: Target, model: bytes, folder: Path, program: str = "firmware", audio: bytes | None = None
 ) -> tuple[Path, str]:
@@ -145,7 +153,7 @@ class Emulator:
 
     def __enter__(self) -> "Emulator":
         t = target(self.name)
-        self._folder = tempfile.TemporaryDirectory(prefix="edge-lp-")
+        self._folder = build_folder()
         self._process: subprocess.Popen[bytes] | None = None
         try:
             elf, self.report = build(t, self._model, Path(self._folder.name))
@@ -214,6 +222,8 @@ class Emulator:
         )
 
     def _make_link(self) -> None:
-        links().mkdir(mode=0o700, exist_ok=True)
-        self.link = links() / f"{self.name}-{os.getpid()}-{Path(self.port).name}"
-        self.link.symlink_to(self.port)
+        try:
+            self.link = links() / f"{self.name}-{os.getpid()}-{Path(self.port).name}"
+            self.link.symlink_to(self.port)
+        except (OSError, EdgeLpError) as e:
+            notice(f"note: 'edge-lp devices' will not list this board: {e}")

@@ -2,8 +2,8 @@
 """The command line: parse, call, print. No logic lives here, and nothing imports it.
 
 Exit codes: 0 done; 1 the command ran and its answer is no (replay, verify); 2 bad input, one line
-on stderr says what and what to do; 130 stopped with Ctrl-C. Imports are inside the commands, so
-that `edge-lp --help` answers at once."""
+on stderr says what and what to do; 130 stopped with Ctrl-C, SIGTERM or SIGHUP; 141 nobody reads the
+output any more. Imports are inside the commands, so that `edge-lp --help` answers at once."""
 
 from __future__ import annotations
 

@@ -24,18 +24,15 @@ def emulate(board: str, model: str) -> None:
     MODEL is in its flash; the port to use is printed. Ctrl-C stops it.
     """
     from edge_lp.board.emulate import Emulator
+    from edge_lp.text import notice
 
     with Emulator(board, model_bytes(model)) as running:
         click.echo(f"serial:{running.port}")
-        click.echo(
+        notice(
             f"{board} is running; in another terminal: edge-lp listen --device "
-            f"serial:{running.port} --source mic. Ctrl-C stops it.",
-            err=True,
+            f"serial:{running.port} --source mic. Ctrl-C stops it."
         )
-        try:
-            running.wait()
-        except KeyboardInterrupt:
-            pass
+        running.wait()
 
 
 @click.command()
@@ -69,7 +66,7 @@ def verify(
     from edge_lp.board.verify import run
     from edge_lp.measure.clips import reasons, recordings
     from edge_lp.runtime import Model
-    from edge_lp.text import notice
+    from edge_lp.text import notice, plain
 
     opened, (files, skipped) = Model(model_bytes(model)), recordings(clips)
     if skipped:
@@ -80,6 +77,6 @@ def verify(
         click.echo(
             json.dumps({**asdict(verdict), "equal": verdict.difference is None})
             if as_json
-            else str(verdict)
+            else plain(verdict)
         )
     ctx.exit(1 if differ else 0)

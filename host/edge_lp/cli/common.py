@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
+from edge_lp.cli.process import finish_stdout, prepare_streams, stops_as_by_ctrl_c
 from edge_lp.errors import EdgeLpError
+from edge_lp.text import console, notice
 
 
 class Cli(click.Group):
@@ -16,50 +20,87 @@ class Cli(click.Group):
     2."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        prepare_streams()
+        with stops_as_by_ctrl_c():
+            code = self._run(args, {**kwargs, "standalone_mode": False})
+        sys.exit(finish_stdout(code))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:  # here, for click would add an empty line to the one and an exit code 1 to the other
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            return 130
+        except BrokenPipeError:
+            return 141  # as SIGPIPE would end it
+
+    def _run(self, args: Any, kwargs: Any) -> int:
         try:
-            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+            code = super().main(*args, **kwargs)
+            return code if isinstance(code, int) else 0
         except click.exceptions.NoArgsIsHelpError as e:
             e.show()
-            code = 2
+            return 2
         except click.UsageError as e:
             path = e.ctx.command_path if e.ctx else "edge-lp"
-            code = fail(f"{path}: {e.format_message()} Try '{path} --help'.")
+            return fail(f"{path}: {e.format_message()} Try '{path} --help'.")
         except click.ClickException as e:
-            code = fail(f"edge-lp: {e.format_message()}")
+            return fail(f"edge-lp: {e.format_message()}")
         except EdgeLpError as e:
-            code = fail(f"edge-lp: {e}")
+            return fail(f"edge-lp: {e}")
         except click.Abort:
-            code = 130
+            return 130
         except OSError as e:
-            code = fail(f"edge-lp: {e.filename}: {e.strerror}" if e.filename else f"edge-lp: {e}")
-        sys.exit(code if isinstance(code, int) else 0)
+            where = f"{e.filename}: " if e.filename else ""
+            return fail(f"edge-lp: {where}{e.strerror or e}")
 
 
 def fail(line: str) -> int:
-    click.echo(line, err=True)
+    notice(line)
     return 2
 
 
 MODEL = click.argument("model", default="commands12")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON in place of text.")
+OUTPUT = click.option(
+    "-o", "--output", type=click.Path(), help="Also write the JSON to this file; - is stdout."
+)
 
 
 def show(*things: Any) -> None:
-    """Rich tables and lines on stdout, an empty line between them; where stdout is no terminal,
-    wide enough not to fold."""
-    from rich.console import Console
-
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    """Rich tables and lines on stdout, an empty line between them."""
+    out = console()
     for i, thing in enumerate(things):
-        console.print(*([""] if i else []), thing, sep="\n")
+        out.print(*([""] if i else []), thing, sep="\n")
+
+
+def show_json(found: Any) -> None:
+    """One document on stdout, in ASCII."""
+    click.echo(json_text(found), nl=False)
+
+
+def json_text(found: Any) -> str:
+    return json.dumps(found, indent=1) + "\n"
+
+
+def report(found: Any, for_a_reader: Sequence[Any], as_json: bool, output: str | None) -> None:
+    """A result as --json and --output ask for it. The file is written before anything is printed:
+    a reader that hangs up does not cost the result."""
+    from edge_lp.files import STDOUT, write_file
+
+    if output:
+        write_file(output, json_text(found).encode())
+    if output != STDOUT:
+        if as_json:
+            show_json(found)
+        else:
+            show(*for_a_reader)
 
 
 def progress(what: str) -> Any:
     """A function (iterable, n) -> iterable that draws a bar on stderr, if that is a terminal."""
-    from rich.console import Console
     from rich.progress import track
 
-    err = Console(stderr=True)
+    err = console(stderr=True)
     return lambda it, n: track(
         it, what, total=n, console=err, transient=True, disable=not err.is_terminal
     )

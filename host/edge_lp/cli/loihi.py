@@ -20,10 +20,11 @@ def loihi_replay(ctx: click.Context, cases: tuple[str, ...]) -> None:
     from pathlib import Path
 
     from edge_lp.loihi.replay import replay
+    from edge_lp.text import plain
 
     differences = 0
     for path in cases:
         difference = replay(path)
         differences += difference is not None
-        click.echo(f"{Path(path).stem} {difference or 'match'}")
+        click.echo(f"{plain(Path(path).stem)} {difference or 'match'}")
     ctx.exit(1 if differences else 0)

@@ -3,11 +3,18 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from edge_lp.cli.common import JSON, NUMBERS, model_bytes, progress, show
+from edge_lp.cli.common import (
+    JSON,
+    NUMBERS,
+    OUTPUT,
+    model_bytes,
+    progress,
+    report,
+    show,
+    show_json,
+)
 
 BACKENDS = click.Choice(["snn", "ann", "float"])
 
@@ -32,9 +39,8 @@ BACKENDS = click.Choice(["snn", "ann", "float"])
 @click.option("--curve", metavar="PNG", help="Draw accuracy over these conditions.")
 @click.option("--beside", metavar="FILE", help="Draw with it what `peers.py accuracy` printed.")
 @click.option("--worst", type=click.IntRange(0), default=0, help="Clips to list for `explain`.")
-@click.option(
-    "--json", "output", metavar="OUT", help="Write the result to this file as JSON; - is stdout."
-)
+@JSON
+@OUTPUT
 def evaluate(
     model: str,
     folder: str,
@@ -48,6 +54,7 @@ def evaluate(
     curve: str | None,
     beside: str | None,
     worst: int,
+    as_json: bool,
     output: str | None,
 ) -> None:
     """Accuracy of MODEL on a folder of clips.
@@ -57,27 +64,21 @@ def evaluate(
     Noise and rooms are drawn from each clip's name: the same in every run and for every engine.
     """
     from edge_lp import plots
-    from edge_lp.files import check_writable, write_file
+    from edge_lp.files import check_writable
     from edge_lp.measure import accuracy, sweep
     from edge_lp.measure.corrupt import conditions
 
     for path in (output, curve):
-        if path not in (None, "-"):
+        if path is not None:
             check_writable(path)
     others = sweep.peers(beside) if beside else []
     under = conditions(snr, gain, shift, rooms is not None)
     bar = progress("evaluating")
     found = sweep.sweep(model, folder, backend, under, noise, rooms, agreement, bar)
-    text = json.dumps(sweep.json(found, worst), indent=1, ensure_ascii=False) + "\n"
     if curve:
         plots.curve(found, curve, others)
-    if output == "-":
-        click.echo(text, nl=False)
-        return
-    if output:
-        # before anything is printed: a reader that hangs up does not cost the result
-        write_file(output, text.encode())
-    show(*accuracy.tables(found.clean), *sweep.tables(found, worst))
+    tables = [*accuracy.tables(found.clean), *sweep.tables(found, worst)]
+    report(sweep.json(found, worst), tables, as_json, output)
 
 
 @click.command()
@@ -148,10 +149,11 @@ def calibrate(
     from edge_lp import plots
     from edge_lp.files import check_writable, write_file
     from edge_lp.measure import calibrate as measure
-    from edge_lp.measure import det as report
+    from edge_lp.measure import det as curves
 
-    for path in filter(None, (det, output)):
-        check_writable(path)
+    for path in (det, output):
+        if path is not None:
+            check_writable(path)
     data = model_bytes(model)
     target = measure.Target.of(target_fah, missed)
     bar = progress("calibrating")
@@ -160,10 +162,12 @@ def calibrate(
         write_file(output, measure.calibrated(data, found))
     if det:
         plots.det(found, det)
+    if output == "-":
+        return
     if as_json:
-        click.echo(json.dumps(report.json(found)))
+        show_json(curves.json(found))
     else:
-        show(*report.tables(found))
+        show(*curves.tables(found))
 
 
 @click.group(invoke_without_command=True)
@@ -173,8 +177,7 @@ def calibrate(
 @click.option(
     "--peers",
     metavar="PATH",
-    help="Script whose `cost` measures other engines in this session.  [default: ../shared/bench, "
-    "if there]",
+    help="Script whose `cost` measures other engines in this session; it is run.",
 )
 @JSON
 @click.pass_context
@@ -188,11 +191,11 @@ def bench(ctx: click.Context, model: str, peers: str | None, as_json: bool) -> N
     from edge_lp.measure import cost
     from edge_lp.runtime import Model
 
-    script = cost.peers_script(peers)
+    script = cost.peers_script(peers) if peers else None
     own = cost.bench(Model(model_bytes(model)))
     others = cost.peers(script) if script else []
     if as_json:
-        click.echo(json.dumps({**own, "peers": others}))
+        show_json({**own, "peers": others})
     else:
         show(*cost.tables(own, others))
 
@@ -206,7 +209,7 @@ def bench_core(as_json: bool) -> None:
 
     found = measure()
     if as_json:
-        click.echo(json.dumps(found))
+        show_json(found)
     else:
         click.echo(
             f"{found['steps_per_s']:,} steps/s, {found['synaptic_ops_per_s']:,} synaptic "
@@ -237,6 +240,6 @@ def bench_board(model: str, boards: tuple[str, ...], audio: str | None, as_json:
     data, pcm = model_bytes(model), read_file(audio) if audio else None
     found = {name: count.count(name, data, pcm) for name in boards or ("m4", "m3", "m7", "rv32")}
     if as_json:
-        click.echo(json.dumps(found))
+        show_json(found)
     else:
         show(*count.table(found))

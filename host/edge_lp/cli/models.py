@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from edge_lp.cli.common import JSON, MODEL, model_bytes, show
+from edge_lp.cli.common import JSON, MODEL, model_bytes, show, show_json
 
 
 @click.command()
@@ -32,11 +30,7 @@ def inspect(model: str, cores: bool, as_json: bool) -> None:
     found = describe(data)
     on_cores = chip.layout(unpack(data)) if cores else None
     if as_json:
-        click.echo(
-            json.dumps(
-                {**found, "cores": on_cores} if on_cores else found, indent=1, ensure_ascii=False
-            )
-        )
+        show_json({**found, "cores": on_cores} if on_cores else found)
     else:
         show(*tables(found), *(chip.tables(on_cores) if on_cores else []))
 
@@ -51,27 +45,22 @@ def inspect(model: str, cores: bool, as_json: bool) -> None:
     show_default=True,
     help="An .lpb file, C source, or NIR.",
 )
-@click.option("-o", "--output", required=True, type=click.Path(), help="File to write.")
+@click.option("-o", "--output", required=True, type=click.Path(), help="File; - is stdout.")
 def export(model: str, form: str, output: str) -> None:
     """Write MODEL as .lpb, C source or NIR."""
     from edge_lp.files import write_file
+    from edge_lp.text import notice
 
     data = model_bytes(model)
     if form == "nir":
-        from edge_lp.model.nir import write_nir
+        from edge_lp.model.nir import NOT_IN_NIR, to_nir
 
-        for line in write_nir(data, output):
-            click.echo(line, err=True)
+        data = to_nir(data)
+        for line in NOT_IN_NIR:
+            notice(line)
     elif form == "c":
         from edge_lp.model.carray import to_c
 
-        write_file(output, to_c(data).encode())
-    else:
-        write_file(output, data)
-    click.echo(f"{output}: {_size(output)} bytes", err=True)
-
-
-def _size(path: str) -> int:
-    from pathlib import Path
-
-    return Path(path).stat().st_size
+        data = to_c(data).encode()
+    write_file(output, data)
+    notice(f"{output}: {len(data)} bytes")

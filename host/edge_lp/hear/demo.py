@@ -17,6 +17,7 @@ from edge_lp.measure.stream import MATCH_SECONDS, Row, Said, detections, match
 from edge_lp.measure.trace import trace
 from edge_lp.model.find import read_model
 from edge_lp.runtime import SAMPLE_RATE, Model
+from edge_lp.text import plain
 
 OTHERS = ("seven", "house", "marvin", "bird")  # said too; not to be detected
 VOICES = (
@@ -92,6 +93,7 @@ def run(model: str, out: str | Path) -> tuple[list[Row], list[Path]]:
 def table(rows: list[Row]) -> list[Any]:
     """The rows for a reader, and a line that counts them."""
     from rich.table import Table
+    from rich.text import Text
 
     t = Table(box=None, padding=(0, 2, 0, 0))
     for column, right in (
@@ -105,15 +107,16 @@ def table(rows: list[Row]) -> list[Any]:
     ):
         t.add_column(column, justify="right" if right else "left")
     for r in rows:
-        said, heard = ("", "", ""), ("", "", "")
+        said: tuple[Any, ...] = ("", "", "")
+        heard = ("", "", "")
         if r.said:
-            word = r.said.word if r.said.keyword else f"[dim]{r.said.word}[/dim]"
+            word = Text(plain(r.said.word), "" if r.said.keyword else "dim")
             said = word, f"{r.said.middle:.2f} s", r.said.voice
         if r.heard:
-            heard = r.heard.keyword, f"{r.heard.t:.2f} s", f"{r.heard.score:.2f}"
-        verdicts = ["[green]✓[/green]"] * r.hit
-        verdicts += ["[red]missed[/red]"] * r.missed + ["[red]false[/red]"] * r.false
-        t.add_row(*said, *heard, ", ".join(verdicts))
+            heard = plain(r.heard.keyword), f"{r.heard.t:.2f} s", f"{r.heard.score:.2f}"
+        verdicts = [Text("✓", "green")] * r.hit
+        verdicts += [Text("missed", "red")] * r.missed + [Text("false", "red")] * r.false
+        t.add_row(*said, *heard, Text(", ").join(verdicts))
     hits = sum(r.hit for r in rows)
     return [
         t,

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -56,6 +55,15 @@ class Listener:
     def __init__(self, as_json: bool) -> None:
         self.screen = None if as_json else Screen()
         self.samples, self.heard = 0, Counter[str]()
+
+    def __enter__(self) -> Listener:
+        if self.screen:
+            self.screen.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self.screen:
+            self.screen.stop()
 
     def watch(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         for pcm in blocks:
@@ -129,22 +137,16 @@ def _run(
     config: DetectorConfig,
     as_json: bool,
 ) -> None:
-    """Until the stream ends, Ctrl-C, or nobody reads the output any more; each is a clean end.
-    Behind a stream that ends come zeros, as many as the detector looks back and waits, so that its
-    last word is decided too."""
+    """Until the stream ends, somebody stops it, or nobody reads the output any more; in each case
+    the recording is closed and the summary comes last. Behind a stream that ends come zeros, as
+    many as the detector looks back and waits, so that its last word is decided too."""
     listener = Listener(as_json)
-    with contextlib.ExitStack() as stack:
-        try:
-            blocks = stack.enter_context(open_device(device, speed, record))
-            if listener.screen:
-                stack.enter_context(listener.screen)
+    try:
+        with open_device(device, speed, record) as blocks, listener:
             for d in find(
                 with_tail(listener.watch(blocks), (config.window + config.hold) * FRAME_SECONDS)
             ):
                 listener.show(d)
-        except KeyboardInterrupt:
-            pass
-        except (BrokenPipeError, SystemExit):  # SystemExit: what rich makes of it
-            # what is still buffered has nowhere to go
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    notice(listener.summary())
+    finally:
+        if listener.samples:
+            notice(listener.summary())

@@ -26,7 +26,7 @@ from edge_lp.model.find import float_weights, read_model
 from edge_lp.model.format import unpack
 from edge_lp.model.reference import ReferenceNet
 from edge_lp.runtime import Model
-from edge_lp.text import Notice, notice
+from edge_lp.text import Notice, notice, plain
 
 BACKENDS = ("snn", "ann", "float")
 BATCH = 128  # clips that the float nets take at once
@@ -177,6 +177,7 @@ def tables(r: Result) -> list[Any]:
     """The result for a reader: one line, recall per class beside the confusion matrix, and for the
     spiking net its work and an energy estimate."""
     from rich.table import Table
+    from rich.text import Text
 
     low, high = r.ci95
     without = (
@@ -191,16 +192,16 @@ def tables(r: Result) -> list[Any]:
         title_justify="left",
         title_style="dim",
     )
-    for column in ("", "clips", "recall", *(label.strip("_")[:5] for label in r.labels)):
+    for column in ("", "clips", "recall", *(plain(label).strip("_")[:5] for label in r.labels)):
         t.add_column(column, justify="right" if column else "left")
     for label, recall, row, i in zip(
         r.labels, r.per_class.values(), r.confusion, range(len(r.labels))
     ):
         cells = [
-            f"[bold]{n}[/bold]" if i == j else str(n) if n else "[dim]·[/dim]"
+            Text(str(n), "bold") if i == j else Text(str(n)) if n else Text("·", "dim")
             for j, n in enumerate(row)
         ]
-        t.add_row(label, str(row.sum()), "" if recall is None else f"{recall:.1f} %", *cells)
+        t.add_row(plain(label), str(row.sum()), "" if recall is None else f"{recall:.1f} %", *cells)
     work = []
     if r.counts:
         a_clip = Counts(*(round(x / r.n) for x in astuple(r.counts)))
@@ -209,8 +210,11 @@ def tables(r: Result) -> list[Any]:
             f"{estimate(a_clip)}"
         ]
     return [
-        f"{r.backend}: [bold]{r.accuracy:.2f} %[/bold] of {r.n} clips (95 % interval {low:.2f} to "
-        f"{high:.2f}){without}",
+        Text.assemble(
+            f"{r.backend}: ",
+            (f"{r.accuracy:.2f} %", "bold"),
+            f" of {r.n} clips (95 % interval {low:.2f} to {high:.2f}){without}",
+        ),
         t,
         *work,
     ]

@@ -56,12 +56,9 @@ def bench(model: Model) -> dict[str, Any]:
     }
 
 
-def peers_script(path: str | None) -> Path | None:
-    """The script that measures the peers: the one that is named, or ../shared/bench/peers.py beside
-    the source tree, if it is there."""
-    if path is None:
-        beside = Path(__file__).resolve().parents[4] / "shared" / "bench" / "peers.py"
-        return beside if beside.is_file() else None
+def peers_script(path: str) -> Path:
+    """The script that measures the peers: a file, or peers.py in a folder. EdgeLpError: it is not
+    there."""
     script = Path(path) / "peers.py" if Path(path).is_dir() else Path(path)
     if not script.is_file():
         raise EdgeLpError(

@@ -12,6 +12,7 @@ import numpy as np
 from edge_lp.measure.calibrate import GRID, Calibration, Half
 from edge_lp.measure.intervals import poisson, wilson
 from edge_lp.measure.stream import Tally
+from edge_lp.text import plain
 
 MISSED = (0.15, 0.2, 0.25, 0.3, 0.4)  # shares of words at which a curve is read
 
@@ -146,6 +147,8 @@ def _table(title: str, *columns: str) -> Any:
 
 
 def _report(c: Calibration) -> Any:
+    from rich.text import Text
+
     t = _table(
         "with the chosen thresholds",
         "",
@@ -157,7 +160,7 @@ def _report(c: Calibration) -> Any:
         "real",
     )
 
-    def row(name: str, threshold: str, keywords: Sequence[int]) -> None:
+    def row(name: Any, threshold: str, keywords: Sequence[int]) -> None:
         x = _at(c.reported.words_at, c.reported.speech_at, keywords)
         low, high = x["ci95"]
         f = x["false"]
@@ -173,9 +176,9 @@ def _report(c: Calibration) -> Any:
         )
 
     for i, word in enumerate(c.keywords):
-        row(word, f"{c.thresholds[i]:.3f}", [i])
+        row(plain(word), f"{c.thresholds[i]:.3f}", [i])
     for name, keywords in groups(c).items():
-        row(f"[bold]{name}[/bold]", "", keywords)
+        row(Text(name, "bold"), "", keywords)
     return t
 
 
@@ -199,5 +202,5 @@ def _listen(c: Calibration) -> Any:
     t.columns[3].justify = "left"
     for f in c.worst:
         at = f"{int(f.heard.t // 60)}:{f.heard.t % 60:05.2f}"
-        t.add_row(f.heard.keyword, f"{f.heard.score:.3f}", at, str(f.path))
+        t.add_row(plain(f.heard.keyword), f"{f.heard.score:.3f}", at, plain(f.path))
     return t

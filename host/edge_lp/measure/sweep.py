@@ -17,7 +17,7 @@ from edge_lp.measure.accuracy import Result, decide
 from edge_lp.measure.chain import Progress, quiet
 from edge_lp.measure.corrupt import Condition, Material
 from edge_lp.measure.intervals import wilson
-from edge_lp.text import Notice, notice
+from edge_lp.text import Notice, notice, plain
 
 
 @dataclass
@@ -159,7 +159,9 @@ def _worst(rows: Sequence[Wrong]) -> Any:
     for column in ("condition", "true", "decided", "by", "clip"):
         t.add_column(column, justify="right" if column == "by" else "left")
     for w in rows:
-        t.add_row(str(w.condition), w.truth, w.decided, f"{w.margin:.2f}", str(w.path))
+        t.add_row(
+            str(w.condition), plain(w.truth), plain(w.decided), f"{w.margin:.2f}", plain(w.path)
+        )
     return t
 
 

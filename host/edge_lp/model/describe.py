@@ -15,6 +15,7 @@ from edge_lp.loihi.limits import BIAS_EXPONENT, BIAS_MANTISSA
 from edge_lp.model.format import unpack
 from edge_lp.model.spec import FEATURES, Layer, Matrix, ModelSpec
 from edge_lp.runtime import FRAME_SECONDS, Frontend, Model, Net
+from edge_lp.text import plain
 
 
 def _matrix(m: Matrix, stored: tuple[str, int]) -> dict[str, Any]:
@@ -134,7 +135,6 @@ def describe(data: bytes) -> dict[str, Any]:
 
 
 def _pairs(title: str, rows: dict[str, Any]) -> Any:
-    from rich.markup import escape
     from rich.table import Table
 
     t = Table(box=None, padding=(0, 2, 0, 0))
@@ -142,7 +142,8 @@ def _pairs(title: str, rows: dict[str, Any]) -> Any:
     t.add_column("")
     for key, value in rows.items():
         t.add_row(
-            key.replace("_", " "), f"{value:,}" if isinstance(value, int) else escape(str(value))
+            plain(key).replace("_", " "),
+            f"{value:,}" if isinstance(value, int) else plain(value),
         )
     return t
 

@@ -27,7 +27,6 @@ from typing import Any
 import numpy as np
 
 from edge_lp.errors import MissingDependency
-from edge_lp.files import write_file
 from edge_lp.model.format import unpack
 from edge_lp.model.spec import I_IN, INPUT_SCALE, ModelSpec
 from edge_lp.runtime import FEATURES, FRAME_SECONDS
@@ -135,14 +134,12 @@ def graph(spec: ModelSpec) -> Any:
     return nir.NIRGraph(nodes, edges, metadata=metadata)
 
 
-def write_nir(data: bytes, path: str | Path) -> list[str]:
-    """An .lpb's bytes to a .nir file, complete or not at all. Returns the lines that say what NIR
-    cannot hold."""
+def to_nir(data: bytes) -> bytes:
+    """An .lpb's bytes -> a .nir file's. NOT_IN_NIR says what is lost."""
     built = graph(unpack(data))
     import nir
 
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / "graph.nir"
         nir.write(part, built)
-        write_file(path, part.read_bytes())
-    return NOT_IN_NIR
+        return part.read_bytes()
