@@ -14,8 +14,9 @@ import soundfile
 pytest.importorskip("tensorflow", reason="training needs TensorFlow: pip install 'edge-lp[train]'")
 
 from edge_lp.audio.synth import command_clips, say
+from edge_lp.core import STRICT
 from edge_lp.errors import EdgeLpError
-from edge_lp.model.format import unpack
+from edge_lp.model.format import pack, unpack
 from edge_lp.model.reference import ReferenceNet
 from edge_lp.runtime import Model, Net
 from edge_lp_train import data, fit
@@ -262,3 +263,25 @@ def test_the_mapping_refuses_what_is_not_exact():
     config = configure(None, WORDS, delta=60, **SMALL)
     with pytest.raises(EdgeLpError, match="power of two"):
         to_spec(config, {}, {})
+
+
+def test_no_logit_wraps_to_the_other_sign():
+    """Every state at its ceiling and every code of an output at its least: strict mode sees no
+    overflow, and the spiking logits are the reference's. (They wrapped at -24, seen as a likely
+    silence in the middle of a loud word: in one of ten test clips.)"""
+    config = configure(None, WORDS, **SMALL)
+    rng, n, labels = np.random.default_rng(1), config.hidden[-1], len(config.labels)
+    sizes = [40, *config.hidden]
+    weights = {}
+    for i, (a, b) in enumerate(zip(sizes, config.hidden)):
+        weights |= {f"w{i}": rng.normal(0, 0.1, (a, b)), f"u{i}": 0.2 * rng.random((b, b))}
+        weights |= {f"b{i}": np.full(b, 8.0), f"s_w{i}": 3, f"s_u{i}": 3}
+    out = rng.integers(-4, 4, (n, labels)) / 8
+    out[:, 0], out[:, 1] = -4 / 8, 3 / 8
+    weights |= {f"w{len(sizes) - 1}": out, f"b{len(sizes) - 1}": np.zeros(labels)}
+    weights[f"s_w{len(sizes) - 1}"] = 3
+    spec = to_spec(config, {k: np.asarray(v) for k, v in weights.items()}, {})
+    frames = np.zeros((120, 40), np.int16)
+    spiking = Net(Model(pack(spec)), STRICT).push(frames)[-1] / 256
+    expected = ReferenceNet.from_spec(spec)(frames[None])[0, -1]
+    assert expected.min() < -6 * n * 0.49 and np.allclose(spiking, expected, rtol=0.02, atol=0.5)

@@ -58,6 +58,18 @@ def _bias(values: np.ndarray) -> tuple[np.ndarray, int]:
     return np.clip(np.round(values / 2.0**shift), -4096, 4095).astype(np.int16), shift
 
 
+def _output_shift(config: TrainConfig, w: np.ndarray, scale: int) -> int:
+    """The most at which the outputs' currents stay in the core's 24 bits and its lanes cannot carry
+    (lp_core.c); the codes are whole from `scale` on. A logit that every state at its ceiling of 6,
+    and a spike of 6 / tau above, would add up to must not wrap to the other sign."""
+    tau, fan_in = _log2_tau(config), config.hidden[-1]
+    lanes = scale + (65535 // (7 * fan_in)).bit_length() - 1
+    largest = 2.0**-scale * np.abs(codes(w, scale)).sum(axis=0).max() * 6 * (1 + 2.0**-tau)
+    # logit = u * 3 / 2^(out + tau - 3) / 256 with |u| < 2^23
+    room = 2.0**23 * 3 / 2.0 ** (tau - 3) / 256 / max(largest, 1.0)
+    return max(scale, min(lanes, int(np.floor(np.log2(room)))))
+
+
 def to_spec(
     config: TrainConfig, weights: dict[str, np.ndarray], provenance: dict[str, str]
 ) -> ModelSpec:
@@ -74,9 +86,7 @@ def to_spec(
             "24-bit states carry; use a larger delta"
         )
     linear = snn - 6 - tau
-    fan_in = config.hidden[-1]
-    # the most whose lanes cannot carry (lp_core.c)
-    out = min(linear, scale[f"w{n}"] + (65535 // (7 * fan_in)).bit_length() - 1)
+    out = min(linear, _output_shift(config, weights[f"w{n}"], scale[f"w{n}"]))
     unit = 2.0**snn / 6 / 2**tau
     layers = []
     for i in range(n + 1):
