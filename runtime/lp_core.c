@@ -230,7 +230,7 @@ LP_CLONES static void update_adding(group_state *t, uint8_t *spikes, const int32
 #if VECTORS
 #define BLOCK 64u
 #else
-#define BLOCK 8u /* a small stack */
+#define BLOCK 1u /* nothing to gain, and a small stack */
 #endif
 
 /* The same where a group has parameters of its own for each compartment, or a bias beside a joined
