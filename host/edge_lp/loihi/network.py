@@ -14,89 +14,31 @@ less). SPEC.md, "Core", says what a step does.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from edge_lp import core
 from edge_lp.loihi import limits
-from edge_lp.loihi.limits import LimitError, check_at_most, check_range
+from edge_lp.loihi.description import MANTISSAS, Connection, Group, Inputs, Numbers
+from edge_lp.loihi.limits import (
+    LimitError,
+    check_at_most,
+    check_each,
+    check_flag,
+    check_number,
+)
+from edge_lp.loihi.simulation import Result, Simulation
+from edge_lp.loihi.synapses import read
 
-Numbers = Any  # an integer, or an array of one a compartment
-SIGN_MODES = {"mixed": 1, "excitatory": 2, "inhibitory": 3}
-
-
-@dataclass(eq=False)
-class Inputs:
-    """The input axons: spikes from outside."""
-
-    n: int
-    name: str = "inputs"
-
-
-@dataclass(eq=False)
-class Group:
-    """n compartments. Each of the numbers is shared, or an array (n,) with one a compartment.
-
-    decay_u, decay_v: effective decays 0..4096, x <- x (4096 - decay) / 4096. threshold: mantissa
-    0..131071, a spike where v > threshold << 6. bias: mantissa -4096..4095, times 2^bias_exponent
-    (0..7). refractory: 1..64 steps, 1 is none. v_min, v_max: as the chip's limit registers give
-    them, 1 - 2^k and 2^(9 + 2 k) - 1. join: a group of the same size whose new v is added to this
-    one's input. silent: never spikes.
-    """
-
-    n: int
-    decay_u: Numbers
-    decay_v: Numbers
-    threshold: Numbers = limits.THRESHOLD[1]
-    bias: Numbers = 0
-    bias_exponent: Numbers = 0
-    refractory: Numbers = 1
-    v_min: int = limits.V_FLOORS[-1]
-    v_max: int = limits.V_CEILINGS[-1]
-    join: Group | None = None
-    silent: bool = False
-    name: str = "group"
-
-
-@dataclass(eq=False)
-class Connection:
-    """Synapses from every unit of src to every unit of dst; a mantissa of 0 is no synapse."""
-
-    src: Inputs | Group
-    dst: Group
-    mantissas: np.ndarray  # (src.n, dst.n)
-    bits: int
-    sign_mode: str
-    exponent: int
-    delays: np.ndarray | int  # shared, or (src.n, dst.n)
-    weights: np.ndarray = field(init=False)  # (src.n, dst.n) int16, accumulator units
-
-    def __post_init__(self) -> None:
-        values, places = np.unique(self.mantissas, return_inverse=True)
-        table = np.array(
-            [
-                core.weight(int(m), self.bits, SIGN_MODES[self.sign_mode], self.exponent)
-                for m in values
-            ],
-            np.int16,
-        )
-        self.weights = table[places].reshape(self.mantissas.shape)
-
-    def __str__(self) -> str:
-        return f"connection {self.src.name} -> {self.dst.name}"
-
-
-@dataclass(frozen=True)
-class Result:
-    """What was recorded, by group: arrays (steps, n); spikes uint8, u and v int32. counts: what
-    this run cost."""
-
-    spikes: dict[Group, np.ndarray]
-    u: dict[Group, np.ndarray]
-    v: dict[Group, np.ndarray]
-    counts: core.Counts
+REGISTERS = {  # of a group: one number, or one a compartment
+    "decay_u": limits.DECAY,
+    "decay_v": limits.DECAY,
+    "threshold": limits.THRESHOLD,
+    "bias": limits.BIAS_MANTISSA,
+    "bias_exponent": limits.BIAS_EXPONENT,
+    "refractory": limits.REFRACTORY,
+}
 
 
 class Network:
@@ -116,84 +58,91 @@ class Network:
     """
 
     def __init__(self, inputs: int = 0, cores: int | None = 1):
-        check_range("number of input axons", inputs, (0, 65536))
         if cores is not None:
-            check_range("number of cores", cores, (1, limits.CORES))
-        self.inputs, self.cores = Inputs(inputs), cores
+            cores = check_number("number of cores", cores, (1, limits.CORES))
+        self.inputs = Inputs(check_number("number of input axons", inputs, (0, 65536)))
+        self.cores = cores
         self.groups: list[Group] = []
         self.connections: list[Connection] = []
+        self._parts: set[Inputs | Group] = {self.inputs}
+
+    def _mine(self, part: Any) -> bool:
+        return isinstance(part, (Inputs, Group)) and part in self._parts
 
     def group(self, n: int, decay_u: Numbers, decay_v: Numbers, **parameters: Any) -> Group:
         """Adds compartments; see Group for the parameters. LimitError where a register cannot hold
         a number."""
-        g = Group(n, decay_u, decay_v, **{"name": f"group {len(self.groups)}", **parameters})
-        check_range(f"{g.name}: number of compartments", g.n, (1, 65536))
-        for what, range_ in (
-            ("decay_u", limits.DECAY),
-            ("decay_v", limits.DECAY),
-            ("threshold", limits.THRESHOLD),
-            ("bias", limits.BIAS_MANTISSA),
-            ("bias_exponent", limits.BIAS_EXPONENT),
-            ("refractory", limits.REFRACTORY),
-        ):
-            value = check_range(f"{g.name}: {what}", getattr(g, what), range_)
-            if value.shape not in ((), (n,)):
-                raise LimitError(
-                    f"{g.name}: {what} has shape {value.shape}, expected one number or ({n},)"
-                )
+        g = Group(
+            n=n,
+            decay_u=decay_u,
+            decay_v=decay_v,
+            **{"name": f"group {len(self.groups)}", **parameters},
+        )
+        size = check_number(f"{g.name}: number of compartments", g.n, (1, 65536))
+        checked: dict[str, Any] = {"n": size, "silent": check_flag(f"{g.name}: silent", g.silent)}
+        for what, range_ in REGISTERS.items():
+            checked[what] = check_each(f"{g.name}: {what}", getattr(g, what), range_, size)
         for what, allowed in (("v_min", limits.V_FLOORS), ("v_max", limits.V_CEILINGS)):
-            if getattr(g, what) not in allowed:
+            value = check_number(f"{g.name}: {what}", getattr(g, what), (-(2**24), 2**24))
+            if value not in allowed:
                 raise LimitError(
-                    f"{g.name}: {what} is {getattr(g, what)}, its register can give "
+                    f"{g.name}: {what} is {value}, its register can give "
                     f"{', '.join(map(str, allowed))}"
                 )
-        if g.join is not None and (g.join not in self.groups or g.join.n != g.n):
+            checked[what] = value
+        if g.join is not None and (not self._mine(g.join) or g.join.n != size):
+            found = f"{g.join.n} compartments" if isinstance(g.join, Group) else repr(g.join)
             raise LimitError(
-                f"{g.name}: join has {g.join.n} compartments, expected an earlier group of this "
-                f"network with {g.n}"
+                f"{g.name}: join has {found}, expected an earlier group of this network with {size}"
             )
+        g = replace(g, **checked)
         self.groups.append(g)
+        self._parts.add(g)
         return g
 
     def connect(
         self,
         src: Inputs | Group,
         dst: Group,
-        mantissas: np.ndarray,
+        mantissas: Any,
         *,
         bits: int = 8,
         sign_mode: str = "mixed",
         exponent: int = 0,
         delay: Numbers = 0,
     ) -> Connection:
-        """Adds synapses of weight mantissa * 2^exponent. mantissas: (src.n, dst.n) integers, low
-        bits that `bits` and sign mode cannot hold are dropped (SPEC.md, "Weights"); delay: 0..62
-        steps, one number or one a synapse."""
-        where = f"{src.name} -> {dst.name}"
-        if (src is not self.inputs and src not in self.groups) or dst not in self.groups:
-            raise LimitError(f"{where}: expected groups of this network")
-        if sign_mode not in SIGN_MODES:
+        """Adds synapses of weight mantissa * 2^exponent.
+
+        mantissas: integers, 0 is no synapse; low bits that `bits` and sign mode cannot hold are
+        dropped (SPEC.md, "Weights"). A matrix (src.n, dst.n): from row to column; a sparse matrix
+        of that shape, SciPy's or any with row, col and data or indptr, indices and data; or a tuple
+        of index lists (sources, targets, mantissas), mantissas (k,) or one number. No pair twice.
+        delay: 0..62 steps, one number or one a synapse: (src.n, dst.n) beside a matrix, else (k,)
+        in the order of the synapses given."""
+        if not self._mine(src) or not self._mine(dst) or dst == self.inputs:
             raise LimitError(
-                f"{where}: sign mode is {sign_mode!r}, expected one of {', '.join(SIGN_MODES)}"
+                f"{getattr(src, 'name', src)} -> {getattr(dst, 'name', dst)}: expected groups of "
+                "this network"
             )
+        where = f"{src.name} -> {dst.name}"
+        if not isinstance(sign_mode, str) or sign_mode not in MANTISSAS:
+            raise LimitError(
+                f"{where}: sign mode is {sign_mode!r}, expected one of {', '.join(MANTISSAS)}"
+            )
+        bits = check_number(f"{where}: weight bits", bits, (1, 8))
         if bits not in limits.WEIGHT_BITS:
             raise LimitError(
                 f"{where}: weights of {bits} bits, the chip stores "
                 f"{', '.join(map(str, limits.WEIGHT_BITS))}"
             )
-        check_range(f"{where}: weight exponent", exponent, limits.WEIGHT_EXPONENT)
-        lo, hi = {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}[sign_mode]
-        m = check_range(f"{where}: {sign_mode} weight mantissa", mantissas, (lo, hi))
-        d = check_range(f"{where}: delay", delay, limits.DELAY)
-        if m.shape != (src.n, dst.n):
-            raise LimitError(f"{where}: mantissas have shape {m.shape}, expected {(src.n, dst.n)}")
-        if d.shape not in ((), m.shape):
-            raise LimitError(
-                f"{where}: delays have shape {d.shape}, expected one number or {m.shape}"
-            )
-        if isinstance(src, Group) and src.silent and m.any():
+        exponent = check_number(f"{where}: weight exponent", exponent, limits.WEIGHT_EXPONENT)
+        shape = (src.n, dst.n)
+        table = read(where, mantissas, delay, shape, MANTISSAS[sign_mode], sign_mode)
+        if isinstance(src, Group) and src.silent and len(table.mantissas):
             raise LimitError(f"{where}: a silent group never spikes, expected one that does")
-        c = Connection(src, dst, m, int(bits), sign_mode, int(exponent), d if d.shape else int(d))
+        c = Connection(
+            src=src, dst=dst, bits=bits, sign_mode=sign_mode, exponent=exponent, table=table
+        )
         self.connections.append(c)
         return c
 
@@ -203,16 +152,17 @@ class Network:
         """name -> (used, what one core has). Each connection takes an axon for every source that
         has synapses in it."""
         gs, cs = self.groups, self.connections
-        fan_outs = [(c.mantissas != 0).sum(1) for c in cs]
-        axons = [int((fan > 0).sum()) for fan in fan_outs]
-        longest = {g: max((int(np.max(c.delays)) for c in cs if c.dst is g), default=0) for g in gs}
+        axons = [int((c.table.fan_out > 0).sum()) for c in cs]
+        delayed = [bool(np.any(c.table.delays)) for c in cs]
+        longest = dict.fromkeys(gs, 0)
+        for c in cs:
+            longest[c.dst] = max(longest[c.dst], int(np.max(c.table.delays, initial=0)))
         words = [
-            limits.synapse_words(fan, c.dst.n, c.bits, bool(np.any(c.delays)))
-            for c, fan in zip(cs, fan_outs)
+            limits.synapse_words(c.table.fan_out, c.dst.n, c.bits, d) for c, d in zip(cs, delayed)
         ]
         formats = {
-            (c.bits, c.sign_mode, c.exponent, bool(np.any(c.delays)), coding)
-            for c, (_, coding) in zip(cs, words)
+            (c.bits, c.sign_mode, c.exponent, d, coding)
+            for c, d, (_, coding) in zip(cs, delayed, words)
         }
         profiles = {
             p
@@ -226,7 +176,7 @@ class Network:
             "compartments": (sum(g.n for g in gs), limits.COMPARTMENTS),
             "input axons": (sum(axons), limits.INPUT_AXONS),
             "output axons": (
-                sum(n for n, c in zip(axons, cs) if c.src is not self.inputs),
+                sum(n for n, c in zip(axons, cs) if c.src != self.inputs),
                 limits.OUTPUT_AXONS,
             ),
             "words of synaptic memory": (sum(w for w, _ in words), limits.SYNAPSE_WORDS),
@@ -266,7 +216,7 @@ class Network:
         """A simulation at step 0. strict: any overflow raises OverflowDetected. count_active:
         counts.active is filled (one more pass a step)."""
         self.check()
-        return Simulation(self, strict, count_active)
+        return Simulation(self.inputs, self.groups, self.connections, strict, count_active)
 
     def run(
         self,
@@ -277,124 +227,3 @@ class Network:
     ) -> Result:
         """build() and run() in one, from step 0."""
         return self.build(strict).run(steps, inputs, record)
-
-
-class Simulation:
-    """A network's state on the C core. Further changes of the description do not reach it."""
-
-    def __init__(self, network: Network, strict: bool = False, count_active: bool = False):
-        if not network.groups:
-            raise LimitError("0 groups in the network, expected at least 1")
-        self.groups, self.inputs = list(network.groups), network.inputs
-        index: dict[Any, int | None] = {
-            network.inputs: None,
-            **{g: i for i, g in enumerate(self.groups)},
-        }
-        groups = [
-            core.Group(
-                g.n,
-                _each(g.decay_u),
-                _each(g.decay_v),
-                _each(np.asarray(g.threshold) << 6),
-                bias_of(g),
-                _each(g.refractory),
-                g.v_min,
-                g.v_max,
-                None if g.join is None else index[g.join],
-                g.silent,
-            )
-            for g in self.groups
-        ]
-        synapses = [s for c in network.connections for s in lower(c, index)]
-        self._core = core.Core(
-            groups,
-            synapses,
-            network.inputs.n,
-            (core.STRICT if strict else 0) | (core.COUNT if count_active else 0),
-        )
-
-    def run(
-        self, steps: int, inputs: np.ndarray | None = None, record: Iterable[str] = ("spikes",)
-    ) -> Result:
-        """Goes on for `steps` steps. inputs: (steps, axons), not 0 where an axon spikes; it acts
-        one step (and the delay) later. record: any of "spikes", "u", "v". OverflowDetected (with
-        .where) in strict mode."""
-        kinds = list(record)
-        if not set(kinds) <= {"spikes", "u", "v"}:
-            raise LimitError(f"record is {kinds}, expected any of spikes, u, v")
-        starts = axons = None
-        if inputs is not None:
-            inputs = np.asarray(inputs)
-            if inputs.shape != (steps, self.inputs.n):
-                raise LimitError(
-                    f"inputs have shape {inputs.shape}, expected {(steps, self.inputs.n)}: steps, "
-                    "input axons"
-                )
-            t, axons = np.nonzero(inputs)
-            starts = np.searchsorted(t, np.arange(steps + 1))
-        probes = [(i, kind) for kind in kinds for i in range(len(self.groups))]
-        before = self.counts
-        rows = self._core.run(steps, starts, axons, probes)
-        out: dict[str, dict[Group, np.ndarray]] = {"spikes": {}, "u": {}, "v": {}}
-        for (i, kind), array in zip(probes, rows):
-            out[kind][self.groups[i]] = array
-        return Result(out["spikes"], out["u"], out["v"], self.counts - before)
-
-    def set_bias(self, group: Group, bias: Numbers, bias_exponent: Numbers = 0) -> None:
-        """New biases from the next step on: mantissa and exponent, shared or one a compartment."""
-        mantissa = check_range(f"{group.name}: bias", bias, limits.BIAS_MANTISSA)
-        exponent = check_range(f"{group.name}: bias_exponent", bias_exponent, limits.BIAS_EXPONENT)
-        self._core.set_bias(self.groups.index(group), mantissa << exponent)
-
-    @property
-    def counts(self) -> core.Counts:
-        """Since step 0."""
-        return self._core.counts()
-
-    def reset(self) -> None:
-        self._core.reset()
-
-    def save(self) -> bytes:
-        """The state after the last step; restore() goes on from it, in a simulation of the same
-        network and build."""
-        return self._core.save()
-
-    def restore(self, state: bytes) -> None:
-        self._core.restore(state)
-
-
-def bias_of(g: Group) -> np.ndarray:
-    """(n,) int32: mantissa << exponent."""
-    return np.broadcast_to(np.asarray(g.bias) * 2 ** np.asarray(g.bias_exponent), g.n).astype(
-        np.int32
-    )
-
-
-def _each(value: Numbers) -> Any:
-    """An int where all are alike, else the array."""
-    a = np.unique(value)
-    return int(a[0]) if len(a) == 1 else np.asarray(value)
-
-
-def lower(c: Connection, index: dict[Any, int | None]) -> list[core.Synapses]:
-    """The C core's synapses of a connection: dense rows, or sparse ones for each delay, or where
-    most weights are 0."""
-    src, dst = index[c.src], index[c.dst]
-    assert dst is not None
-    shared = np.ndim(c.delays) == 0
-    # a dense synapse costs a sixteenth of a sparse one at best
-    if shared and np.count_nonzero(c.weights) * 8 >= c.weights.size:
-        return [core.Synapses(src, dst, int(c.delays), dense=c.weights)]
-    out = []
-    for d in np.unique(c.delays).tolist():
-        i, j = np.nonzero((c.weights != 0) & (np.asarray(c.delays) == d))
-        if len(i):
-            out.append(
-                core.Synapses(
-                    src,
-                    dst,
-                    d,
-                    sparse=(np.searchsorted(i, np.arange(c.src.n + 1)), j, c.weights[i, j]),
-                )
-            )
-    return out

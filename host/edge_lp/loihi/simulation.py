@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network's state on the C core: run it, change biases and weights, save and restore."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edge_lp import core
+from edge_lp.loihi import limits
+from edge_lp.loihi.description import MANTISSAS, Connection, Group, Inputs, Numbers
+from edge_lp.loihi.limits import LimitError, check_each, check_flag, check_number, check_range
+from edge_lp.loihi.synapses import check_matrix
+
+KINDS = ("spikes", "u", "v")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was recorded, by group: arrays (steps, n); spikes uint8, u and v int32. counts: what
+    this run cost."""
+
+    spikes: dict[Group, np.ndarray]
+    u: dict[Group, np.ndarray]
+    v: dict[Group, np.ndarray]
+    counts: core.Counts
+
+
+class Simulation:
+    """A network's state on the C core (Network.build makes it). Further changes of the description
+    do not reach it.
+
+    Methods may be called from several threads: they take their turns. Ctrl-C ends a run between two
+    steps, within some 50 ms; what it recorded is lost, the state is that after counts.steps steps.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        groups: Sequence[Group],
+        connections: Sequence[Connection],
+        strict: bool = False,
+        count_active: bool = False,
+    ):
+        if not groups:
+            raise LimitError("0 groups in the network, expected at least 1")
+        self.groups, self.inputs = list(groups), inputs
+        self._index: dict[Any, int | None] = {inputs: None}
+        self._index |= {g: i for i, g in enumerate(self.groups)}
+        # of each connection: its blocks' places in the core, and which of its synapses they hold
+        self._blocks: dict[Connection, list[tuple[int, np.ndarray | None]]] = {}
+        synapses: list[core.Synapses] = []
+        for c in connections:
+            lowered = lower(c, self._index)
+            places = range(len(synapses), len(synapses) + len(lowered))
+            self._blocks[c] = [(k, which) for k, (_, which) in zip(places, lowered)]
+            synapses += [s for s, _ in lowered]
+        strict = check_flag("strict", strict)
+        count_active = check_flag("count_active", count_active)
+        flags = (core.STRICT if strict else 0) | (core.COUNT if count_active else 0)
+        self._core = core.Core(
+            [self._lower_group(g) for g in self.groups], synapses, inputs.n, flags
+        )
+
+    def _lower_group(self, g: Group) -> core.Group:
+        return core.Group(
+            g.n,
+            g.decay_u,
+            g.decay_v,
+            g.threshold << 6,
+            np.int64(1) * g.bias << g.bias_exponent,
+            g.refractory,
+            g.v_min,
+            g.v_max,
+            None if g.join is None else self._index[g.join],
+            g.silent,
+            g.name,
+        )
+
+    def run(self, steps: int, inputs: Any = None, record: Iterable[str] = ("spikes",)) -> Result:
+        """Goes on for `steps` steps. inputs: (steps, axons), 0 or 1 (bool, integers or floats), 1
+        where an axon spikes; or a tuple of index lists (steps, axons). A spike acts one step (and
+        the delay) later. record: any of "spikes", "u", "v". OverflowDetected (with .where) in
+        strict mode."""
+        steps = check_number("steps", steps, (0, 2**40))
+        kinds = list(record)
+        if isinstance(record, str) or not set(kinds) <= set(KINDS):
+            raise LimitError(
+                f"record is {record if isinstance(record, str) else kinds!r}, expected a list of "
+                f"any of {', '.join(KINDS)}"
+            )
+        starts, axons = events(inputs, steps, self.inputs.n)
+        probes = [(i, kind) for kind in kinds for i in range(len(self.groups))]
+        with self._core.lock:
+            before = self._core.counts()
+            rows = self._core.run(steps, starts, axons, probes)
+            counts = self._core.counts() - before
+        out: dict[str, dict[Group, np.ndarray]] = {kind: {} for kind in KINDS}
+        for (i, kind), array in zip(probes, rows):
+            out[kind][self.groups[i]] = array
+        return Result(out["spikes"], out["u"], out["v"], counts)
+
+    def set_bias(self, group: Group, bias: Numbers, bias_exponent: Numbers = 0) -> None:
+        """New biases from the next step on: mantissa and exponent, each shared or (n,)."""
+        i = self._index.get(group) if isinstance(group, Group) else None
+        if i is None:
+            raise LimitError(f"{group!r} is no group of this simulation")
+        mantissa = check_each(f"{group.name}: bias", bias, limits.BIAS_MANTISSA, group.n)
+        exponent = check_each(
+            f"{group.name}: bias_exponent", bias_exponent, limits.BIAS_EXPONENT, group.n
+        )
+        self._core.set_bias(i, np.int64(1) * mantissa << exponent)
+
+    def set_weights(self, connection: Connection, mantissas: np.ndarray) -> None:
+        """New weight mantissas of a connection's synapses from the next step on; no synapse comes
+        or goes, a mantissa may become 0. mantissas: (src.n, dst.n), 0 where there is no synapse; or
+        (k,), one a stored synapse in order of source, then target."""
+        if connection not in self._blocks:
+            raise LimitError(f"{connection} is no connection of this simulation")
+        t, where = connection.table, str(connection)
+        range_ = MANTISSAS[connection.sign_mode]
+        m = check_range(f"{where}: {connection.sign_mode} weight mantissa", mantissas, range_)
+        if m.ndim != 1:
+            m = check_matrix(where, m, t.shape)
+            stored = m[t.sources, t.targets]
+            if np.count_nonzero(m) != np.count_nonzero(stored):
+                raise LimitError(f"{where}: mantissas where there is no synapse, expected 0 there")
+            m = stored
+        if m.shape != t.mantissas.shape:
+            raise LimitError(
+                f"{where}: {m.shape} mantissas, expected a matrix {t.shape} or "
+                f"{t.mantissas.shape}, one a synapse"
+            )
+        weights = connection.weights_of(m)
+        with self._core.lock:
+            for place, which in self._blocks[connection]:
+                part = t.matrix(weights) if which is None else weights[which]
+                self._core.set_weights(place, part)
+
+    @property
+    def counts(self) -> core.Counts:
+        """Since step 0."""
+        return self._core.counts()
+
+    def reset(self) -> None:
+        """Back to step 0; biases and weights stay as they were set."""
+        self._core.reset()
+
+    def save(self) -> bytes:
+        """The state after the last step; restore() goes on from it, in a simulation of the same
+        network and build. Biases and weights are no part of it."""
+        return self._core.save()
+
+    def restore(self, state: bytes) -> None:
+        """Goes on from a state of save(). ValueError, and nothing is done: it is damaged, or of a
+        network that differs in more than biases and weights."""
+        self._core.restore(state)
+
+
+def events(inputs: Any, steps: int, n: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Input spikes as the core takes them: where each step's axons start, and the axons."""
+    if inputs is None:
+        return None, None
+    if isinstance(inputs, tuple):
+        if len(inputs) != 2:
+            raise LimitError(f"inputs are a tuple of {len(inputs)}, expected (steps, axons)")
+        t = check_range("step of an input spike", inputs[0], (0, steps - 1))
+        axons = check_range("axon of an input spike", inputs[1], (0, n - 1))
+        if t.ndim != 1 or t.shape != axons.shape:
+            raise LimitError(f"{t.shape} steps and {axons.shape} axons, expected lists of a length")
+        order = np.argsort(t, kind="stable")
+        return np.searchsorted(t[order], np.arange(steps + 1)), axons[order]
+    a = np.asarray(inputs)
+    if a.shape != (steps, n):
+        raise LimitError(f"inputs have shape {a.shape}, expected {(steps, n)}: steps, input axons")
+    if a.dtype != bool:
+        if a.dtype.kind not in "iuf" or not ((a == 0) | (a == 1)).all():
+            bad = a[(a != 0) & (a != 1)].flat[0] if a.dtype.kind in "iuf" else a.dtype
+            raise LimitError(f"inputs have {bad!r}, expected only 0 and 1, or booleans")
+        a = a != 0
+    starts = np.zeros(steps + 1, np.int64)
+    np.cumsum(np.count_nonzero(a, axis=1), out=starts[1:])
+    return starts, np.flatnonzero(a) % max(1, n)
+
+
+def lower(
+    c: Connection, index: dict[Any, int | None]
+) -> list[tuple[core.Synapses, np.ndarray | None]]:
+    """The C core's synapses of a connection: dense rows; or, where delays differ or most pairs have
+    no synapse, sparse ones for each delay. With each block of those, which synapses of the table it
+    has."""
+    src, dst, t = index[c.src], index[c.dst], c.table
+    assert dst is not None
+    weights = c.weights_of(t.mantissas)
+    # a dense synapse costs a sixteenth of a sparse one at best
+    if not isinstance(t.delays, np.ndarray) and 8 * len(weights) >= t.shape[0] * t.shape[1]:
+        return [(core.Synapses(src, dst, t.delays, dense=t.matrix(weights)), None)]
+    delays = np.broadcast_to(t.delays, weights.shape)
+    order, sources = np.argsort(delays, kind="stable"), t.sources
+    blocks: list[tuple[core.Synapses, np.ndarray | None]] = []
+    for which in np.split(order, np.flatnonzero(np.diff(delays[order])) + 1):
+        rows = np.zeros(t.shape[0] + 1, np.int64)
+        np.cumsum(np.bincount(sources[which], minlength=t.shape[0]), out=rows[1:])
+        sparse = (rows, t.targets[which], weights[which])
+        delay = int(delays[which[0]]) if len(which) else 0
+        blocks.append((core.Synapses(src, dst, delay, sparse=sparse), which))
+    return blocks
