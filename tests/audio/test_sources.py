@@ -315,3 +315,40 @@ def test_a_microphone_that_is_gone(audio, monkeypatch):
         audio.stream.active = False
         with pytest.raises(AudioError, match="stopped delivering"):
             next(iter(mic))
+
+
+def test_refused_samples_count_into_the_time_a17(audio):
+    """The queue is full: what it refused is zeros in its place, and told while it happens."""
+    notes, capacity = [], microphone.QUEUE_SECONDS * 10
+    with microphone.MicrophoneBlocks("webcam", notes.append) as mic:
+        for _ in range(capacity + 3):
+            audio.deliver(np.full(blocks.BLOCK, 7, np.int16))
+        it = iter(mic)
+        heard = [next(it)]
+        audio.deliver(np.full(blocks.BLOCK, 9, np.int16))
+        heard += [next(it) for _ in range(capacity)]
+        assert len(notes) == 1 and "gaps" in notes[0]
+    heard = np.concatenate(heard)
+    assert np.count_nonzero(heard == 0) == 3 * blocks.BLOCK
+    assert (heard[: capacity * blocks.BLOCK] == 7).all() and (heard[-blocks.BLOCK :] == 9).all()
+
+
+def test_a_microphone_that_is_gone_is_waited_for(audio, monkeypatch):
+    notes, tries = [], []
+    audio._terminate = lambda: tries.append(1)
+    audio._initialize = lambda: None
+    inputs = audio.query_devices()
+    monkeypatch.setattr(microphone, "TICK", 0.001)
+    with microphone.MicrophoneBlocks("webcam", notes.append, reconnect=True) as mic:
+        arrivals = mic._arrivals()
+        audio.deliver(PCM[: blocks.BLOCK])
+        next(arrivals)
+        audio.stream.active = False
+        audio.query_devices = lambda: inputs[:2]
+        assert [next(arrivals)[1] for _ in range(3)] == [None] * 3 and len(tries) == 3
+        audio.query_devices = lambda: [*inputs[:2], inputs[1], inputs[2]]  # at another index
+        next(arrivals)
+        audio.deliver(PCM[: blocks.BLOCK])
+        assert np.array_equal(next(arrivals)[1], PCM[: blocks.BLOCK])
+    assert mic.device.index == 3
+    assert [n.split("' ")[1] for n in notes] == ["is gone; waiting for it", "is back"]

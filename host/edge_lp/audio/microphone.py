@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import queue
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from edge_lp.audio.blocks import BLOCK, Blocks
+from edge_lp.audio.oddities import Oddities
+from edge_lp.audio.pace import paced
 from edge_lp.audio.resample import Convert, to_int16
 from edge_lp.errors import AudioError, MissingDependency
 from edge_lp.runtime import SAMPLE_RATE
@@ -17,6 +21,7 @@ from edge_lp.text import Notice, notice
 
 # what a microphone may run ahead of a busy listener before samples are lost
 QUEUE_SECONDS = 10
+TICK = 0.5  # seconds between two looks at a microphone that delivers nothing
 SILENCE_SECONDS = 5.0  # exact zeros for so long: a muted or wrong input
 
 
@@ -95,24 +100,36 @@ def find_microphone(wanted: str | None) -> Microphone:
 class MicrophoneBlocks:
     """A microphone as blocks, until the user stops. A context manager.
 
-    The callback looks at its status, copies and queues, nothing else; the queue is bounded, and
-    `lost` counts the samples it refused, `overruns` the times PortAudio reported lost input. A
-    device that cannot run at 16 kHz is captured at its own rate and resampled."""
+    The callback looks at the clock and its status, copies and queues, nothing else; the queue is
+    bounded, and `lost` counts the samples it refused, `overruns` the times PortAudio reported lost
+    input. Zeros stand in for what was lost or never came (audio.pace): the blocks keep the time. A
+    device that cannot run at 16 kHz is captured at its own rate and resampled. reconnect: one that
+    is gone is waited for; else it is an AudioError."""
 
-    def __init__(self, wanted: str | None = None, note: Notice = notice) -> None:
-        self.device, self.note = find_microphone(wanted), note
+    def __init__(
+        self, wanted: str | None = None, note: Notice = notice, reconnect: bool = False
+    ) -> None:
+        self.device, self.note, self.reconnect = find_microphone(wanted), note, reconnect
+        self.name = f"microphone {self.device.name!r}"
         self.lost = self.overruns = 0
+        self._told: set[str] = set()
+        self._queue: queue.Queue[tuple[float, int, np.ndarray]] = queue.Queue(
+            QUEUE_SECONDS * SAMPLE_RATE // BLOCK
+        )
+        self._open()
+
+    def _open(self) -> None:
         sd = _sounddevice()
-        rate = self._rate(sd)
-        self._convert = None if rate == SAMPLE_RATE else Convert(rate, 1)
-        self._queue: queue.Queue[np.ndarray] = queue.Queue(QUEUE_SECONDS * SAMPLE_RATE // BLOCK)
+        self.rate = self._choose_rate(sd)
+        self._convert = None if self.rate == SAMPLE_RATE else Convert(self.rate, 1)
+        self._refused = 0  # samples since the last block that was queued
         try:
             self._stream = sd.InputStream(
-                samplerate=rate,
+                samplerate=self.rate,
                 device=self.device.index,
                 channels=1,
                 dtype="int16",
-                blocksize=BLOCK * rate // SAMPLE_RATE,
+                blocksize=BLOCK * self.rate // SAMPLE_RATE,
                 callback=self._callback,
             )
         except sd.PortAudioError as e:
@@ -120,37 +137,43 @@ class MicrophoneBlocks:
 
     def _broken(self, e: Exception) -> AudioError:
         text = e.args[0] if e.args else e
-        return AudioError(
-            f"microphone {self.device.name!r} cannot be used: {text}; choose another ('edge-lp "
-            "devices')"
-        )
+        return AudioError(f"{self.name} cannot be used: {text}; choose another ('edge-lp devices')")
 
-    def _rate(self, sd: Any) -> int:
+    def _choose_rate(self, sd: Any) -> int:
         try:
             sd.check_input_settings(
                 device=self.device.index, channels=1, dtype="int16", samplerate=SAMPLE_RATE
             )
             return SAMPLE_RATE
         except sd.PortAudioError:
-            self.note(
-                f"note: {self.device.name!r} cannot run at {SAMPLE_RATE} Hz; captured at "
-                f"{self.device.rate} Hz and resampled"
+            self._tell(
+                f"cannot run at {SAMPLE_RATE} Hz; captured at {self.device.rate} Hz and resampled"
             )
             return self.device.rate
+
+    def _tell(self, what: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            self.note(f"note: {self.name} {what}")
 
     def _callback(self, indata: np.ndarray, frames: int, when: Any, status: Any) -> None:
         if status.input_overflow:
             self.overruns += 1
         try:
-            self._queue.put_nowait(indata[:, 0].copy())
+            self._queue.put_nowait((time.monotonic(), self._refused, indata[:, 0].copy()))
+            self._refused = 0
         except queue.Full:
             self.lost += frames
+            self._refused += frames
 
-    def __enter__(self) -> MicrophoneBlocks:
+    def _start(self) -> None:
         try:
             self._stream.start()
         except Exception as e:  # PortAudioError; its class is only known where the package is
             raise self._broken(e) from None
+
+    def __enter__(self) -> MicrophoneBlocks:
+        self._start()
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -161,23 +184,49 @@ class MicrophoneBlocks:
             self.note(f"note: the audio system reported {self.overruns} overruns")
 
     def __iter__(self) -> Blocks:
-        zeros, warned = 0, False
+        return paced(self._arrivals(), self.name, self.note)
+
+    def _arrivals(self) -> Iterator[tuple[float, np.ndarray | None]]:
+        """When, and the block at 16 kHz that came then, zeros before it for what the queue refused;
+        None every TICK while nothing comes."""
+        zeros, odd = 0, Oddities(self.name, self.rate, self.note)
         while True:
             try:
-                pcm = self._queue.get(timeout=2.0)
+                when, refused, pcm = self._queue.get(timeout=TICK)
             except queue.Empty:
                 if not self._stream.active:
-                    raise AudioError(
-                        f"microphone {self.device.name!r} stopped delivering: was it unplugged?"
-                    ) from None
+                    self._revive()
+                yield time.monotonic(), None
                 continue
+            odd.pcm(pcm)
+            zeros = 0 if pcm.any() else zeros + len(pcm)
+            if zeros >= SILENCE_SECONDS * self.rate:
+                self._tell(
+                    f"has delivered only zeros for {SILENCE_SECONDS:.0f} s: is it muted, or the "
+                    "wrong one?"
+                )
+            if refused:
+                self._tell("is heard with gaps: this machine is too slow, or busy")
+                pcm = np.concatenate([np.zeros(refused, np.int16), pcm])
             if self._convert is not None:
                 pcm = to_int16(self._convert(pcm[:, None].astype(np.float32) / 32768.0))
-            zeros = 0 if pcm.any() else zeros + len(pcm)
-            if zeros >= SILENCE_SECONDS * SAMPLE_RATE and not warned:
-                warned = True
-                self.note(
-                    f"note: {self.device.name!r} has delivered only zeros for "
-                    f"{SILENCE_SECONDS:.0f} s: is it muted, or the wrong one?"
-                )
-            yield pcm
+            yield when, pcm
+
+    def _revive(self) -> None:
+        """One try to have a device back that is gone."""
+        if not self.reconnect:
+            raise AudioError(f"{self.name} stopped delivering: was it unplugged?")
+        self._tell("is gone; waiting for it")
+        self._stream.close()
+        sd = _sounddevice()
+        # PortAudio makes its list of devices once
+        sd._terminate()
+        sd._initialize()
+        try:
+            self.device = find_microphone(self.device.name)
+            self._open()
+            self._start()
+        except AudioError:
+            return
+        self.note(f"note: {self.name} is back")
+        self._told.discard("is gone; waiting for it")
