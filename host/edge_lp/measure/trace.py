@@ -34,7 +34,9 @@ def trace(data: bytes, pcm: np.ndarray) -> Trace:
     and lets the spikes of each step be read."""
     model, spec = Model(data), unpack(data)
     features = Frontend().push(pcm)
-    net = Net(Model(pack(replace(spec, steps=1))))
+    # its words are not needed, and a foreign file may have some that are not written here
+    names = [str(i) for i in range(len(spec.labels))]
+    net = Net(Model(pack(replace(spec, steps=1, labels=names, provenance={}))))
     layers = [layer.n for layer in spec.layers[:-1]]
     spikes = np.zeros((len(features), sum(layers)), np.uint16)
     logits = np.zeros((len(features), len(model.labels)), np.int32)

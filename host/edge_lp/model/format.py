@@ -92,9 +92,13 @@ def unpack_sparse(data: bytes, n_in: int, n_out: int) -> np.ndarray:
     return codes
 
 
+class Unwritable(ModelError, ValueError):
+    """A spec that is no model. A foreign file may be read and still be one."""
+
+
 def _require(good: bool, message: str) -> None:
     if not good:
-        raise ValueError(message)
+        raise Unwritable(message)
 
 
 def _matrix(name: str, m: Matrix, n_in: int, n_out: int, shift: int | None) -> bytes:
