@@ -43,8 +43,30 @@ static void refuse(session *s, refusal why)
 
 /* ---------------------------------------------------------------------------------- requests -- */
 
+/* The detector's parameters as HELLO says and CONFIGURE takes them: the fields of
+ * lp_detector_config in their order, a threshold for each keyword. */
+#define DETECTOR_BYTES(n_keywords) (2 * (LP_MAX_WINDOWS + 5 + (n_keywords)))
+
+static void put_detector(kept_reply *r, const lp_detector_config *c, uint32_t n_keywords)
+{
+    for (uint32_t i = 0; i < LP_MAX_WINDOWS; i++) put16(r, c->windows[i]);
+    put16(r, c->refractory), put16(r, c->latency), put16(r, c->hold);
+    put16(r, c->wake_words), put16(r, c->wake);
+    for (uint32_t i = 0; i < n_keywords; i++) put16(r, c->thresholds[i]);
+}
+
 static uint16_t le16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
 static uint32_t le32(const uint8_t *p) { return le16(p) | (uint32_t)le16(p + 2) << 16; }
+
+static lp_detector_config get_detector(const uint8_t *p, uint32_t n_keywords)
+{
+    lp_detector_config c = {0};
+    for (uint32_t i = 0; i < LP_MAX_WINDOWS; i++, p += 2) c.windows[i] = le16(p);
+    c.refractory = le16(p), c.latency = le16(p + 2), c.hold = le16(p + 4);
+    c.wake_words = le16(p + 6), c.wake = le16(p + 8);
+    for (uint32_t i = 0; i < n_keywords; i++) c.thresholds[i] = le16(p + 10 + 2 * i);
+    return c;
+}
 
 static void reset(session *s)
 {
@@ -72,9 +94,7 @@ static void hello(session *s, kept_reply *r)
     put16(r, hal_receive_bytes);
     put8(r, 0x0f); /* outputs it can send */
     put8(r, 0x07); /* inputs it takes: audio 16, audio 8, features */
-    put16(r, s->model.detector.window), put16(r, s->model.detector.threshold);
-    put16(r, s->model.detector.refractory), put16(r, s->model.detector.latency),
-        put16(r, s->model.detector.hold);
+    put_detector(r, &s->model.detector, s->model.n_keywords);
     while (name < 15 && hal_name[name]) name++;
     put8(r, (uint32_t)name);
     for (size_t i = 0; i < name; i++) put8(r, (uint8_t)hal_name[i]);
@@ -93,8 +113,7 @@ static void label(const session *s, const uint8_t *body, kept_reply *r)
 
 static void configure(session *s, const uint8_t *body, kept_reply *r)
 {
-    lp_detector_config c = {le16(body + 1), le16(body + 3), le16(body + 5), le16(body + 7),
-                            le16(body + 9)};
+    lp_detector_config c = get_detector(body + 1, s->model.n_keywords);
     uint32_t o = body[0], n = s->model.n_labels,
              size = 17 + (o & OUT_POSTERIORS ? 2 * n : 0) + (o & OUT_LOGITS ? 4 * n : 0) +
                     (o & OUT_SPIKES ? 4 : 0) + (o & OUT_FEATURES ? 2 * LP_FEATURES : 0);
@@ -134,7 +153,7 @@ static void run_frame(session *s, kept_reply *r)
     lp_core_counts(lp_net_core(s->net), &after);
     s->spikes += after.spikes - before.spikes;
     s->synops += after.synops - before.synops;
-    put8(r, 1u | (found ? 2u : 0u));
+    put8(r, 1u | (found ? 2u : 0u) | (lp_detector_awake(s->detector) ? 4u : 0u));
     put32(r, s->frames++);
     if (found) {
         s->events++;
@@ -179,8 +198,10 @@ static void audio(session *s, const uint8_t *body, uint32_t n, int wide, kept_re
 
 static void request(session *s, uint8_t type, const uint8_t *body, uint32_t n, kept_reply *r)
 {
-    static const uint8_t exact[] = {
-        [T_LABEL] = 1, [T_RESET] = 0, [T_CONFIGURE] = 11, [T_STATISTICS] = 0};
+    const uint32_t exact[] = {[T_LABEL] = 1,
+                              [T_RESET] = 0,
+                              [T_CONFIGURE] = 1 + DETECTOR_BYTES(s->model.n_keywords),
+                              [T_STATISTICS] = 0};
     uint32_t sample = type == T_AUDIO16 ? 2 : 1;
     switch (type) {
     case T_LABEL:
@@ -297,7 +318,7 @@ static int lay_out(session *s, const uint8_t *model, size_t model_bytes, uint8_t
     size_t frontend = lp_frontend_size(), detector;
     void *p;
     int e = lp_model_open(&s->model, model, model_bytes);
-    if (e || (e = lp_detector_size(s->model.n_labels, &detector))) return e;
+    if (e || (e = lp_detector_size(s->model.n_labels, &s->model.detector, &detector))) return e;
     if (!(p = part(&memory, &left, frontend))) return LP_E_SPACE;
     if ((e = lp_frontend_init(&s->frontend, p, frontend))) return e;
     if (!(p = part(&memory, &left, detector))) return LP_E_SPACE;

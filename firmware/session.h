@@ -7,7 +7,7 @@
 #include "edge_lp.h"
 #include "frame.h"
 
-#define PROTOCOL_VERSION 1
+#define PROTOCOL_VERSION 2
 #define WINDOW 4u /* requests that may be unanswered; so many replies are kept */
 #define REPLY_BODY 512u
 

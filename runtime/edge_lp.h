@@ -8,6 +8,14 @@
  * Each part can be used alone; lp_spotter strings them together. SPEC.md is the normative
  * description.
  *
+ * Basic use (examples/c/spot.c is this, complete)
+ *   1. Open a model:    lp_model model;  lp_model_open(&model, bytes, size)
+ *   2. Bring memory:    lp_spotter_size(&model, 0, &n), then n bytes aligned to 8
+ *   3. Lay it out:      lp_spotter *s;  lp_spotter_init(&s, &model, 0, memory, n)
+ *   4. For each block:  found = lp_spotter_hear(s, pcm, 512, events, 4); of each event,
+ *                       lp_model_label(&model, event.label, &length) is the word, and its middle
+ *                       was event.middle * 10 ms behind the start of the stream
+ *
  * Conventions
  *   - No allocation: lp_X_size says how many bytes, the caller brings them (aligned to 8),
  *     lp_X_init lays X out in them. The memory, the model's bytes and every array of a core
@@ -167,7 +175,7 @@ int lp_core_restore(lp_core *core, const void *state, size_t bytes);
 size_t lp_dense3_row(uint32_t n_dst);
 
 typedef enum { LP_SIGN_MIXED = 1, LP_SIGN_EXCITATORY = 2, LP_SIGN_INHIBITORY = 3 } lp_sign_mode;
-/* Weight in accumulator units (loihi-core.md 4): mantissa truncated to the grid of its bits and
+/* Weight in accumulator units (SPEC.md, "Weights"): mantissa truncated to the grid of its bits and
  * sign mode, times 2^exponent floored, clipped to +-32767. LP_E_ARG: bits not 1..8, exponent not
  * -8..7, mantissa out of the sign mode's range. */
 int lp_weight(int32_t mantissa, uint32_t bits, lp_sign_mode mode, int32_t exponent,
@@ -176,17 +184,18 @@ int lp_weight(int32_t mantissa, uint32_t bits, lp_sign_mode mode, int32_t expone
 /* ------------------------------------------------------------------------------ model (.lpb) -- */
 
 #define LP_FORMAT_MAJOR 1
-#define LP_FORMAT_MINOR 0
+#define LP_FORMAT_MINOR 1
 #define LP_MAX_LAYERS 8
 #define LP_MAX_UNITS 1024
 #define LP_MAX_LABELS 64
+#define LP_MAX_WINDOWS 4
+#define LP_MAX_WINDOW 200
 
 typedef struct {
     const uint8_t *codes; /* in the model's bytes */
     uint32_t bytes;
     uint32_t n_in, n_out;
-    uint8_t kind;  /* LP_DENSE3 or LP_SPARSE3 */
-    uint8_t scale; /* weight = code * 2^-scale in the float net */
+    uint8_t kind, scale; /* LP_DENSE3 or LP_SPARSE3; weight = code * 2^-scale in the float net */
 } lp_matrix;
 
 typedef struct {
@@ -199,14 +208,18 @@ typedef struct {
     uint8_t bias_shift;
 } lp_layer;
 
-typedef struct {         /* detector parameters; frames are 10 ms */
-    uint16_t window;     /* frames that are averaged, 1..LP_MAX_WINDOW */
-    uint16_t threshold;  /* posterior, Q15 */
-    uint16_t refractory; /* frames after an event in which none follows */
-    /* frames from a word's middle to its best posterior, typical; subtracted from event times */
-    uint16_t latency;
-    /* frames for which a candidate must stay unbeaten before it is an event; 0: at once */
-    uint16_t hold;
+typedef struct { /* detector parameters; frames are 10 ms */
+    /* frames over which logits are averaged: one to LP_MAX_WINDOWS windows that rise within
+     * 1..LP_MAX_WINDOW, then zeros. The posteriors of several are combined by their geometric mean */
+    uint16_t windows[LP_MAX_WINDOWS];
+    /* refractory: frames after an event in which none follows; latency: typical frames from a
+     * word's middle to its best posterior, subtracted from event times; hold: frames for which a
+     * candidate must stay unbeaten before it is an event, 0: at once */
+    uint16_t refractory, latency, hold;
+    /* The first wake_words keywords are wake words, 0..n_keywords. If there are any, the other
+     * keywords count only in the `wake` frames behind the last event of a wake word. */
+    uint16_t wake_words, wake;
+    uint16_t thresholds[LP_MAX_LABELS]; /* of each keyword: posterior, Q15, 0..32767 */
 } lp_detector_config;
 
 typedef struct {
@@ -215,13 +228,13 @@ typedef struct {
     uint8_t major, minor;
     /* labels: the keywords first, then unknown and silence; layers: the output one included */
     uint16_t n_labels, n_keywords, n_layers;
-    uint16_t delta;                  /* decay of every compartment; tau = 4096 / delta steps */
-    uint16_t steps;                  /* K, steps per frame */
-    uint16_t feedback;               /* w_fb: soma autapse is -w_fb accumulator units */
-    int32_t ceiling;                 /* vmax of dendrites and somas */
-    int16_t drive_shift;             /* first layer: drive = (sum code * feature) * 2^drive_shift */
-    uint16_t synapse_shift;          /* hidden synapses: code << (synapse_shift - scale) */
-    uint16_t output_shift;           /* output synapses: code << (output_shift - scale) */
+    uint16_t delta;      /* decay of every compartment; tau = 4096 / delta steps */
+    uint16_t steps;      /* K, steps per frame */
+    uint16_t feedback;   /* w_fb: soma autapse is -w_fb accumulator units */
+    int32_t ceiling;     /* vmax of dendrites and somas */
+    int16_t drive_shift; /* first layer: drive = (sum code * feature) * 2^drive_shift */
+    /* hidden synapses: code << (synapse_shift - scale); output: code << (output_shift - scale) */
+    uint16_t synapse_shift, output_shift;
     uint16_t logit_mul, logit_shift; /* logit Q8 = (u * logit_mul) >> logit_shift, + bias */
     lp_detector_config detector;
     lp_layer layers[LP_MAX_LAYERS];
@@ -253,7 +266,8 @@ int lp_frontend_init(lp_frontend **frontend, void *memory, size_t bytes);
 void lp_frontend_reset(lp_frontend *frontend);
 /* Takes samples (16 kHz, int16) up to the next frame. Returns 1 and fills features (Q10, log2 of
  * power, level removed) when one is complete, else 0; *used says how many samples were taken. The
- * same bits for any cut of the stream into pieces. */
+ * same bits for any cut of the stream into pieces. LP_E_ARG: used or features is NULL, or pcm with
+ * n > 0. */
 int lp_frontend_push(lp_frontend *frontend, const int16_t *pcm, size_t n, size_t *used,
                      int16_t features[LP_FEATURES]);
 
@@ -274,26 +288,32 @@ uint32_t lp_net_groups(const lp_net *net);
 
 /* ---------------------------------------------------------------------------------- detector -- */
 
-#define LP_MAX_WINDOW 200
-
 typedef struct {
-    /* index of the frame with the best posterior, from the last reset; known `hold` frames later */
-    uint32_t frame;
-    uint32_t middle; /* frame - latency, not below 0: an estimate of the word's middle */
-    uint16_t label;  /* 0..n_keywords-1 */
-    uint16_t score;  /* posterior, Q15 */
+    /* frame: index of the one with the best posterior, from the last reset, known `hold` frames
+     * later; middle: frame - latency, not below 0: an estimate of the word's middle */
+    uint32_t frame, middle;
+    /* label: 0..n_keywords-1; score: posterior, Q15; wake: 1 if it is a wake word, behind which
+     * commands count for the config's `wake` frames */
+    uint16_t label, score, wake;
 } lp_event;
 
 typedef struct lp_detector lp_detector;
 
-int lp_detector_size(uint32_t n_labels, size_t *bytes);
+/* Bytes for the windows of config: 2 n_labels times the frames of the longest one, and some. More
+ * memory makes room for longer windows later. LP_E_ARG: n_labels not 1..LP_MAX_LABELS, or windows
+ * that cannot be. */
+int lp_detector_size(uint32_t n_labels, const lp_detector_config *config, size_t *bytes);
+/* LP_E_ARG: n_keywords > n_labels, or as lp_detector_configure */
 int lp_detector_init(lp_detector **detector, uint32_t n_labels, uint32_t n_keywords,
                      const lp_detector_config *config, void *memory, size_t bytes);
-/* any time; the window starts anew */
+/* Any time; windows, candidate, refractory period and wake word are forgotten. LP_E_ARG: a field out
+ * of its range; LP_E_SPACE: a window longer than the memory has room for. Then nothing changes. */
 int lp_detector_configure(lp_detector *detector, const lp_detector_config *config);
 void lp_detector_reset(lp_detector *detector);
 /* logits[n_labels] Q8. Returns 1 and fills event, or 0. */
 int lp_detector_push(lp_detector *detector, const int32_t *logits, lp_event *event);
+/* frames left in which commands count behind a wake word */
+uint32_t lp_detector_awake(const lp_detector *detector);
 /* [n_labels] Q15, of the last push */
 const uint16_t *lp_detector_posterior(const lp_detector *detector);
 
@@ -301,12 +321,19 @@ const uint16_t *lp_detector_posterior(const lp_detector *detector);
 
 typedef struct lp_spotter lp_spotter;
 
+/* model->detector may be changed between lp_model_open and these two: the spotter runs with it. */
 int lp_spotter_size(const lp_model *model, uint32_t flags, size_t *bytes);
 int lp_spotter_init(lp_spotter **spotter, const lp_model *model, uint32_t flags, void *memory,
                     size_t bytes);
 void lp_spotter_reset(lp_spotter *spotter);
-/* Takes samples up to the next frame. *used: samples taken. *frames: 1 if a frame was computed.
- * Returns 1 and fills event, 0, or an error. */
+/* Takes any number of samples (16 kHz, int16) and fills events[]. Returns their number, or an error:
+ * LP_E_ARG, and nothing is taken, if room is not more than n / LP_HOP, the most events there can
+ * be; LP_E_OVERFLOW in strict mode. */
+int lp_spotter_hear(lp_spotter *spotter, const int16_t *pcm, size_t n, lp_event *events,
+                    size_t room);
+/* The same in steps of a frame, to look between them: takes samples up to the next frame only, so
+ * call it again with what is left. *used: samples taken. *frames: 1 if a frame was computed. Returns
+ * 1 and fills event, 0, or an error: LP_E_ARG if a pointer is NULL. */
 int lp_spotter_push(lp_spotter *spotter, const int16_t *pcm, size_t n, size_t *used, int *frames,
                     lp_event *event);
 lp_frontend *lp_spotter_frontend(lp_spotter *spotter);

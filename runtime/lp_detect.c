@@ -1,41 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Logits -> mean over a sliding window -> posteriors -> events (SPEC.md, "Detector"). */
-#include "edge_lp.h"
+/* Logits -> means over sliding windows -> posteriors, combined by their geometric mean -> events
+ * (SPEC.md, "Detector"). */
+#include "lp_detect.h"
 #include "lp_fix.h"
 
 struct lp_detector {
     lp_detector_config config;
     uint32_t n_labels, n_keywords;
+    uint32_t rows;      /* of the ring: the longest window that the memory has room for */
+    uint32_t n_windows; /* of the configuration, and the longest of them */
+    uint32_t longest;
     uint32_t frame; /* frames pushed since the last reset */
-    uint32_t at;    /* ring position */
+    uint32_t at;    /* ring position, below longest */
     uint32_t quiet; /* frames left of the refractory period */
+    uint32_t awake; /* frames left in which commands count */
     uint32_t held;  /* frames for which the candidate has stayed unbeaten */
     lp_event candidate;
     int has_candidate;
-    int32_t *sum;        /* [n_labels], of the window */
+    int32_t *sums;       /* [LP_MAX_WINDOWS][n_labels] */
+    uint64_t *product;   /* [n_labels], of the windows' posteriors */
     uint16_t *posterior; /* [n_labels] */
-    int16_t *ring;       /* [LP_MAX_WINDOW][n_labels] */
+    int16_t *ring;       /* [rows][n_labels], the last frames' logits */
 };
 
+/* Everything but the ring, which comes last and takes what is left. */
 static lp_detector *place(lp_arena *a, uint32_t n_labels)
 {
     lp_detector *d = lp_take(a, sizeof(lp_detector));
-    int32_t *sum = lp_take(a, n_labels * sizeof(int32_t));
+    int32_t *sums = lp_take(a, LP_MAX_WINDOWS * n_labels * sizeof(int32_t));
+    uint64_t *product = lp_take(a, n_labels * sizeof(uint64_t));
     uint16_t *posterior = lp_take(a, n_labels * sizeof(uint16_t));
-    int16_t *ring = lp_take(a, (size_t)LP_MAX_WINDOW * n_labels * sizeof(int16_t));
     if (d) {
-        d->sum = sum;
+        d->sums = sums;
+        d->product = product;
         d->posterior = posterior;
-        d->ring = ring;
+        d->ring = (int16_t *)(void *)(a->base + a->used);
     }
     return d;
 }
 
-int lp_detector_size(uint32_t n_labels, size_t *bytes)
+int lp_detector_size(uint32_t n_labels, const lp_detector_config *config, size_t *bytes)
 {
     lp_arena a = {0};
-    if (!bytes || n_labels < 1 || n_labels > LP_MAX_LABELS) return LP_E_ARG;
+    const uint32_t longest = config ? detector_longest(config) : 0;
+    if (!bytes || n_labels < 1 || n_labels > LP_MAX_LABELS || !longest) return LP_E_ARG;
     place(&a, n_labels);
+    lp_take(&a, (size_t)longest * n_labels * sizeof(int16_t));
     *bytes = a.used;
     return LP_OK;
 }
@@ -44,32 +54,39 @@ int lp_detector_init(lp_detector **out, uint32_t n_labels, uint32_t n_keywords,
                      const lp_detector_config *config, void *memory, size_t bytes)
 {
     size_t need;
-    int e = lp_detector_size(n_labels, &need);
+    int e = lp_detector_size(n_labels, config, &need);
     if (e) return e;
-    if (!out || !config || !memory || n_keywords > n_labels) return LP_E_ARG;
+    if (!out || !memory || n_keywords > n_labels) return LP_E_ARG;
     if (bytes < need || (uintptr_t)memory % 8) return LP_E_SPACE;
     lp_arena a = {memory, 0};
     lp_detector *d = place(&a, n_labels);
+    size_t rows = (bytes - a.used) / (n_labels * sizeof(int16_t));
     d->n_labels = n_labels;
     d->n_keywords = n_keywords;
+    d->rows = rows < LP_MAX_WINDOW ? (uint32_t)rows : LP_MAX_WINDOW;
     if ((e = lp_detector_configure(d, config))) return e;
+    d->frame = 0;
     *out = d;
     return LP_OK;
 }
 
 static void clear(lp_detector *d)
 {
-    lp_zero(d->sum, d->n_labels * sizeof(int32_t));
-    lp_zero(d->ring, (size_t)LP_MAX_WINDOW * d->n_labels * sizeof(int16_t));
+    lp_zero(d->sums, LP_MAX_WINDOWS * d->n_labels * sizeof(int32_t));
+    lp_zero(d->ring, (size_t)d->longest * d->n_labels * sizeof(int16_t));
     lp_zero(d->posterior, d->n_labels * sizeof(uint16_t));
-    d->at = d->quiet = d->held = 0;
+    d->at = d->quiet = d->awake = d->held = 0;
     d->has_candidate = 0;
 }
 
 int lp_detector_configure(lp_detector *d, const lp_detector_config *c)
 {
-    if (!c || c->window < 1 || c->window > LP_MAX_WINDOW || c->threshold > 32767) return LP_E_ARG;
+    if (!c || !detector_valid(c, d->n_keywords)) return LP_E_ARG;
+    if (detector_longest(c) > d->rows) return LP_E_SPACE;
     d->config = *c;
+    d->longest = detector_longest(c);
+    for (d->n_windows = 1; d->n_windows < LP_MAX_WINDOWS && c->windows[d->n_windows];)
+        d->n_windows++;
     clear(d);
     return LP_OK;
 }
@@ -94,49 +111,91 @@ static uint32_t exp_q15(uint32_t x)
     return ((uint32_t)table[i] * (16 - f) + (uint32_t)table[i + 1] * f) >> (4 + (t >> 8));
 }
 
-/* Posterior Q15 = softmax of the window's mean. Frames before the first count as all-zero logits: a
- * start is never a detection. */
-static void softmax(lp_detector *d)
+/* The ring takes a frame of logits; each window's sum gains it and loses the frame that leaves the
+ * window, a zero before the first `window` frames. |sum| <= LP_MAX_WINDOW * 32767 < 2^23. */
+static void take_frame(lp_detector *d, const int32_t *logits)
+{
+    const uint32_t n = d->n_labels;
+    int16_t *row = d->ring + (size_t)d->at * n;
+    for (uint32_t k = 0; k < d->n_windows; k++) {
+        const uint32_t window = d->config.windows[k];
+        /* for the longest window that is row itself, not yet overwritten */
+        const uint32_t back = d->at >= window ? d->at - window : d->at + d->longest - window;
+        const int16_t *old = d->ring + (size_t)back * n;
+        for (uint32_t i = 0; i < n; i++)
+            d->sums[k * n + i] += lp_clip(logits[i], -32767, 32767) - old[i];
+    }
+    for (uint32_t i = 0; i < n; i++) row[i] = (int16_t)lp_clip(logits[i], -32767, 32767);
+    d->at = d->at + 1 == d->longest ? 0 : d->at + 1;
+}
+
+/* product[i] *= posterior Q15 of one window: softmax of its mean. d->posterior is the scratch.
+ * Frames before the first count as all-zero logits: a start is never a detection. */
+static void multiply_softmax(lp_detector *d, const int32_t *sum, int32_t window)
 {
     int32_t best = INT32_MIN;
     uint32_t total = 0;
-    for (uint32_t i = 0; i < d->n_labels; i++)
-        best = lp_max(best, d->sum[i] / (int32_t)d->config.window);
+    for (uint32_t i = 0; i < d->n_labels; i++) best = lp_max(best, sum[i] / window);
     for (uint32_t i = 0; i < d->n_labels; i++) {
-        d->posterior[i] = (uint16_t)exp_q15(
-            (uint32_t)(best - d->sum[i] / (int32_t)d->config.window));
+        d->posterior[i] = (uint16_t)exp_q15((uint32_t)(best - sum[i] / window));
         total += d->posterior[i]; /* <= 64 * 2^15 = 2^21; >= 2^15, the best one's */
     }
-    /* 2^15 * 2^15 */
-    for (uint32_t i = 0; i < d->n_labels; i++)
-        d->posterior[i] = (uint16_t)((uint32_t)d->posterior[i] * 32767u / total);
+    for (uint32_t i = 0; i < d->n_labels; i++) /* 2^15 * 2^15; <= 32767 after the division */
+        d->product[i] *= (uint32_t)d->posterior[i] * 32767u / total;
+}
+
+/* The largest q with q^n <= x, bit by bit. x <= 32767^n with n <= 4: q has at most 15 bits and no
+ * power passes 2^60. x < 2^(n (b + 1)) means that q < 2^(b + 1). */
+static uint16_t root(uint64_t x, uint32_t n)
+{
+    uint32_t q = 0, b = 0;
+    if (n == 1) return (uint16_t)x;
+    while (b < 14 && x >> (n * (b + 1))) b++;
+    for (uint32_t bit = 1u << b; bit; bit >>= 1) {
+        uint64_t power = q | bit;
+        for (uint32_t k = 1; k < n; k++) power *= q | bit;
+        if (power <= x) q |= bit;
+    }
+    return (uint16_t)q;
+}
+
+/* Geometric mean of the windows' posteriors. Not renormalised: where the windows disagree all
+ * posteriors fall, and that is what keeps false events away (DESIGN.md). */
+static void combine(lp_detector *d)
+{
+    for (uint32_t i = 0; i < d->n_labels; i++) d->product[i] = 1;
+    for (uint32_t k = 0; k < d->n_windows; k++)
+        multiply_softmax(d, d->sums + k * d->n_labels, d->config.windows[k]);
+    for (uint32_t i = 0; i < d->n_labels; i++) d->posterior[i] = root(d->product[i], d->n_windows);
+}
+
+/* May this label become an event now? Without wake words every keyword may. */
+static int counts(const lp_detector *d, uint32_t label, uint32_t awake)
+{
+    const uint32_t n = awake || !d->config.wake_words ? d->n_keywords : d->config.wake_words;
+    return label < n && d->posterior[label] >= d->config.thresholds[label];
 }
 
 int lp_detector_push(lp_detector *d, const int32_t *logits, lp_event *event)
 {
-    int16_t *row = d->ring + (size_t)d->at * d->n_labels;
-    uint32_t best = 0;
-    for (uint32_t i = 0; i < d->n_labels; i++) {
-        int16_t x = (int16_t)lp_clip(logits[i], -32767, 32767);
-        d->sum[i] += x - row[i]; /* |sum| <= LP_MAX_WINDOW * 32767 < 2^23 */
-        row[i] = x;
-    }
-    d->at = d->at + 1 == d->config.window ? 0 : d->at + 1;
-    softmax(d);
+    uint32_t best = 0, awake = d->awake;
+    take_frame(d, logits);
+    combine(d);
     d->frame++;
+    if (d->awake) d->awake--;
     if (d->quiet) {
         d->quiet--;
         return 0;
     }
     for (uint32_t i = 1; i < d->n_labels; i++)
         if (d->posterior[i] > d->posterior[best]) best = i;
-    if (best < d->n_keywords && d->posterior[best] >= d->config.threshold &&
-        (!d->has_candidate || d->posterior[best] > d->candidate.score)) {
+    if (counts(d, best, awake) && (!d->has_candidate || d->posterior[best] > d->candidate.score)) {
         lp_event *c = &d->candidate; /* the first of a word's guesses is often not its best one */
         c->frame = d->frame - 1;
         c->middle = c->frame > d->config.latency ? c->frame - d->config.latency : 0;
         c->label = (uint16_t)best;
         c->score = d->posterior[best];
+        c->wake = best < d->config.wake_words;
         d->has_candidate = 1;
         d->held = 0;
     } else if (d->has_candidate) {
@@ -145,8 +204,10 @@ int lp_detector_push(lp_detector *d, const int32_t *logits, lp_event *event)
     if (!d->has_candidate || d->held < d->config.hold) return 0;
     d->has_candidate = 0;
     d->quiet = d->config.refractory;
+    if (d->candidate.wake) d->awake = d->config.wake;
     *event = d->candidate;
     return 1;
 }
 
 const uint16_t *lp_detector_posterior(const lp_detector *d) { return d->posterior; }
+uint32_t lp_detector_awake(const lp_detector *d) { return d->awake; }

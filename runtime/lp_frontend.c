@@ -198,6 +198,7 @@ static void frame(lp_frontend *f, int16_t features[LP_FEATURES])
 int lp_frontend_push(lp_frontend *f, const int16_t *pcm, size_t n, size_t *used,
                      int16_t features[LP_FEATURES])
 {
+    if (!used || !features || (!pcm && n)) return LP_E_ARG;
     const size_t want = LP_HOP - f->filled, got = n < want ? n : want;
     int16_t *to = f->samples + LP_WINDOW - LP_HOP + f->filled;
     for (size_t i = 0; i < got; i++) to[i] = pcm[i];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The only reader of untrusted bytes: an .lpb model, in place (SPEC.md, "Model file").
  * Everything is checked here, once; behind lp_model_open nothing is checked again. */
-#include "edge_lp.h"
 #include "lp_codes.h"
+#include "lp_detect.h"
 #include "lp_fix.h"
 
 #define HEADER_BYTES 12u /* magic, major, minor, 2 reserved, size */
@@ -110,17 +110,28 @@ static int operating_point(cursor *c, lp_model *m)
     return LP_OK;
 }
 
+/* The first window and the first keyword's threshold, which in a 1.0 file is that of all. */
 static int detector(cursor *c, lp_model *m)
 {
     lp_detector_config *d = &m->detector;
-    d->window = (uint16_t)take16(c);
-    d->threshold = (uint16_t)take16(c);
+    d->windows[0] = (uint16_t)take16(c);
+    d->thresholds[0] = (uint16_t)take16(c);
     d->refractory = (uint16_t)take16(c);
     d->latency = (uint16_t)take16(c);
     d->hold = (uint16_t)take16(c);
-    return !c->bad && d->window >= 1 && d->window <= LP_MAX_WINDOW && d->threshold <= 32767
-               ? LP_OK
-               : LP_E_FORMAT;
+    for (uint32_t i = 1; i < LP_MAX_LABELS; i++) d->thresholds[i] = d->thresholds[0];
+    return !c->bad && detector_valid(d, 1) ? LP_OK : LP_E_FORMAT;
+}
+
+/* What format 1.1 adds: further windows, wake words, further thresholds. */
+static int detector_1_1(cursor *c, lp_model *m)
+{
+    lp_detector_config *d = &m->detector;
+    for (uint32_t i = 1; i < LP_MAX_WINDOWS; i++) d->windows[i] = (uint16_t)take16(c);
+    d->wake_words = (uint16_t)take16(c);
+    d->wake = (uint16_t)take16(c);
+    for (uint32_t i = 1; i < m->n_keywords; i++) d->thresholds[i] = (uint16_t)take16(c);
+    return !c->bad && detector_valid(d, m->n_keywords) ? LP_OK : LP_E_FORMAT;
 }
 
 static int label_list(cursor *c, lp_model *m)
@@ -192,6 +203,7 @@ int lp_model_open(lp_model *m, const uint8_t *bytes, size_t size)
     if ((e = layers(&c, m))) return e;
     m->provenance_bytes = take32(&c);
     m->provenance = take(&c, m->provenance_bytes);
+    if (m->minor >= 1 && (e = detector_1_1(&c, m))) return e;
     return c.bad || c.at != c.end ? LP_E_FORMAT : LP_OK;
 }
 

@@ -17,7 +17,8 @@ int lp_spotter_size(const lp_model *m, uint32_t flags, size_t *bytes)
     lp_arena a = {0};
     int e;
     if (!m || !bytes) return LP_E_ARG;
-    if ((e = lp_net_size(m, flags, &net)) || (e = lp_detector_size(m->n_labels, &detector)))
+    if ((e = lp_net_size(m, flags, &net)) ||
+        (e = lp_detector_size(m->n_labels, &m->detector, &detector)))
         return e;
     lp_take(&a, sizeof(lp_spotter));
     lp_take(&a, m->n_labels * sizeof(int32_t));
@@ -40,7 +41,7 @@ int lp_spotter_init(lp_spotter **out, const lp_model *m, uint32_t flags, void *m
     if ((e = lp_net_size(m, flags, &part)) ||
         (e = lp_net_init(&s->net, m, flags, lp_take(&a, part), part)))
         return e;
-    if ((e = lp_detector_size(m->n_labels, &part))) return e;
+    if ((e = lp_detector_size(m->n_labels, &m->detector, &part))) return e;
     if ((e = lp_detector_init(&s->detector, m->n_labels, m->n_keywords, &m->detector,
                               lp_take(&a, part), part)))
         return e;
@@ -61,10 +62,23 @@ int lp_spotter_push(lp_spotter *s, const int16_t *pcm, size_t n, size_t *used, i
                     lp_event *event)
 {
     int e;
+    if (!used || !frames || !event || (!pcm && n)) return LP_E_ARG;
     *frames = lp_frontend_push(s->frontend, pcm, n, used, s->features);
     if (!*frames) return 0;
     if ((e = lp_net_frame(s->net, s->features, s->logits))) return e;
     return lp_detector_push(s->detector, s->logits, event);
+}
+
+int lp_spotter_hear(lp_spotter *s, const int16_t *pcm, size_t n, lp_event *events, size_t room)
+{
+    int found = 0, frames, e;
+    if (!events || room <= n / LP_HOP || (!pcm && n)) return LP_E_ARG;
+    for (size_t at = 0, used; at < n; at += used) { /* used > 0: samples up to the next frame */
+        if ((e = lp_spotter_push(s, pcm + at, n - at, &used, &frames, &events[found])) < 0)
+            return e;
+        found += e;
+    }
+    return found;
 }
 
 lp_frontend *lp_spotter_frontend(lp_spotter *s) { return s->frontend; }

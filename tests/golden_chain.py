@@ -10,6 +10,7 @@ would behave in another way.
 import json
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,16 +46,7 @@ def run(data):
     spec = unpack(data)
     frames = frontend.features(signal())
     result = net.run(spec, frames)
-    d = spec.detector
-    events, posteriors = detector.detect(
-        result.logits,
-        spec.n_keywords,
-        d.window,
-        round(d.threshold * 32767),
-        d.refractory,
-        d.latency,
-        d.hold,
-    )
+    events, posteriors = detector.detect(result.logits, spec.n_keywords, spec.detector)
     return {
         "signal": crc(signal()),
         "features": crc(frames),
@@ -63,20 +55,37 @@ def run(data):
         "spikes": result.spikes,
         "frame 50": frames[50],
         "logits 50": result.logits[50],
-        "events": [list(e) for e in events],
+        # frame, middle, label, score; and 1 behind those of a wake word
+        "events": [[e.frame, e.middle, e.label, e.score] + [1] * e.wake for e in events],
     }
+
+
+def model_1_0():
+    detector_ = DetectorConfig((8,), (0.2,), 15, 4, 3)
+    spec = random_spec(20, (40, 40), 6, 6, detector=detector_)
+    sparse = random_spec(21, (40, 40), 6, 6, density=0.15).layers[1]
+    return replace(spec, layers=[spec.layers[0], sparse, spec.layers[2]])
+
+
+def model_1_1():
+    """The same net with louder logits and biases that let each label lead for a while; three
+    windows, a threshold a keyword, two wake words."""
+    spec = model_1_0()
+    bias = np.array([-1479, 1210, -4437, 1576, -584, -1435], np.int16)
+    detector_ = DetectorConfig(
+        (3, 8, 20), (0.3, 0.2, 0.2, 0.2, 0.25, 0.3), 4, 4, 2, wake_words=2, wake=25
+    )
+    layers = [*spec.layers[:2], replace(spec.layers[2], bias=bias)]
+    return replace(spec, logit_mul=60, layers=layers, detector=detector_)
+
+
+MODELS = {"format-1.0": model_1_0, "format-1.1": model_1_1}
 
 
 def main(name):
     if (FOLDER / f"{name}.lpb").exists():
         sys.exit(f"{name} is recorded already: a recording is never made anew, choose another name")
-    spec = random_spec(20, (40, 40), 6, 6, detector=DetectorConfig(8, 0.2, 15, 4, 3))
-    layers = [
-        spec.layers[0],
-        random_spec(21, (40, 40), 6, 6, density=0.15).layers[1],
-        spec.layers[2],
-    ]  # sparse in the middle
-    data = pack(random_spec(20, (40, 40), 6, 6, detector=spec.detector, layers=layers))
+    data = pack(MODELS[name]())
     write_model(FOLDER / f"{name}.lpb", data)
     (FOLDER / f"{name}.json").write_text(json.dumps(run(data), indent=1) + "\n", encoding="utf-8")
 

@@ -53,7 +53,7 @@ def random_spec(seed, sizes=(128, 128), n_labels=12, n_keywords=10, density=1.0,
         "output_shift": 9,
         "logit_mul": 3,
         "logit_shift": 12,
-        "detector": DetectorConfig(window=30, threshold=0.5, refractory=50, latency=20),
+        "detector": DetectorConfig((30,), (0.5,), 50, 20),
         "layers": layers,
         "provenance": {"name": f"random {seed}", "license": "Apache-2.0"},
     }

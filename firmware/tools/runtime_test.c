@@ -182,6 +182,50 @@ static uint32_t core_digest(void)
     return digest;
 }
 
+/* The detector by itself: three windows, a threshold for each keyword, a wake word, on drawn logits
+ * in which one label after the other leads. */
+static uint32_t detector_digest(void)
+{
+    enum { LABELS = 6, KEYWORDS = 4, LONGEST = 40 };
+    static uint64_t detector_memory[160];
+    lp_detector_config c = {.windows = {3, 10, LONGEST},
+                            .refractory = 8,
+                            .latency = 5,
+                            .hold = 3,
+                            .wake_words = 1,
+                            .wake = 60,
+                            .thresholds = {9000, 12000, 15000, 18000}};
+    lp_detector *d;
+    lp_event event;
+    size_t need = 0;
+    uint32_t first = 0;
+    check(lp_detector_size(LABELS, &c, &need) == LP_OK && need <= sizeof detector_memory, "size");
+    if (lp_detector_init(&d, LABELS, KEYWORDS, &c, detector_memory, need) != LP_OK) return 0;
+    for (int pass = 0; pass < 2; pass++) {
+        uint32_t leader = 0;
+        digest = 0;
+        seed = 11;
+        for (uint32_t t = 0; t < 1200; t++) {
+            int32_t logits[LABELS];
+            if (t % 24 == 0) leader = draw() % LABELS;
+            for (uint32_t i = 0; i < LABELS; i++)
+                logits[i] = (int32_t)(draw() & 1023) - 512 + (i == leader ? 1500 : 0);
+            int found = lp_detector_push(d, logits, &event);
+            for (uint32_t i = 0; i < LABELS; i++) take(lp_detector_posterior(d)[i], 2);
+            take(lp_detector_awake(d), 4);
+            if (found)
+                take(event.frame, 4), take(event.middle, 4), take(event.label, 2),
+                    take(event.score, 2), take(event.wake, 2);
+        }
+        check(pass == 0 || digest == first, "detector: after a reset");
+        first = digest;
+        lp_detector_reset(d);
+    }
+    c.windows[2] = LONGEST + 8;
+    check(lp_detector_configure(d, &c) == LP_E_SPACE, "a window too long for the memory");
+    return first;
+}
+
 int main(void)
 {
     lp_model model;
@@ -206,6 +250,7 @@ int main(void)
         lp_spotter_reset(s);
         check(run(s, &model, 251) == whole, "spotter: pieces of 251, after a reset");
         hex("core", core_digest());
+        hex("detector", detector_digest());
     }
     text(failures ? "FAILED\n" : "passed\n");
     hal_exit(failures != 0);

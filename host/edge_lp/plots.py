@@ -147,7 +147,8 @@ def stream(pcm: np.ndarray, trace: Trace, said: Sequence[Said], path: str | Path
             color=colours[e.label],
             fontweight="bold",
         )
-    post.axhline(trace.threshold, color="0.5", linewidth=0.8, linestyle="--")
+    for threshold in set(trace.thresholds):
+        post.axhline(threshold, color="0.5", linewidth=0.8, linestyle="--")
     post.set(ylabel="posterior", ylim=(0, 1.25), yticks=[0, 0.5, 1], xlabel="seconds")
     post.legend(
         loc="upper left", bbox_to_anchor=(1.0, 1.05), fontsize=8, frameon=False

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_lp.binding import check, ffi, lib, memory, pointer, size_of
 from edge_lp.core import Counts, counts_of, group_state, overflow
-from edge_lp.model.spec import DetectorConfig
+from edge_lp.model.spec import DetectorConfig, DetectorIntegers
 
 SAMPLE_RATE: int = lib.LP_SAMPLE_RATE
 HOP: int = lib.LP_HOP
@@ -41,35 +41,20 @@ def crc32(data: bytes, crc: int = 0) -> int:
     return lib.lp_crc32(crc, data, len(data))
 
 
-def _detector_config(c: DetectorConfig) -> Any:
-    q15 = int(round(c.threshold * 32767))
-    if not 0 <= q15 <= 32767:
-        raise ValueError(f"threshold is {c.threshold}, expected a posterior between 0 and 1")
-    if not 1 <= c.window <= MAX_WINDOW:
-        raise ValueError(f"window is {c.window} frames, expected 1 to {MAX_WINDOW}")
-    if not all(0 <= frames <= 65535 for frames in (c.refractory, c.latency, c.hold)):
-        raise ValueError("refractory, latency and hold must be 0 to 65535 frames")
-    return ffi.new(
-        "lp_detector_config *",
-        dict(
-            window=c.window,
-            threshold=q15,
-            refractory=c.refractory,
-            latency=c.latency,
-            hold=c.hold,
-        ),
-    )
+def _detector_config(c: DetectorConfig, n_keywords: int) -> Any:
+    return ffi.new("lp_detector_config *", c.integers(n_keywords)._asdict())
 
 
 @dataclass(frozen=True)
 class Event:
     """frame: index of the frame with the best posterior; middle: the estimated frame of the word's
-    middle; score: posterior 0..1."""
+    middle; score: posterior 0..1; wake: of a wake word."""
 
     frame: int
     middle: int
     label: int
     score: float
+    wake: bool = False
 
 
 class Model:
@@ -104,8 +89,18 @@ class Model:
 
     @property
     def detector(self) -> DetectorConfig:
-        d = self.c.detector
-        return DetectorConfig(d.window, d.threshold / 32767, d.refractory, d.latency, d.hold)
+        d, thresholds = self.c.detector, max(1, self.n_keywords)
+        return DetectorConfig.of(
+            DetectorIntegers(
+                list(d.windows),
+                d.refractory,
+                d.latency,
+                d.hold,
+                d.wake_words,
+                d.wake,
+                list(d.thresholds)[:thresholds],
+            )
+        )
 
     def coding(self, layer: int, matrix: str) -> tuple[str, int]:
         """How the file holds matrix "w" or "u" of a layer: ("dense" | "sparse", bytes)."""
@@ -118,7 +113,9 @@ class Model:
         return {
             "front end": lib.lp_frontend_size(),
             "network": size_of(lib.lp_net_size, self.c, 0),
-            "detector": size_of(lib.lp_detector_size, self.c.n_labels),
+            "detector": size_of(
+                lib.lp_detector_size, self.c.n_labels, ffi.addressof(self.c, "detector")
+            ),
             "spotter": size_of(lib.lp_spotter_size, self.c, 0),
         }
 
@@ -191,12 +188,11 @@ class Detector:
     """Logits -> events and posteriors."""
 
     def __init__(self, n_labels: int, n_keywords: int, config: DetectorConfig) -> None:
-        n = size_of(lib.lp_detector_size, n_labels)
+        c = _detector_config(config, n_keywords)
+        n = size_of(lib.lp_detector_size, n_labels, c)
         self.n_labels, self._mem = n_labels, memory(n)
         out = ffi.new("lp_detector **")
-        check(
-            lib.lp_detector_init(out, n_labels, n_keywords, _detector_config(config), self._mem, n)
-        )
+        check(lib.lp_detector_init(out, n_labels, n_keywords, c, self._mem, n))
         self._p = out[0]
 
     def reset(self) -> None:
@@ -216,13 +212,18 @@ class Detector:
             posteriors[i] = posterior
         return events, posteriors
 
+    def awake(self) -> int:
+        """Frames left in which commands count behind a wake word."""
+        return lib.lp_detector_awake(self._p)
+
 
 def _event(e: Any) -> Event:
-    return Event(e.frame, e.middle, e.label, e.score / 32767)
+    return Event(e.frame, e.middle, e.label, e.score / 32767, bool(e.wake))
 
 
 class Spotter:
-    """PCM -> events: front end, network and detector in a row, as a board runs them.
+    """PCM -> events: front end, network and detector in a row, as a board runs them. config in
+    place of the model's detector.
 
     >>> import numpy as np
     >>> from edge_lp.model.find import read_model
@@ -235,42 +236,35 @@ class Spotter:
     """
 
     def __init__(self, model: Model, flags: int = 0, config: DetectorConfig | None = None) -> None:
-        n = size_of(lib.lp_spotter_size, model.c, flags)
-        self.model, self._mem = model, memory(n)
-        out = ffi.new("lp_spotter **")
-        check(lib.lp_spotter_init(out, model.c, flags, self._mem, n))
+        self.model, self._c = model, ffi.new("lp_model *", model.c[0])
+        if config is not None:
+            self._c.detector = _detector_config(config, model.n_keywords)[0]
+        n = size_of(lib.lp_spotter_size, self._c, flags)
+        self._mem, out = memory(n), ffi.new("lp_spotter **")
+        check(lib.lp_spotter_init(out, self._c, flags, self._mem, n))
         self._p = out[0]
         self._core = lib.lp_net_core(lib.lp_spotter_net(self._p))
-        self._used, self._frames, self._event = (
-            ffi.new("size_t *"),
-            ffi.new("int *"),
-            ffi.new("lp_event *"),
-        )
-        self._posterior = lib.lp_detector_posterior(lib.lp_spotter_detector(self._p))
-        if config is not None:
-            check(
-                lib.lp_detector_configure(
-                    lib.lp_spotter_detector(self._p), _detector_config(config)
-                )
-            )
+        self._detector = lib.lp_spotter_detector(self._p)
+        self._posterior = lib.lp_detector_posterior(self._detector)
 
     def reset(self) -> None:
         lib.lp_spotter_reset(self._p)
 
     def push(self, samples: np.ndarray) -> list[Event]:
         """(n,) int16 at 16 kHz, any n -> the events they complete."""
-        samples, at, events = _pcm(samples), 0, []
-        pcm, n = pointer("int16_t *", samples), len(samples)
-        while at < n:
-            status = lib.lp_spotter_push(
-                self._p, pcm + at, n - at, self._used, self._frames, self._event
-            )
-            if status == lib.LP_E_OVERFLOW:
-                raise overflow(self._core)
-            if check(status):
-                events.append(_event(self._event))
-            at += self._used[0]
-        return events
+        samples = _pcm(samples)
+        room = len(samples) // HOP + 1
+        events = ffi.new("lp_event[]", room)
+        found = lib.lp_spotter_hear(
+            self._p, pointer("int16_t *", samples), len(samples), events, room
+        )
+        if found == lib.LP_E_OVERFLOW:
+            raise overflow(self._core)
+        return [_event(events[i]) for i in range(check(found))]
+
+    def awake(self) -> int:
+        """Frames left in which commands count behind a wake word."""
+        return lib.lp_detector_awake(self._detector)
 
     def posterior(self) -> np.ndarray:
         """(labels,) posteriors 0..1 of the last frame."""

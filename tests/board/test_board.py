@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,12 +82,7 @@ def test_hello(board):
     info = board.info
     assert info.model_id == int.from_bytes(MODEL[-4:], "little") and info.name == "posix"
     assert board.labels == random_spec(1).labels and info.n_keywords == 10
-    d, expected = info.detector, random_spec(1).detector
-    assert (d.window, d.refractory, d.latency) == (
-        expected.window,
-        expected.refractory,
-        expected.latency,
-    ) and abs(d.threshold - expected.threshold) < 1e-4
+    assert info.detector == Model(MODEL).detector
 
 
 @pytest.mark.parametrize("coding", [16, 8])
@@ -132,11 +128,29 @@ def test_features_in(board):
 
 
 def test_detector_settings(board):
-    config = DetectorConfig(window=10, threshold=0.2, refractory=20, latency=5)
-    board.configure(0, config)
+    """Everything in CONFIGURE arrives; board and host then are equal in events and awake frames."""
+    one = DetectorConfig((10,), (0.2,), 20, 5)
+    each = tuple(0.1 + i / 50 for i in range(10))
+    # any keyword that leads is a wake word; then there is no command
+    all_wake = DetectorConfig((3, 10, 30), each, 10, 5, 2, wake_words=10, wake=15)
     model = Model(MODEL)
-    expected = Detector(12, 10, config).push(Net(model).push(Frontend().push(PCM)))[0]
-    assert expected and list(board.stream(np.array_split(PCM, 7))) == expected
+    logits = Net(model).push(Frontend().push(PCM))
+    for config in (one, all_wake, replace(all_wake, wake_words=1)):
+        board.configure(0, config)
+        board.reset()
+        detector = Detector(12, 10, config)
+        expected = []
+        for row in logits:
+            events, _ = detector.push(row)
+            expected.append((events[0] if events else None, detector.awake() > 0))
+        got = [(r.event, r.awake) for r in board.push(PCM)]
+        assert got == expected and (config.wake_words == 1 or any(e for e, _ in expected))
+        assert any(awake for _, awake in got) == (config.wake_words == 10)
+
+
+def test_a_window_longer_than_the_board_has_memory_for(board):
+    with pytest.raises(session.BoardError, match="31 frames is longer than .* for, 30"):
+        board.configure(0, replace(board.info.detector, windows=(31,)))
 
 
 def test_statistics(board):
@@ -184,6 +198,11 @@ def test_a_stream_that_ends_inside_its_loop(board):
     board.reset()
 
 
+def configuration(outputs, *windows):
+    """Body of CONFIGURE for a model of ten keywords."""
+    return struct.pack("<B19H", outputs, *windows, *[0] * (19 - len(windows)))
+
+
 @pytest.mark.parametrize(
     "kind,body,message",
     [
@@ -194,10 +213,13 @@ def test_a_stream_that_ends_inside_its_loop(board):
         (session.AUDIO8, bytes(161), "body of 161"),
         (session.FEATURE_FRAME, bytes(78), "body of 78"),
         (session.LABEL, b"\x0c", "argument"),
-        (session.CONFIGURE, struct.pack("<BHHHHH", 16, 10, 0, 0, 0, 0), "argument"),
-        (session.CONFIGURE, struct.pack("<BHHHHH", 0, 0, 0, 0, 0, 0), "argument"),
-        (session.CONFIGURE, struct.pack("<BHHHHH", 0, 201, 0, 0, 0, 0), "argument"),
-        (session.HELLO, struct.pack("<BI", 2, 1), "speaks protocol 1"),
+        (session.CONFIGURE, configuration(16, 10), "argument"),
+        (session.CONFIGURE, configuration(0, 0), "argument"),
+        (session.CONFIGURE, configuration(0, 10, 10), "argument"),
+        (session.CONFIGURE, configuration(0, 10, 31), "argument"),  # longer than the model's
+        (session.CONFIGURE, configuration(0, 10)[:-2], "body of 37"),
+        (session.CONFIGURE, configuration(0, 10) + b"\0\0", "body of 41"),
+        (session.HELLO, struct.pack("<BI", 1, 1), "speaks protocol 2"),
     ],
 )
 def test_typed_errors(port, kind, body, message):

@@ -5,18 +5,24 @@ same on every machine."""
 import os
 import re
 import shutil
+import struct
 import subprocess
+import zlib
 
 import pytest
 from edge_lp.board import count, emulate
 from edge_lp.errors import EdgeLpError
 from edge_lp.model.format import pack
+from edge_lp.model.spec import DetectorConfig
 from paths import ROOT
 from random_model import random_spec
+from twins import detector
 
 # CRC-32 of the features of test_runtime's first second; made by firmware/tools/runtime_test.c with
 # the front end as it was first committed (front end 1).
 FRONT_END_1 = "7ad80a32"
+# The whole spotter with random_spec(1), a 1.0 model, and the core alone; made with library 0.1.0.
+SPOTTER_0_1, CORE_0_1 = "1b62ac1c", "e3674dfc"
 
 
 def need(*tools):
@@ -218,6 +224,40 @@ def reference(tmp_path_factory, model):
 
 def test_front_end_is_still_version_1(reference):
     assert f"front_end {FRONT_END_1}\n" in reference
+
+
+def test_a_1_0_model_gives_the_same_bits_as_ever(reference):
+    assert f"\nspotter {SPOTTER_0_1}\ncore {CORE_0_1}\n" in reference
+
+
+def test_the_detectors_digest_is_the_twins(reference):
+    """What runtime_test.c feeds its detector, to the twin: so every board equals the twin."""
+    state = 11
+
+    def draw():
+        nonlocal state
+        state = (1664525 * state + 1013904223) % 2**32
+        return state >> 8
+
+    logits, leader = [], 0
+    for t in range(1200):
+        if t % 24 == 0:
+            leader = draw() % 6
+        logits.append([draw() % 1024 - 512 + 1500 * (i == leader) for i in range(6)])
+    thresholds = tuple(t / 32767 for t in (9000, 12000, 15000, 18000))
+    config = DetectorConfig((3, 10, 40), thresholds, 8, 5, 3, wake_words=1, wake=60)
+    events, posteriors = detector.detect(logits, 4, config)
+    came = {e.frame + config.hold: e for e in events}
+    assert len(events) > 10 and {e.wake for e in events} == {True, False}
+    data, awake = b"", 0
+    for t, row in enumerate(posteriors):
+        awake = max(0, awake - 1)
+        if t in came and came[t].wake:
+            awake = config.wake
+        data += struct.pack("<6HI", *row, awake)
+        if t in came:
+            data += struct.pack("<IIHHH", *vars(came[t]).values())
+    assert f"\ndetector {zlib.crc32(data):08x}\n" in reference
 
 
 @pytest.mark.parametrize("name", ["m4", "m3", "m7", "rv32", "s390x", "mips"])

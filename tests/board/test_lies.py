@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 LABELS, KEYWORDS = 3, 2
-HELLO = struct.pack("<BBBBIHHBHBBHHHHHB", 1, 0, 1, 0, 7, 3, 2, 4, 1023, 15, 7, 60, 9, 8, 7, 6, 4)
+# three labels, two keywords; detector: windows 20 and 60, one wake word for 500 frames, thresholds
+HELLO = struct.pack("<BBBBIHHBHBB", 2, 0, 1, 0, 7, LABELS, KEYWORDS, 4, 1023, 15, 7)
+HELLO += struct.pack("<11HB", 20, 60, 0, 0, 8, 7, 6, 1, 500, 9, 9, 4)
 TRUTH = {
     session.HELLO: HELLO + b"liar",
     session.LABEL: b"yes",
@@ -72,6 +74,10 @@ def test_an_honest_board():
     assert [r.logits.tolist() for r in use(honest)] == 3 * [[1, 2, 3]]
     (event,) = {r.event for r in lying(session.AUDIO16, 0x90, EVENT)}
     assert (event.frame, event.middle, event.label, event.score) == (9, 5, 1, 1.0)
+    (event,) = {
+        r.event for r in lying(session.AUDIO16, 0x90, b"\7" + changed(EVENT, 13, "<H", 0)[1:])
+    }
+    assert event.wake
 
 
 def changed(data, at, layout, value):
@@ -89,7 +95,9 @@ def changed(data, at, layout, value):
         (session.HELLO, changed(TRUTH[session.HELLO], 10, "<H", 4)),  # keywords
         (session.HELLO, changed(TRUTH[session.HELLO], 12, "<B", 0)),  # window
         (session.HELLO, changed(TRUTH[session.HELLO], 17, "<H", 0)),  # the detector's window
-        (session.HELLO, changed(TRUTH[session.HELLO], 19, "<H", 32768)),  # its threshold
+        (session.HELLO, changed(TRUTH[session.HELLO], 19, "<H", 20)),  # the second, not longer
+        (session.HELLO, changed(TRUTH[session.HELLO], 31, "<H", 3)),  # wake words of two keywords
+        (session.HELLO, changed(TRUTH[session.HELLO], 37, "<H", 32768)),  # a threshold
         (session.RESET, b"x"),
         (session.CONFIGURE, b"x"),
         (session.STATISTICS, bytes(87)),

@@ -15,11 +15,10 @@ import numpy as np
 import pytest
 import soundfile
 from edge_lp.audio.signals import babble
-from edge_lp.errors import EdgeLpError
-from edge_lp.hear import detect
 from edge_lp.model.find import write_model
 from edge_lp.model.format import pack
 from edge_lp.model.spec import DetectorConfig
+from edge_lp.model.tune import tuned
 from edge_lp.runtime import Model, Spotter
 from random_model import random_spec
 
@@ -54,7 +53,7 @@ def _events(model, pcm, config=None):
         }
         for e in Spotter(model, config=config).push(
             np.concatenate(
-                [pcm, np.zeros((model.detector.window + model.detector.hold) * 160, np.int16)]
+                [pcm, np.zeros((model.detector.windows[-1] + model.detector.hold) * 160, np.int16)]
             )
         )
     ]
@@ -125,32 +124,10 @@ def test_detector_options(files):
         "--refractory",
         "1",
     )
-    config = detect.detector(model.detector, 0.8, 0.4, 1.0)
-    assert config == DetectorConfig(40, 0.8, 100, model.detector.latency + 5)
+    config = tuned(model.detector, model.keywords, ["0.8"], "0.4", 1.0)
+    assert config == DetectorConfig((40,), (0.8,), 100, model.detector.latency + 5)
     lines = [json.loads(line) for line in run.stdout.splitlines()]
     assert lines == _events(model, PCM, config) != _events(model, PCM)
-    assert detect.detector(model.detector, None, None, None) == model.detector
-
-
-NAN, INF = float("nan"), float("inf")
-
-
-@pytest.mark.parametrize(
-    "options, says",
-    [
-        ((2, None, None), "--threshold is 2"),
-        ((-0.1, None, None), "--threshold"),
-        ((NAN, None, None), "--threshold"),
-        ((None, 0.001, None), "--window"),
-        ((None, 3, None), "--window is 3 s"),
-        ((None, NAN, None), "--window"),
-        ((None, None, -1), "--refractory"),
-        ((None, None, INF), "--refractory"),
-    ],
-)
-def test_detector_options_out_of_range(options, says):
-    with pytest.raises(EdgeLpError, match=re.escape(says)):
-        detect.detector(DetectorConfig(30, 0.5, 50, 20), *options)
 
 
 def test_a_word_at_the_very_end_is_decided(files):

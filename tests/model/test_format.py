@@ -71,6 +71,13 @@ def small(**changes):
     return spec
 
 
+WAKING = DetectorConfig((20, 45, 90), (0.5, 0.75), 7, 9, 5, wake_words=1, wake=500)
+
+
+def small_1_1(**changes):
+    return small(detector=WAKING, **changes)
+
+
 def same_spec(a, b):
     for f in fields(a):
         if f.name == "layers":
@@ -86,13 +93,25 @@ def same_spec(a, b):
                         m.codes.tolist() == n.codes.tolist() and m.scale == n.scale
                     )
         elif f.name == "detector":
-            assert abs(a.detector.threshold - b.detector.threshold) <= 0.5 / 32767
-            assert replace(a.detector, threshold=0) == replace(b.detector, threshold=0)
+            # equal in the file's integers: a posterior is rounded to Q15
+            x, y = (s.detector.integers(s.n_keywords) for s in (a, b))
+            assert x == y
         else:
             assert getattr(a, f.name) == getattr(b, f.name), f.name
 
 
 # ------------------------------------------------------------------------------------ round trip --
+
+
+@st.composite
+def detectors(draw, n_keywords):
+    windows = draw(st.lists(st.integers(1, 200), min_size=1, max_size=4, unique=True))
+    n = n_keywords if n_keywords and draw(st.booleans()) else 1
+    thresholds = draw(st.lists(st.floats(0, 1), min_size=n, max_size=n))
+    frames, wake_words = st.integers(0, 65535), draw(st.integers(0, n_keywords))
+    times = [draw(frames) for _ in range(3)]
+    wake = draw(frames) if wake_words else 0
+    return DetectorConfig(tuple(sorted(windows)), tuple(thresholds), *times, wake_words, wake)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -119,16 +138,22 @@ def test_round_trip(seed, sizes, n_labels, density, data):
         for name, range_ in RANGES.items()
         if name not in ("synapse_shift", "output_shift")
     }
+    n_keywords = data.draw(st.integers(0, n_labels))
+    detector = data.draw(detectors(n_keywords))
     spec = random_spec(
-        seed, sizes, n_labels, data.draw(st.integers(0, n_labels)), density, labels=words, **point
+        seed, sizes, n_labels, n_keywords, density, labels=words, detector=detector, **point
     )
     packed = pack(spec)
+    q15 = detector.integers(n_keywords).thresholds
+    plain = len(detector.windows) == 1 and not detector.wake_words and len(set(q15)) == 1
+    assert packed[4:6] == (b"\1\0" if plain else b"\1\1")
     same_spec(unpack(packed), spec)
     assert pack(unpack(packed)) == packed
     model = runtime.Model(packed)
     assert (
         model.labels == words
         and model.n_keywords == spec.n_keywords
+        and model.detector == unpack(packed).detector
         and model.c.crc == zlib.crc32(packed[:-4])
     )
     for name in RANGES:
@@ -191,7 +216,7 @@ def test_offsets_in_the_table():
     """The fixed part of the table "Model file": each offset follows from the types before it, and
     each field is where it says."""
     table = re.search(r"\| offset \| type \| field \|\n(.*?)\n\n", SPEC, re.DOTALL)[1]
-    spec = small(drive_shift=-9, detector=DetectorConfig(31, 0.25, 7, 9, 5))
+    spec = small(drive_shift=-9, detector=DetectorConfig((31,), (0.25,), 7, 9, 5))
     data, sizes, at = (
         pack(spec),
         {"u8": "B", "u16": "H", "u32": "I", "i16": "h", "i32": "i", "u8[4]": "4s"},
@@ -228,15 +253,19 @@ def test_offsets_in_the_table():
 # --------------------------------------------------------------------------------- hostile input --
 
 
-def test_truncated_at_every_length():
-    data = pack(small())
+@pytest.mark.parametrize("model", [small, small_1_1])
+def test_truncated_at_every_length(model):
+    data = pack(model())
     for n in range(len(data)):
         assert verdict(data[:n]) == "truncated"
+        if n >= 16:  # the header and the checksum put right: a field is missing
+            assert verdict(sealed(data[:n])) in ("format", "limit", "frontend")
 
 
+@pytest.mark.parametrize("model", [small, small_1_1])
 @pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
-def test_every_byte_flipped(flip):
-    data = pack(small())
+def test_every_byte_flipped(model, flip):
+    data = pack(model())
     for i in range(len(data)):
         found = verdict(data[:i] + bytes([data[i] ^ flip]) + data[i + 1 :])
         expected = (
@@ -278,7 +307,12 @@ def edit(data, layout, at, *values):
 def test_versions():
     data = pack(small())
     assert verdict(edit(data, "B", 4, 2)) == "major" and verdict(edit(data, "B", 4, 0)) == "major"
-    assert verdict(edit(data, "B", 5, 1)) == "minor"
+    assert verdict(edit(data, "B", 5, 2)) == "minor"
+    assert verdict(edit(data, "B", 5, 1)) == "format"  # without the section that 1.1 adds
+    newer = pack(small_1_1())
+    assert (data[5], newer[5]) == (0, 1) and verdict(newer) is None
+    assert verdict(edit(newer, "B", 5, 0)) == "format"
+    assert verdict(edit(newer, "B", 5, 2)) == verdict(edit(newer, "B", 5, 255)) == "minor"
     assert verdict(edit(data, "H", 6, 1)) == "format"
     for at, layout in ((12, "I"), (16, "H"), (18, "H"), (20, "H"), (22, "H")):
         assert (
@@ -319,6 +353,43 @@ def test_every_field_at_and_beyond_its_extremes():
     ):
         assert (verdict(edit(data, "H", offset, value)) is None) == good, f"{value} at {offset}"
     assert verdict(edit(data, "HH", 54, 65, 3)) == "limit"
+
+
+def test_fields_of_1_1_at_and_beyond_their_extremes():
+    """Windows behind the first, wake words, wake frames, the second keyword's threshold; and a 1.1
+    file that holds nothing new is read as well."""
+    data = pack(small_1_1())
+    at = len(data) - 4 - 12
+    assert struct.unpack_from("<6H", data, at) == (45, 90, 0, 1, 500, round(0.75 * 32767))
+    good = (45, 90, 0, 1, 500, 100)
+    for values, reads in (
+        (good, True),
+        ((45, 90, 200, 2, 65535, 32767), True),
+        ((21, 0, 0, 1, 0, 0), True),
+        ((0, 0, 0, 0, 0, 100), True),
+        ((20, 0, 0, 1, 500, 100), False),  # not longer than the one before
+        ((45, 45, 0, 1, 500, 100), False),
+        ((45, 90, 201, 1, 500, 100), False),
+        ((45, 0, 90, 1, 500, 100), False),
+        ((0, 45, 90, 1, 500, 100), False),
+        ((45, 90, 0, 3, 500, 100), False),  # wake words of two keywords
+        ((45, 90, 0, 65535, 500, 100), False),
+        ((45, 90, 0, 0, 500, 100), False),  # frames behind no wake word
+        ((45, 90, 0, 1, 500, 32768), False),
+    ):
+        assert (verdict(edit(data, "6H", at, *values)) is None) == reads, values
+    assert unpack(edit(data, "6H", at, 0, 0, 0, 0, 0, 16384)).detector.thresholds == (
+        16384 / 32767,
+    )
+    assert verdict(sealed(data[:-4] + b"\0\0" + data[-4:])) == "format"
+
+
+def test_no_keyword_at_all():
+    """There is one threshold then too, the one in the header."""
+    for windows in ((20,), (20, 60)):
+        detector = DetectorConfig(windows, (0.5,), 7, 9, 5)
+        data = pack(random_spec(7, (12,), 3, 0, detector=detector))
+        assert verdict(data) is None and runtime.Model(data).detector == unpack(data).detector
 
 
 def matrices(data, spec):
@@ -418,8 +489,36 @@ def test_bound_of_the_sparse_coding():
         and format.unpack_sparse(block, n, n).tolist() == codes.tolist()
     )
     codes[-1, -1] = 3
+    with pytest.raises(ValueError, match="131072 bytes of sparse codes, expected at most 131070"):
+        format.pack_sparse(codes)
+
+
+@pytest.mark.parametrize("one_more", [0, 1])
+def test_c1_a_large_sparse_layer_is_written_so_that_it_opens(one_more):
+    """C1: 1024 units, 6 % of the codes not 0. Sparse is smaller than dense and its offsets no
+    longer fit into 16 bits with one code more: then the matrix is dense."""
+    n = 1024
+    codes = np.zeros((n, n), np.int8)
+    codes.reshape(-1)[np.arange(65535 - n - 1 + one_more) * 16] = 3
+    good = small()
+    wide = Layer(Matrix(np.ones((40, n), np.int8), 3), Matrix(codes, 3), np.zeros(n, np.int16), 0)
+    out = Layer(Matrix(np.ones((n, 3), np.int8), 3), None, np.zeros(3, np.int16), 0)
+    data = pack(replace(good, layers=[wide, out]))
+    assert runtime.Model(data).coding(0, "u")[0] == ("dense" if one_more else "sparse")
+    assert (unpack(data).layers[0].u.codes == codes).all()
+
+
+def test_c1_what_is_packed_has_been_opened(monkeypatch):
+    """C1: a writer that is wrong is found by the reader before anything is written."""
+    monkeypatch.setattr(format, "SPARSE_BYTES", 10**6)
+    codes = np.zeros((1024, 1024), np.int8)
+    codes[:, :93] = 1  # 9 %
+    layer = Layer(
+        Matrix(np.ones((40, 1024), np.int8), 3), Matrix(codes, 3), np.zeros(1024, np.int16), 0
+    )
+    out = Layer(Matrix(np.ones((1024, 3), np.int8), 3), None, np.zeros(3, np.int16), 0)
     with pytest.raises(ModelError):
-        format.unpack_sparse(format.pack_sparse(codes), n, n)
+        pack(replace(small(), layers=[layer, out]))
 
 
 def mutate(rng, data):
@@ -456,15 +555,16 @@ def test_mutated_models_with_good_checksums(seed):
         pack(small(steps=3)),
         pack(random_spec(seed, (6,), 2, 1, steps=3)),
         pack(random_spec(seed, (11, 5, 4), 4, 4, 0.1, steps=3)),
+        pack(small_1_1(steps=3)),
     ]
     for _ in range(400):
-        data = mutate(rng, base[int(rng.integers(0, 3))])
+        data = mutate(rng, base[int(rng.integers(0, 4))])
         if verdict(data):
             refused += 1
             continue
         ran += 1
         model, spec = runtime.Model(data), unpack(data)
-        assert model.labels == spec.labels
+        assert model.labels == spec.labels and model.detector == spec.detector
         logits = runtime.Net(model).push(frames)
         if spec.steps < 20:
             assert logits.tolist() == oracle.run(spec, frames).logits
@@ -481,10 +581,18 @@ def test_pack_says_what_is_wrong():
     wrong = {
         "delta is 0, expected 1 to 4096": replace(good, delta=0),
         "ceiling is 8388608": replace(good, ceiling=2**23),
-        "threshold is 1.5": replace(good, detector=replace(good.detector, threshold=1.5)),
-        "window is 201 frames, expected 1 to 200": replace(
-            good, detector=replace(good.detector, window=201)
+        "threshold is 1.5": replace(good, detector=replace(good.detector, thresholds=(1.5,))),
+        "windows are (201,) frames, expected 1 to 4 that rise within 1 to 200": replace(
+            good, detector=replace(good.detector, windows=(201,))
         ),
+        "windows are (30, 20) frames": replace(
+            good, detector=replace(good.detector, windows=(30, 20))
+        ),
+        "3 detector thresholds, 2 keywords": replace(
+            good, detector=replace(good.detector, thresholds=(0.1, 0.2, 0.3))
+        ),
+        "3 wake words of 2 keywords": replace(good, detector=replace(good.detector, wake_words=3)),
+        "but there is no wake word": replace(good, detector=replace(good.detector, wake=5)),
         "latency is -1 frames, expected 0 to 65535": replace(
             good, detector=replace(good.detector, latency=-1)
         ),

@@ -188,7 +188,7 @@ def test_arduino_sketch_hears_what_came(tmp_path):
     host's keywords of the samples that came, nothing stale."""
     need("g++", "gcc")
     spec = random_spec(1)
-    detector = replace(spec.detector, window=20, threshold=0.2, refractory=20)
+    detector = replace(spec.detector, windows=(20,), thresholds=(0.2,), refractory=20)
     model = pack(replace(spec, detector=detector))
     pcm = babble(3, seed=1)
     (tmp_path / "model.h").write_text(to_c(model))

@@ -5,11 +5,15 @@ import doctest
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import soundfile
+from edge_lp.model.find import read_model, resolve_model
+from edge_lp.runtime import Model, Spotter
 from paths import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -43,6 +47,36 @@ def test_spot_file(words):
     assert [line[2] for line in lines] == said, lines
     times = [float(line[0]) for line in lines]
     assert times == sorted(times) and all(0 < float(line[3]) <= 1 for line in lines)
+
+
+def test_spot_in_c(words, tmp_path):
+    """C10: at most 30 lines, blocks of 512 samples: no frame is lost, the events are the host's."""
+    if not shutil.which("cc"):
+        pytest.skip("cc is not installed")
+    source = EXAMPLES / "c" / "spot.c"
+    assert len(source.read_text(encoding="utf-8").splitlines()) <= 30
+    flags = [
+        "-std=c99",
+        "-O2",
+        "-Wall",
+        "-Wextra",
+        "-Wpedantic",
+        "-Werror",
+        f"-I{ROOT / 'runtime'}",
+    ]
+    runtime = sorted((ROOT / "runtime").glob("lp_*.c"))
+    subprocess.run(["cc", *flags, source, *runtime, "-o", tmp_path / "spot"], check=True)
+    path, said = words
+    pcm = np.append(soundfile.read(path, dtype="int16")[0], np.zeros(16000, np.int16))
+    command = [tmp_path / "spot", resolve_model("commands12")]
+    done = subprocess.run(command, input=pcm.tobytes(), capture_output=True, check=True)
+    lines = done.stdout.decode().splitlines()
+    assert [line.split()[2] for line in lines] == said
+    model = Model(read_model("commands12"))
+    events = Spotter(model).push(pcm)
+    assert lines == [f"{e.middle / 100:.2f} s {model.labels[e.label]}" for e in events]
+    wrong = subprocess.run([tmp_path / "spot", path], stdin=subprocess.DEVNULL, capture_output=True)
+    assert wrong.returncode == 2 and b"status -3" in wrong.stderr
 
 
 def test_microphone(words, tmp_path):

@@ -37,9 +37,9 @@ def test_c(path):
         recorded[k] for k in ("features", "logits", "posteriors")
     ]
     assert net.counts().spikes == recorded["spikes"]
-    assert [[e.frame, e.middle, e.label, round(e.score * 32767)] for e in events] == recorded[
-        "events"
-    ] and recorded["events"]
+    assert [
+        [e.frame, e.middle, e.label, round(e.score * 32767)] + [1] * e.wake for e in events
+    ] == recorded["events"] and recorded["events"]
 
 
 def test_there_is_one_for_the_format_of_today():

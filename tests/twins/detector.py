@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edge_lp.model.spec import DetectorConfig
 
 LARGEST = 32767
 TWO_TO_MINUS = [round(2 ** (15 - i / 16)) for i in range(17)]
@@ -24,33 +28,57 @@ def posteriors(mean: Sequence[int]) -> list[int]:
     return [x * LARGEST // sum(p) for x in p]
 
 
-def detect(
-    logits: Sequence[Sequence[int]],
-    n_keywords: int,
-    window: int,
-    threshold: int,
-    refractory: int,
-    latency: int,
-    hold: int = 0,
-) -> tuple[list[tuple[int, int, int, int]], list[list[int]]]:
-    """Frames of logits (Q8) from a reset -> events (frame, middle, label, posterior Q15) and the
-    posteriors of every frame. threshold in Q15."""
-    clipped = [[max(-LARGEST, min(LARGEST, int(x))) for x in row] for row in logits]
-    events, all_posteriors, free, candidate = [], [], 0, None
-    for t in range(len(clipped)):
-        sums = [sum(column) for column in zip(*clipped[max(0, t - window + 1) : t + 1])]
+def root(x: int, n: int) -> int:
+    """The largest q with q^n <= x, for q up to LARGEST."""
+    return bisect_right(range(LARGEST + 1), x, key=lambda q: q**n) - 1
+
+
+def combined(frames: Sequence[Sequence[int]], windows: Sequence[int]) -> list[int]:
+    """Geometric mean of the posteriors of the last frames' means over each window."""
+    product = [1] * len(frames[0])
+    for window in windows:
+        sums = [sum(column) for column in zip(*frames[-window:])]
         p = posteriors([abs(s) // window * (1 if s >= 0 else -1) for s in sums])
+        product = [a * b for a, b in zip(product, p)]
+    return [root(x, len(windows)) for x in product]
+
+
+@dataclass(frozen=True)
+class Event:
+    frame: int
+    middle: int
+    label: int
+    score: int  # Q15
+    wake: bool
+
+
+def detect(
+    logits: Sequence[Sequence[int]], n_keywords: int, config: DetectorConfig
+) -> tuple[list[Event], list[list[int]]]:
+    """Frames of logits (Q8) from a reset -> events, and the posteriors (Q15) of every frame."""
+    c = config.integers(n_keywords)
+    clipped = [[max(-LARGEST, min(LARGEST, int(x))) for x in row] for row in logits]
+    events: list[Event] = []
+    candidate: Event | None = None
+    all_posteriors, free, asleep = [], 0, 0  # frames from which on: events, no commands
+    for t in range(len(clipped)):
+        p = combined(clipped[: t + 1], config.windows)
         all_posteriors.append(p)
         best = p.index(max(p))
         if t < free:
             continue
+        open_to_all = c.wake_words == 0 or t < asleep
         if (
-            best < n_keywords
-            and p[best] >= threshold
-            and (candidate is None or p[best] > candidate[3])
+            best < (n_keywords if open_to_all else c.wake_words)
+            and p[best] >= c.thresholds[best]
+            and (candidate is None or p[best] > candidate.score)
         ):
-            candidate = (t, max(0, t - latency), best, p[best])
-        if candidate is not None and t - candidate[0] >= hold:
+            middle = max(0, t - c.latency)
+            candidate = Event(t, middle, best, p[best], best < c.wake_words)
+        if candidate is not None and t - candidate.frame >= c.hold:
             events.append(candidate)
-            free, candidate = t + refractory + 1, None
+            free = t + c.refractory + 1
+            if candidate.wake:
+                asleep = t + c.wake + 1
+            candidate = None
     return events, all_posteriors

@@ -107,7 +107,7 @@ def to_spec(
         logit_mul=3,
         logit_shift=out + tau - 3,
         detector=DetectorConfig(
-            config.window, config.threshold, config.refractory, config.latency, config.hold
+            (config.window,), (config.threshold,), config.refractory, config.latency, config.hold
         ),
         layers=layers,
         provenance=provenance,

@@ -19,7 +19,7 @@ from typing import Any
 from edge_lp.board.frame import decode_frame, encode_frame
 from edge_lp.errors import BoardError
 
-PROTOCOL = 1
+PROTOCOL = 2
 REPLY, REFUSED, ERROR = 0x80, 0xFE, 0xFF
 NO_SESSION = 6
 REFUSALS = {
@@ -84,11 +84,13 @@ class Exchange:
         self._buffer = bytearray()
         self._progress, self._resent = 0.0, 0.0
         self._unanswered: dict[int, _Request] = {}  # in order
+        self._sessions = 0
         self.start()
 
     def start(self) -> None:
         """Before HELLO: nothing is under way, one request at a time."""
         self._unanswered.clear()
+        self._sessions += 1
         self._window, self._room, self._open = 1, 64, False
 
     def open(self, window: int, room: int) -> None:
@@ -101,7 +103,7 @@ class Exchange:
         """(type, body) in, the bodies of their replies out, in order. BoardError: refused for good,
         or nothing came for `patience` seconds. Up to a window of requests runs ahead of the
         replies that were taken; the board runs them too where the iterator is left."""
-        todo, mine, inbox = iter(requests), deque[int](), _Inbox()
+        todo, mine, inbox, session = iter(requests), deque[int](), _Inbox(), self._sessions
         waiting = next(todo, None)
         self._progress, self._resent = time.monotonic(), 0.0
         while mine or waiting:
@@ -116,8 +118,10 @@ class Exchange:
                     raise reply
                 yield reply
                 self._progress = time.monotonic()  # however long the caller took
-            if mine and mine[0] not in self._unanswered and mine[0] not in inbox:
-                raise BoardError(f"{self.port}: another hello ended this stream; start it again")
+                if session != self._sessions:
+                    raise BoardError(
+                        f"{self.port}: another hello ended this stream; start it again"
+                    )
 
     # -- below
 

@@ -20,8 +20,8 @@ import numpy as np
 from edge_lp.board.exchange import GIVE_UP_AFTER, PROTOCOL, REFUSALS, Exchange, lie, reason
 from edge_lp.board.frame import mu_law_encode
 from edge_lp.errors import BoardError
-from edge_lp.model.spec import MAX_LABELS, DetectorConfig
-from edge_lp.runtime import FEATURES, HOP, MAX_WINDOW, Event
+from edge_lp.model.spec import MAX_LABELS, MAX_WINDOWS, DetectorConfig, DetectorIntegers
+from edge_lp.runtime import FEATURES, HOP, Event
 
 BAUD = 460800
 HELLO, LABEL, RESET, CONFIGURE, STATISTICS, AUDIO16, AUDIO8, FEATURE_FRAME = (
@@ -37,7 +37,7 @@ HELLO, LABEL, RESET, CONFIGURE, STATISTICS, AUDIO16, AUDIO8, FEATURE_FRAME = (
 
 POSTERIORS, LOGITS, SPIKES, FEATURE_OUT = 1, 2, 4, 8
 ALL_OUTPUTS = POSTERIORS | LOGITS | SPIKES | FEATURE_OUT
-HELLO_BODY = struct.Struct("<BBBBIHHBHBBHHHHHB")
+HELLO_BODY = struct.Struct("<BBBBIHHBHBB")  # then the detector, then the name
 STATISTICS_BODY = struct.Struct("<12I5QI")
 
 
@@ -57,11 +57,12 @@ class BoardInfo:
 
 @dataclass(frozen=True)
 class Result:
-    """One frame of 10 ms as the board computed it; what was not asked for is None. posteriors Q15,
-    logits Q8, features Q10."""
+    """One frame of 10 ms as the board computed it; what was not asked for is None. awake: commands
+    count, behind a wake word; posteriors Q15, logits Q8, features Q10."""
 
     frame: int
     event: Event | None
+    awake: bool
     posteriors: np.ndarray | None
     logits: np.ndarray | None
     spikes: int | None
@@ -103,47 +104,26 @@ class Board:
         events."""
         self.exchange.start()
         body = self.ask(HELLO, struct.pack("<BI", PROTOCOL, secrets.randbits(32)), patience)
-        if len(body) < HELLO_BODY.size or len(body) != HELLO_BODY.size + body[HELLO_BODY.size - 1]:
+        if len(body) < HELLO_BODY.size:
             raise BoardError(
                 f"{self.port}: answers, but not as an edge-lp board of protocol {PROTOCOL}"
             )
-        (
-            protocol,
-            a,
-            b,
-            c,
-            model,
-            n_labels,
-            n_keywords,
-            window,
-            room,
-            _,
-            _,
-            w,
-            threshold,
-            refractory,
-            latency,
-            hold,
-            _,
-        ) = HELLO_BODY.unpack_from(body)
-        self.info = BoardInfo(
-            body[HELLO_BODY.size :].decode("ascii", "replace"),
-            f"{a}.{b}.{c}",
-            model,
-            n_labels,
-            n_keywords,
-            window,
-            room,
-            DetectorConfig(w, threshold / 32767, refractory, latency, hold),
+        protocol, a, b, c, model, n_labels, n_keywords, window, room, _, _ = HELLO_BODY.unpack_from(
+            body
         )
         if protocol != PROTOCOL:
             raise lie(self.port, f"protocol {protocol} to protocol {PROTOCOL}")
         if not 1 <= n_labels <= MAX_LABELS or n_keywords > n_labels or window < 1:
             raise lie(self.port, f"{n_labels} labels, {n_keywords} keywords, a window of {window}")
-        if not 1 <= w <= MAX_WINDOW or threshold > 32767:
-            raise lie(self.port, f"a detector window of {w}, a threshold of {threshold}/32767")
+        try:
+            detector, name = _detector_of(body[HELLO_BODY.size :], n_keywords)
+        except (struct.error, ValueError) as e:
+            raise lie(self.port, str(e)) from None
+        self.info = BoardInfo(
+            name, f"{a}.{b}.{c}", model, n_labels, n_keywords, window, room, detector
+        )
         self.exchange.open(window, room)
-        self._outputs = 0
+        self._outputs, self._detector = 0, detector
         self.labels = [
             r.decode("utf-8", "replace")
             for r in self.exchange.run((LABEL, bytes([i])) for i in range(n_labels))
@@ -156,22 +136,17 @@ class Board:
 
     def configure(self, outputs: int = 0, detector: DetectorConfig | None = None) -> None:
         """outputs: sum of POSTERIORS, LOGITS, SPIKES, FEATURE_OUT; events always come. detector
-        None: the model's."""
-        d = detector or self.info.detector
-        self.ask(
-            CONFIGURE,
-            struct.pack(
-                "<BHHHHH",
-                outputs,
-                d.window,
-                round(d.threshold * 32767),
-                d.refractory,
-                d.latency,
-                d.hold,
-            ),
-            size=0,
-        )
-        self._outputs = outputs
+        None: the model's. BoardError: a window longer than the model's, for which the board has no
+        memory."""
+        d, longest = detector or self.info.detector, self.info.detector.windows[-1]
+        if d.windows[-1] > longest:
+            raise BoardError(
+                f"{self.port}: a window of {d.windows[-1]} frames is longer than the board has "
+                f"memory for, {longest}; tune the model and build the firmware with it"
+            )
+        body = bytes([outputs]) + _detector_bytes(d, self.info.n_keywords)
+        self.ask(CONFIGURE, body, size=0)
+        self._outputs, self._detector = outputs, d
 
     def statistics(self) -> dict[str, Any]:
         """Counters since the board started. Ticks over tick_hz are seconds; tick_hz 0: ticks are
@@ -237,7 +212,7 @@ class Board:
                 yield self._parse(body)
 
     def _parse(self, body: bytes) -> Result:
-        n, event = self.info.n_labels, None
+        n, event, flags = self.info.n_labels, None, body[0] if body else 0
         fields = [
             (POSTERIORS, "<u2", n),
             (LOGITS, "<i4", n),
@@ -245,12 +220,12 @@ class Board:
             (FEATURE_OUT, "<i2", FEATURES),
         ]
         asked = {f: (dtype, count) for f, dtype, count in fields if self._outputs & f}
-        at = 17 if body[:1] == b"\3" else 5
+        at = 17 if flags & 2 else 5
         expected = at + sum(np.dtype(dtype).itemsize * count for dtype, count in asked.values())
-        if body[:1] not in (b"\1", b"\3") or len(body) != expected:
+        if flags not in (1, 3, 5, 7) or len(body) != expected:
             raise lie(self.port, f"a result of {len(body)} bytes that begins with {body[:1].hex()}")
         (frame,) = struct.unpack_from("<I", body, 1)
-        if body[0] & 2:
+        if flags & 2:
             event = self._event(frame, *struct.unpack_from("<IIHH", body, 5))
         found: dict[int, np.ndarray] = {}
         for f, (dtype, count) in asked.items():
@@ -259,6 +234,7 @@ class Board:
         return Result(
             frame,
             event,
+            bool(flags & 4),
             found.get(POSTERIORS),
             found.get(LOGITS),
             int(found[SPIKES][0]) if SPIKES in found else None,
@@ -272,7 +248,29 @@ class Board:
                 f"an event of keyword {label} of {self.info.n_keywords} at frame {middle}, found "
                 f"in {frame} of {now}, score {score}/32767",
             )
-        return Event(frame, middle, label, score / 32767)
+        return Event(frame, middle, label, score / 32767, label < self._detector.wake_words)
+
+
+def _detector_bytes(c: DetectorConfig, n_keywords: int) -> bytes:
+    """As CONFIGURE takes and HELLO says it: all of the runtime's integers in their order."""
+    windows, *rest, thresholds = c.integers(n_keywords)
+    values = [*windows, *rest, *thresholds[:n_keywords]]
+    return struct.pack(f"<{len(values)}H", *values)
+
+
+def _detector_of(data: bytes, n_keywords: int) -> tuple[DetectorConfig, str]:
+    """The detector and the name behind it, at the end of HELLO. ValueError, struct.error: no board
+    says that."""
+    layout = struct.Struct(f"<{MAX_WINDOWS + 5 + n_keywords}HB")
+    *values, length = layout.unpack_from(data)
+    windows, (refractory, latency, hold, wake_words, wake) = values[:4], values[4:9]
+    config = DetectorConfig.of(
+        DetectorIntegers(windows, refractory, latency, hold, wake_words, wake, values[9:] or [0])
+    )
+    config.integers(n_keywords)
+    if len(data) != layout.size + length:
+        raise ValueError(f"{len(data)} bytes of detector and name, expected {layout.size + length}")
+    return config, data[layout.size :].decode("ascii", "replace")
 
 
 def _open(port: str, baud: int) -> Any:

@@ -53,9 +53,8 @@ class Host:
             logits = self._net.push(row[None])
             events, posteriors = self._detector.push(logits)
             before, spikes = spikes, self._net.counts().spikes
-            yield Result(
-                i, events[0] if events else None, posteriors[0], logits[0], spikes - before, row
-            )
+            event, awake = events[0] if events else None, self._detector.awake() > 0
+            yield Result(i, event, awake, posteriors[0], logits[0], spikes - before, row)
 
 
 def _event(e: Event | None) -> str:
@@ -81,6 +80,8 @@ def difference(expected: list[Result], got: list[Result]) -> str | None:
                 f"frame {e.frame}, event: expected {_event(e.event)}; "
                 f"the board has {_event(g.event)}"
             )
+        if e.awake != g.awake:
+            return f"frame {e.frame}, awake: expected {e.awake}, the board has {g.awake}"
     return (
         None
         if len(expected) == len(got)

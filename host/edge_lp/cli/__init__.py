@@ -14,7 +14,7 @@ from edge_lp.cli.common import Cli
 from edge_lp.cli.listening import demo, devices, listen
 from edge_lp.cli.loihi import loihi_group
 from edge_lp.cli.measuring import bench, calibrate, evaluate
-from edge_lp.cli.models import export, inspect
+from edge_lp.cli.models import export, inspect, tune
 from edge_lp.cli.training import train
 
 
@@ -34,6 +34,7 @@ for _command in (
     train,
     export,
     inspect,
+    tune,
     evaluate,
     calibrate,
     listen,

@@ -66,6 +66,40 @@ OUTPUT = click.option(
 )
 
 
+_DETECTOR = (
+    click.option(
+        "--threshold",
+        multiple=True,
+        metavar="[WORD=]P",
+        help="Posterior from which a word counts, 0 to 1, of all words or of one; may be repeated.",
+    ),
+    click.option(
+        "--window",
+        metavar="S[,S...]",
+        help="Seconds over which logits are averaged; of several windows the posteriors are "
+        "multiplied (their geometric mean counts).",
+    ),
+    click.option(
+        "--refractory", type=float, help="Seconds after a detection in which none follows."
+    ),
+    click.option(
+        "--hold", type=float, help="Seconds for which a guess must stay the best one to count."
+    ),
+    click.option(
+        "--wake-seconds",
+        type=float,
+        help="Seconds behind the wake word in which the other words count.",
+    ),
+)
+
+
+def detector_options(command: Any) -> Any:
+    """The options of model.tune.tuned. What is not given stays the model's."""
+    for option in reversed(_DETECTOR):
+        command = option(command)
+    return command
+
+
 def show(*things: Any) -> None:
     """Rich tables and lines on stdout, an empty line between them."""
     out = console()

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edge_lp.cli.common import JSON, show
+from edge_lp.cli.common import JSON, detector_options, show
 
 
 @click.command()
@@ -20,19 +20,7 @@ from edge_lp.cli.common import JSON, show
 )
 @click.option("--model", help="File, run directory or shipped model.  [default: commands12]")
 @click.option("--source", metavar="DEVICE", help="What a board is sent.  [default: mic]")
-@click.option(
-    "--threshold",
-    type=float,
-    help="Posterior from which a word counts, 0 to 1.  [default: the model's]",
-)
-@click.option(
-    "--window", type=float, help="Seconds over which logits are averaged.  [default: the model's]"
-)
-@click.option(
-    "--refractory",
-    type=float,
-    help="Seconds after a detection in which none follows.  [default: the model's]",
-)
+@detector_options
 @click.option(
     "--speed",
     type=click.Choice(["real", "max"]),

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from edge_lp.cli.common import JSON, MODEL, model_bytes, show, show_json
+from edge_lp.cli.common import JSON, MODEL, detector_options, model_bytes, show, show_json
 
 
 @click.command()
@@ -62,5 +64,25 @@ def export(model: str, form: str, output: str) -> None:
         from edge_lp.model.carray import to_c
 
         data = to_c(data).encode()
+    write_file(output, data)
+    notice(f"{output}: {len(data)} bytes")
+
+
+@click.command()
+@MODEL
+@detector_options
+@click.option(
+    "-o", "--output", required=True, type=click.Path(), help="File to write; - is stdout."
+)
+def tune(model: str, output: str, **changes: Any) -> None:
+    """Write MODEL with another detector.
+
+    What `listen` was given with these options, for good: on a board too.
+    """
+    from edge_lp.files import write_file
+    from edge_lp.model.tune import tune as run
+    from edge_lp.text import notice
+
+    data = run(model_bytes(model), **changes)
     write_file(output, data)
     notice(f"{output}: {len(data)} bytes")

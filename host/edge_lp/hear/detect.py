@@ -4,42 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from edge_lp.board.session import Board
-from edge_lp.errors import EdgeLpError
 from edge_lp.measure.stream import Detection
 from edge_lp.model.spec import DetectorConfig
-from edge_lp.runtime import FRAME_SECONDS, MAX_WINDOW, Event, Model, Spotter
-
-
-def detector(
-    c: DetectorConfig, threshold: float | None, window: float | None, refractory: float | None
-) -> DetectorConfig:
-    """A model's detector with the user's changes; window and refractory in seconds. A longer window
-    decides later: half of what it is longer by is added to the latency. EdgeLpError: out of range.
-    """
-    if threshold is not None:
-        if not 0 <= threshold <= 1:
-            raise EdgeLpError(f"--threshold is {threshold:g}, expected a posterior between 0 and 1")
-        c = replace(c, threshold=threshold)
-    if window is not None:
-        frames = _frames("--window", window, 1, MAX_WINDOW)
-        c = replace(c, window=frames, latency=max(0, c.latency + (frames - c.window) // 2))
-    if refractory is not None:
-        c = replace(c, refractory=_frames("--refractory", refractory, 0, 65535))
-    return c
-
-
-def _frames(option: str, seconds: float, least: int, most: int) -> int:
-    if not least * FRAME_SECONDS <= seconds <= most * FRAME_SECONDS:
-        raise EdgeLpError(
-            f"{option} is {seconds:g} s, expected {least * FRAME_SECONDS:g} to "
-            f"{most * FRAME_SECONDS:g}"
-        )
-    return round(seconds / FRAME_SECONDS)
+from edge_lp.runtime import FRAME_SECONDS, Event, Model, Spotter
 
 
 def detections(

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -19,10 +20,11 @@ from edge_lp.audio.pipe import pipe_blocks
 from edge_lp.audio.record import Recorder
 from edge_lp.board.session import Board, parse_device
 from edge_lp.errors import EdgeLpError
-from edge_lp.hear.detect import Detection, board_detections, detections, detector
+from edge_lp.hear.detect import Detection, board_detections, detections
 from edge_lp.hear.screen import Screen
 from edge_lp.model.find import read_model
 from edge_lp.model.spec import DetectorConfig
+from edge_lp.model.tune import tuned
 from edge_lp.runtime import FRAME_SECONDS, SAMPLE_RATE, Model
 from edge_lp.text import notice
 
@@ -88,28 +90,27 @@ def listen(
     device: str,
     model: str | None = None,
     source: str | None = None,
-    threshold: float | None = None,
-    window: float | None = None,
-    refractory: float | None = None,
     speed: str = "max",
     record: str | None = None,
     as_json: bool = False,
+    **tuning: Any,
 ) -> None:
     """Prints what is detected in a device's blocks, by the model on this machine (default
     commands12) or, for serial:PORT[@BAUD], by a board that is sent the blocks of `source` (default
-    mic). EdgeLpError: an option that does not go with the device, and all that its parts raise."""
+    mic). tuning: changes of the detector (model.tune.tuned). EdgeLpError: an option that does not
+    go with the device, and all that its parts raise."""
     if device.startswith("serial:"):
         if model is not None:
             raise EdgeLpError(
                 "--model does not go with a serial device: the board runs the model in its flash"
             )
         with Board(*parse_device(device)) as board:
-            config = detector(board.info.detector, threshold, window, refractory)
+            keywords = board.labels[: board.info.n_keywords]
+            config = tuned(board.info.detector, keywords, **tuning)
             board.configure(detector=config)
-            keywords = ", ".join(board.labels[: board.info.n_keywords])
             notice(
                 f"{board.info.name} {board.info.version} at {board.port}, model "
-                f"{board.info.model_id:08x}: {keywords}"
+                f"{board.info.model_id:08x}: {', '.join(keywords)}"
             )
             _run(
                 lambda blocks: board_detections(board, blocks),
@@ -125,7 +126,7 @@ def listen(
             "--source goes with a serial device only; use --device for the audio itself"
         )
     opened = Model(read_model(model or "commands12"))
-    config = detector(opened.detector, threshold, window, refractory)
+    config = tuned(opened.detector, opened.keywords, **tuning)
     _run(lambda blocks: detections(opened, config, blocks), device, speed, record, config, as_json)
 
 
@@ -144,7 +145,9 @@ def _run(
     try:
         with open_device(device, speed, record) as blocks, listener:
             for d in find(
-                with_tail(listener.watch(blocks), (config.window + config.hold) * FRAME_SECONDS)
+                with_tail(
+                    listener.watch(blocks), (config.windows[-1] + config.hold) * FRAME_SECONDS
+                )
             ):
                 listener.show(d)
     finally:

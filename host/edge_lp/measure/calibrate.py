@@ -92,15 +92,11 @@ class Calibration:
 
 def with_thresholds(config: DetectorConfig, thresholds: Sequence[float]) -> DetectorConfig:
     """The same detector with one threshold for each keyword, or one for all."""
-    if hasattr(config, "threshold"):
-        return replace(config, threshold=max(thresholds))
     return replace(config, thresholds=tuple(thresholds))
 
 
 def ungated(config: DetectorConfig) -> DetectorConfig:
     """The same detector without its wake word's gate: every keyword always counts."""
-    if hasattr(config, "threshold"):
-        return config
     return replace(config, wake_words=0, wake=0)
 
 
@@ -227,7 +223,7 @@ def calibrate(
     thresholds = GRID[_choice(halves[0], model, target)].tolist()
     return Calibration(
         model.keywords,
-        getattr(model.detector, "wake_words", 0),
+        model.detector.wake_words,
         thresholds,
         target,
         *halves,
@@ -248,7 +244,7 @@ def _sweep(
 
 
 def _choice(half: Half, model: Model, target: Target) -> np.ndarray:
-    wake, index = getattr(model.detector, "wake_words", 0), np.zeros(model.n_keywords, int)
+    wake, index = model.detector.wake_words, np.zeros(model.n_keywords, int)
     for keywords, aim in (
         (range(wake), Target(target.false_per_hour)),
         (range(wake, model.n_keywords), target),

@@ -162,7 +162,7 @@ def net_id(data: bytes) -> str:
     """The checksum that a model would have with a detector and a provenance that are always the
     same: its logits depend on nothing else."""
     spec = unpack(data)
-    plain = replace(spec, detector=DetectorConfig(60, 0.5, 0, 0), provenance={})
+    plain = replace(spec, detector=DetectorConfig((60,), (0.5,), 0, 0), provenance={})
     return pack(plain)[-4:][::-1].hex()
 
 

@@ -15,13 +15,13 @@ from edge_lp.runtime import Detector, Event, Frontend, Model, Net
 class Trace:
     """What the net did, frame by frame. features: (frames, 40) int16 Q10; spikes: (frames, neurons)
     counts in the frame's steps, neurons layer by layer; posteriors: (frames, labels) 0..1; layers:
-    neurons of each hidden layer; steps: in a frame."""
+    neurons of each hidden layer; steps: in a frame; thresholds: one a keyword, or one for all."""
 
     labels: list[str]
     n_keywords: int
     layers: list[int]
     steps: int
-    threshold: float
+    thresholds: tuple[float, ...]
     features: np.ndarray
     spikes: np.ndarray
     posteriors: np.ndarray
@@ -52,7 +52,7 @@ def trace(data: bytes, pcm: np.ndarray) -> Trace:
         model.n_keywords,
         layers,
         spec.steps,
-        spec.detector.threshold,
+        spec.detector.thresholds,
         features,
         spikes,
         posteriors / 32767,

@@ -13,7 +13,7 @@ from edge_lp.core import COUNT, Counts
 from edge_lp.loihi.energy import estimate
 from edge_lp.loihi.limits import BIAS_EXPONENT, BIAS_MANTISSA
 from edge_lp.model.format import unpack
-from edge_lp.model.spec import FEATURES, Layer, Matrix, ModelSpec
+from edge_lp.model.spec import FEATURES, THRESHOLD_ONE, Layer, Matrix, ModelSpec
 from edge_lp.runtime import FRAME_SECONDS, Frontend, Model, Net
 from edge_lp.text import plain
 
@@ -87,6 +87,9 @@ def describe(data: bytes) -> dict[str, Any]:
         layers.append(_layer(model, i, layer, n_in, i == len(hidden)))
         n_in = layer.n
     matrices = [m for x in layers for m in (x["input_weights"], x["recurrent_weights"]) if m]
+    detector, keywords = spec.detector, spec.labels[: spec.n_keywords]
+    q15 = detector.integers(spec.n_keywords).thresholds
+    thresholds = {word: round(t / THRESHOLD_ONE, 4) for word, t in zip(keywords, q15)}
     weights, biases = sum(m["bytes"] for m in matrices), sum(x["bias_bytes"] for x in layers)
     text = sum(len(f"{k}: {v}\n".encode()) for k, v in spec.provenance.items())
     biases_on_chip = chip_bias(
@@ -96,7 +99,7 @@ def describe(data: bytes) -> dict[str, Any]:
         "format": f"{data[4]}.{data[5]}",
         "crc32": f"{int.from_bytes(data[-4:], 'little'):08x}",
         "labels": spec.labels,
-        "keywords": spec.labels[: spec.n_keywords],
+        "keywords": keywords,
         "layers": layers,
         "bytes": {
             "weights": weights,
@@ -118,11 +121,13 @@ def describe(data: bytes) -> dict[str, Any]:
             "ceiling": spec.ceiling,
         },
         "detector": {
-            "window_s": spec.detector.window * FRAME_SECONDS,
-            "threshold": round(spec.detector.threshold, 4),
-            "hold_s": spec.detector.hold * FRAME_SECONDS,
-            "refractory_s": spec.detector.refractory * FRAME_SECONDS,
-            "latency_s": spec.detector.latency * FRAME_SECONDS,
+            "windows_s": [w * FRAME_SECONDS for w in detector.windows],
+            "thresholds": thresholds,
+            "hold_s": detector.hold * FRAME_SECONDS,
+            "refractory_s": detector.refractory * FRAME_SECONDS,
+            "latency_s": detector.latency * FRAME_SECONDS,
+            "wake_words": spec.labels[: detector.wake_words],
+            "wake_s": detector.wake * FRAME_SECONDS,
         },
         "chip": {
             "bias": biases_on_chip,
@@ -132,6 +137,12 @@ def describe(data: bytes) -> dict[str, Any]:
         "activity": activity(model),
         "provenance": spec.provenance,
     }
+
+
+def _thresholds(each: dict[str, float]) -> str:
+    if len(set(each.values())) == 1:
+        return str(next(iter(each.values())))
+    return ", ".join(f"{word} {t}" for word, t in each.items())
 
 
 def _pairs(title: str, rows: dict[str, Any]) -> Any:
@@ -216,11 +227,13 @@ def tables(d: dict[str, Any]) -> list[Any]:
         _pairs(
             "detector",
             {
-                "window": f"{det['window_s']:g} s",
-                "threshold": det["threshold"],
+                "windows": ", ".join(f"{w:g} s" for w in det["windows_s"]),
+                "thresholds": _thresholds(det["thresholds"]),
                 "hold": f"{det['hold_s']:g} s",
                 "refractory": f"{det['refractory_s']:g} s",
                 "latency": f"{det['latency_s']:g} s",
+                "wake words": ", ".join(det["wake_words"]) or "none: all keywords always count",
+                **({"commands behind them": f"{det['wake_s']:g} s"} if det["wake_words"] else {}),
             },
         ),
         _pairs(

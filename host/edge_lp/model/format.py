@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 
@@ -20,17 +21,17 @@ from edge_lp.model.spec import (
     MAX_LAYERS,
     MAX_SHIFT,
     MAX_UNITS,
-    MAX_WINDOW,
+    MAX_WINDOWS,
     RANGES,
-    THRESHOLD_ONE,
     DetectorConfig,
+    DetectorIntegers,
     Layer,
     Matrix,
     ModelSpec,
 )
 
 MAGIC = b"\x89LPB"
-MAJOR, MINOR = 1, 0
+MAJOR, MINOR = 1, 1  # the newest that is read; written is the lowest that holds the model
 SPARSE_BYTES = 131070  # offsets are 16 bits wide, in units of 2 bytes
 OPERATING_POINT = struct.Struct("<HHHhHHHHi")
 
@@ -65,7 +66,9 @@ def unpack_dense(data: bytes, n_in: int, n_out: int) -> np.ndarray:
 
 def pack_sparse(codes: np.ndarray) -> bytes:
     """(n_in, n_out) codes -> n_in + 1 offsets, then one 16-bit entry for each code that is not 0
-    (SPEC.md, "Sparse coding")."""
+    (SPEC.md, "Sparse coding"). ValueError for more than the offsets' 16 bits can count."""
+    size = 2 * (len(codes) + 1 + np.count_nonzero(codes))
+    _require(size <= SPARSE_BYTES, f"{size} bytes of sparse codes, expected at most {SPARSE_BYTES}")
     source, target = np.nonzero(codes)
     entries = (codes[source, target] + 4).astype(np.uint16) << 13 | target.astype(np.uint16)
     offsets = len(codes) + 1 + np.concatenate(([0], np.cumsum(np.count_nonzero(codes, axis=1))))
@@ -118,9 +121,10 @@ def _matrix(name: str, m: Matrix, n_in: int, n_out: int, shift: int | None) -> b
             f"{name} has scale {m.scale}, expected {max(0, shift - MAX_SHIFT)} to {shift}, its "
             "shift on the core",
         )
-    dense, sparse = pack_dense(codes), pack_sparse(codes)
-    coding = int(len(sparse) < len(dense))
-    data = sparse if coding else dense
+    data, coding = pack_dense(codes), 0
+    size = 2 * (n_in + 1 + np.count_nonzero(codes))
+    if size < len(data) and size <= SPARSE_BYTES:
+        data, coding = pack_sparse(codes), 1
     return struct.pack("<BBI", coding, m.scale, len(data)) + data
 
 
@@ -187,40 +191,41 @@ def _provenance(provenance: dict[str, str]) -> bytes:
     return struct.pack("<I", len(text)) + text
 
 
-def _detector(d: DetectorConfig) -> bytes:
-    _require(
-        0 <= d.threshold <= 1,
-        f"detector threshold is {d.threshold}, expected a posterior between 0 and 1",
-    )
-    _require(
-        1 <= d.window <= MAX_WINDOW,
-        f"detector window is {d.window} frames, expected 1 to {MAX_WINDOW}",
-    )
-    for name, value in (("refractory", d.refractory), ("latency", d.latency), ("hold", d.hold)):
-        _require(0 <= value <= 65535, f"detector {name} is {value} frames, expected 0 to 65535")
-    return struct.pack(
-        "<HHHHH", d.window, round(d.threshold * THRESHOLD_ONE), d.refractory, d.latency, d.hold
-    )
+def _detector(d: DetectorConfig, n_keywords: int) -> tuple[bytes, bytes]:
+    """The detector's fields of a 1.0 file, and what a 1.1 file has more; nothing, where one window,
+    one threshold for all and no wake word say it."""
+    x = d.integers(n_keywords)
+    (window, *windows), (threshold, *thresholds) = x.windows, x.thresholds
+    first = struct.pack("<HHHHH", window, threshold, x.refractory, x.latency, x.hold)
+    if not any(windows) and not x.wake_words and set(thresholds) <= {threshold}:
+        return first, b""
+    more = (*windows, x.wake_words, x.wake, *thresholds)
+    return first, struct.pack(f"<{len(more)}H", *more)
 
 
 def pack(spec: ModelSpec) -> bytes:
-    """The .lpb bytes of a model; each matrix in the smaller of its two codings. ValueError names
-    the field that is out of its range."""
+    """The .lpb bytes of a model; each matrix in the smaller of its two codings, the file in the
+    lowest minor version that holds the model. ValueError names the field that is out of its range.
+    What is returned, unpack() has read."""
     for name, (least, greatest) in RANGES.items():
         value = getattr(spec, name)
         _require(least <= value <= greatest, f"{name} is {value}, expected {least} to {greatest}")
+    detector, more = _detector(spec.detector, spec.n_keywords)
     body = b"".join(
         (
             struct.pack("<IHHHH", *FRONT_END),
             OPERATING_POINT.pack(*(getattr(spec, name) for name in RANGES)),
-            _detector(spec.detector),
+            detector,
             _labels(spec),
             _layers(spec),
             _provenance(spec.provenance),
+            more,
         )
     )
-    head = MAGIC + struct.pack("<BBHI", MAJOR, MINOR, 0, 12 + len(body) + 4)
-    return head + body + struct.pack("<I", zlib.crc32(head + body))
+    head = MAGIC + struct.pack("<BBHI", MAJOR, 1 if more else 0, 0, 12 + len(body) + 4)
+    data = head + body + struct.pack("<I", zlib.crc32(head + body))
+    unpack(data)
+    return data
 
 
 def _format(what: str) -> ModelError:
@@ -310,6 +315,15 @@ def _read_labels(c: _Cursor) -> tuple[list[str], int]:
     return labels, n_keywords
 
 
+def _read_detector(n_keywords: int, *fields: Any) -> DetectorConfig:
+    config = DetectorConfig.of(DetectorIntegers(*fields))
+    try:
+        config.integers(n_keywords)
+    except ValueError as e:
+        raise _format(str(e)) from None
+    return config
+
+
 def _check_frame(data: bytes) -> None:
     """Magic, versions, size and checksum: each its own message."""
     if data[:4] != MAGIC[: len(data)]:
@@ -361,17 +375,19 @@ def unpack(data: bytes) -> ModelSpec:
     for name, (least, greatest) in RANGES.items():
         if not least <= point[name] <= greatest:
             raise _format(f"{name} is {point[name]}, expected {least} to {greatest}")
-    window, threshold, refractory, latency, hold = c.fields("<HHHHH")
-    if not 1 <= window <= MAX_WINDOW or threshold > THRESHOLD_ONE:
-        raise _format(
-            f"detector window {window}, expected 1 to {MAX_WINDOW}, threshold {threshold}, "
-            f"expected at most {THRESHOLD_ONE}"
-        )
+    window, threshold, *times = c.fields("<HHHHH")
+    detector = _read_detector(1, [window], *times, 0, 0, [threshold])
     labels, n_keywords = _read_labels(c)
     layers = _read_layers(c, len(labels), point["synapse_shift"], point["output_shift"])
     text = c.take(c.fields("<I")[0]).decode("utf-8", "replace")
+    if data[5] >= 1:
+        *windows, wake_words, wake = c.fields(f"<{MAX_WINDOWS - 1 + 2}H")
+        thresholds = c.fields(f"<{max(0, n_keywords - 1)}H")
+        detector = _read_detector(
+            n_keywords, [window, *windows], *times, wake_words, wake, [threshold, *thresholds]
+        )
     if c.at != c.end:
-        raise _format(f"{c.end - c.at} bytes behind the provenance")
+        raise _format(f"{c.end - c.at} bytes behind the last field")
     shown = "".join(x if x.isprintable() or x == "\n" else "\ufffd" for x in text)
     provenance = {
         key: value for key, _, value in (line.partition(": ") for line in shown.split("\n") if line)
@@ -381,6 +397,6 @@ def unpack(data: bytes) -> ModelSpec:
         n_keywords=n_keywords,
         layers=layers,
         provenance=provenance,
-        detector=DetectorConfig(window, threshold / THRESHOLD_ONE, refractory, latency, hold),
+        detector=detector,
         **point,
     )

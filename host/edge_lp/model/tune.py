@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A detector's parameters with a person's changes, in a person's units: what `listen` takes for a
+while and `tune` writes into a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from edge_lp.errors import EdgeLpError
+from edge_lp.model.format import pack, unpack
+from edge_lp.model.spec import MAX_WINDOW, MAX_WINDOWS, DetectorConfig
+from edge_lp.runtime import FRAME_SECONDS
+
+
+def tuned(
+    c: DetectorConfig,
+    keywords: Sequence[str],
+    threshold: Sequence[str] = (),
+    window: str | None = None,
+    refractory: float | None = None,
+    hold: float | None = None,
+    wake_seconds: float | None = None,
+) -> DetectorConfig:
+    """threshold: "P" for all keywords or "WORD=P" for one, the later ones count; window: seconds,
+    up to four separated by commas; the others in seconds. Longer windows decide later: half of what
+    they are longer by, on average, is added to the latency. EdgeLpError: what cannot be."""
+    if threshold:
+        c = replace(c, thresholds=_thresholds(c, keywords, threshold))
+    if window is not None:
+        windows = _windows(window)
+        longer = sum(windows) / len(windows) - sum(c.windows) / len(c.windows)
+        c = replace(c, windows=windows, latency=max(0, c.latency + int(longer / 2)))
+    if refractory is not None:
+        c = replace(c, refractory=_frames("--refractory", refractory, 0, 65535))
+    if hold is not None:
+        c = replace(c, hold=_frames("--hold", hold, 0, 65535))
+    if wake_seconds is not None:
+        if not c.wake_words:
+            raise EdgeLpError("--wake-seconds: this model has no wake word, all words always count")
+        c = replace(c, wake=_frames("--wake-seconds", wake_seconds, 0, 65535))
+    return c
+
+
+def tune(data: bytes, **changes: object) -> bytes:
+    """.lpb bytes with another detector (the arguments of tuned), and that in the provenance.
+    ModelError: no model; EdgeLpError: what cannot be."""
+    spec = unpack(data)
+    config = tuned(spec.detector, spec.labels[: spec.n_keywords], **changes)  # type: ignore[arg-type]
+    provenance = {**spec.provenance, "tuned": f"from the model with CRC-32 {data[-4:][::-1].hex()}"}
+    return pack(replace(spec, detector=config, provenance=provenance))
+
+
+def _thresholds(
+    c: DetectorConfig, keywords: Sequence[str], given: Sequence[str]
+) -> tuple[float, ...]:
+    n = len(keywords)
+    values = list(c.thresholds) * (n if len(c.thresholds) == 1 else 1)
+    for text in given:
+        word, equals, number = text.rpartition("=")
+        if equals and word not in keywords:
+            raise EdgeLpError(
+                f"--threshold {text}: no keyword {word!r}; there is {', '.join(keywords)}"
+            )
+        try:
+            value = float(number)
+        except ValueError:
+            value = -1
+        if not 0 <= value <= 1:
+            raise EdgeLpError(
+                f"--threshold is {text}, expected a posterior between 0 and 1, or WORD=POSTERIOR"
+            )
+        if equals:
+            values[keywords.index(word)] = value
+        else:
+            values = [value] * n
+    return tuple(values[:1] if len(set(values)) == 1 else values)
+
+
+def _windows(text: str) -> tuple[int, ...]:
+    try:
+        seconds = sorted(float(x) for x in text.split(","))
+    except ValueError:
+        seconds = []
+    if not 1 <= len(seconds) <= MAX_WINDOWS:
+        raise EdgeLpError(
+            f"--window is {text}, expected 1 to {MAX_WINDOWS} numbers of seconds such as "
+            "0.2,0.45,0.9"
+        )
+    windows = tuple(_frames("--window", s, 1, MAX_WINDOW) for s in seconds)
+    if len(set(windows)) < len(windows):
+        raise EdgeLpError(f"--window is {text}: one is there twice")
+    return windows
+
+
+def _frames(option: str, seconds: float, least: int, most: int) -> int:
+    if not least * FRAME_SECONDS <= seconds <= most * FRAME_SECONDS:
+        raise EdgeLpError(
+            f"{option} is {seconds:g} s, expected {least * FRAME_SECONDS:g} to "
+            f"{most * FRAME_SECONDS:g}"
+        )
+    return round(seconds / FRAME_SECONDS)
