@@ -8,7 +8,7 @@
 #endif
 #include "model.h"
 
-static uint64_t memory[20480 / 8];  // lp_spotter_size says how much a model needs; setup checks it
+static uint64_t memory[EDGE_LP_MODEL_ARENA / 8];
 static lp_model model;
 static lp_spotter *spotter;
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The C source of a model compiles, in C and in C++, to the model's bytes."""
 
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -9,7 +10,10 @@ import pytest
 from edge_lp.errors import EdgeLpError, ModelError
 from edge_lp.model.carray import to_c
 from edge_lp.model.format import pack
+from paths import ROOT
 from random_model import random_spec
+
+RUNTIME = ROOT / "runtime"
 
 MAIN = """
 #include <stdio.h>
@@ -35,9 +39,30 @@ def test_compiles_to_the_same_bytes(tmp_path, compiler, name):
     (tmp_path / "model.h").write_text(to_c(data, "kws"), encoding="utf-8")
     (tmp_path / name).write_text(MAIN)
     subprocess.run(
-        [*compiler, "-Wall", "-Wextra", "-Werror", name, "-o", "main"], cwd=tmp_path, check=True
+        [*compiler, "-Wall", "-Wextra", "-Werror", "-I", RUNTIME, name, "-o", "main"],
+        cwd=tmp_path,
+        check=True,
     )
     assert subprocess.run([tmp_path / "main"], capture_output=True, check=True).stdout == data
+
+
+@pytest.mark.parametrize("part", ["MAJOR", "MINOR", "PATCH"])
+def test_sizes_are_of_one_runtime(tmp_path, part):
+    """The memory is sized when the program is compiled: another runtime stops it there."""
+    if not shutil.which("gcc"):
+        pytest.skip("gcc is not installed")
+    source = to_c(pack(random_spec(3, sizes=(4, 4))), "kws")
+    assert "#define KWS_ARENA " in source and "#define KWS_STACK 4096\n" in source
+    (tmp_path / "kws.c").write_text(source)
+    header = (RUNTIME / "edge_lp.h").read_text()
+    command = ["gcc", "-std=c99", "-fsyntax-only", "kws.c"]
+    (tmp_path / "edge_lp.h").write_text(header)
+    subprocess.run(command, cwd=tmp_path, check=True)
+    (tmp_path / "edge_lp.h").write_text(
+        re.sub(rf"(#define LP_VERSION_{part} \d+)", r"\g<1>7", header)
+    )
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0 and "kws_is_for_this_runtime" in done.stderr
 
 
 def test_refuses_bad_names_and_bytes():

@@ -3,7 +3,6 @@
 ESP-IDF archive packed by its own tool; Zephyr's CMake, Arduino's and PlatformIO's against stand-ins
 for their headers. docs/board.md says so."""
 
-import importlib.util
 import json
 import os
 import re
@@ -20,7 +19,7 @@ from edge_lp.model.carray import to_c
 from edge_lp.model.find import read_model
 from edge_lp.model.format import pack
 from edge_lp.runtime import Detector, Frontend, Model, Net
-from paths import ROOT
+from paths import ROOT, load
 from random_model import random_spec
 
 SOURCES = sorted(p.name for p in (ROOT / "runtime").glob("*.c"))
@@ -293,13 +292,6 @@ def level(command):
     return [flag for flag in command if flag.startswith("-O")][-1]
 
 
-def module(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
-
-
 def test_zephyr_sample_builds(tmp_path):
     """C7: the documented command, from a clean tree, for a Cortex-M4, with a stand-in for Zephyr.
     C5: the main stack holds the sample's deepest path, and what printk and an interrupt take beside
@@ -321,7 +313,7 @@ def test_zephyr_sample_builds(tmp_path):
     )
     assert set(commands) == {"main.c", *SOURCES}
     assert level(commands["lp_core.c"]) == "-O3" and level(commands["lp_image.c"]) == "-Os"
-    report = module(ROOT / "firmware/tools/report.py")
+    report = load(ROOT / "firmware/tools/report.py")
     frames, calls = report.call_graph(build.rglob("*.ci"))
     assert len(frames) > 40
     bound = report.deepest("main", frames, calls)

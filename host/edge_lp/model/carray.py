@@ -7,11 +7,18 @@ import re
 
 from edge_lp.errors import EdgeLpError
 from edge_lp.model.format import unpack
+from edge_lp.runtime import Model, version
+
+# Bytes of stack that lp_spotter_init, the deepest of the calls that a program needs, may take on a
+# 32-bit machine; it does not depend on the model. tests/project/test_embedding.py measures it.
+STACK = 4096
 
 
 def to_c(data: bytes, name: str = "edge_lp_model") -> str:
     """.lpb bytes -> C (and C++) source that defines `const uint8_t name[]` and `const size_t
-    name_size`, ready for lp_model_open.
+    name_size`, ready for lp_model_open, and NAME_ARENA and NAME_STACK: bytes of memory, a multiple
+    of 8, for lp_spotter_init with no flags, and of stack for any call of the runtime. Both are of
+    this runtime; the source does not compile with another version's edge_lp.h.
 
     The reader needs no alignment. ModelError for bytes that are no model, EdgeLpError for a name
     that C does not allow."""
@@ -19,7 +26,11 @@ def to_c(data: bytes, name: str = "edge_lp_model") -> str:
         raise EdgeLpError(
             f"{name!r} is not a C identifier: use letters, digits and _, a letter first"
         )
-    spec = unpack(data)
+    spec, arena = unpack(data), (Model(data).ram()["spotter"] + 7) // 8 * 8
+    test = " && ".join(
+        f"LP_VERSION_{part} == {number}"
+        for part, number in zip(("MAJOR", "MINOR", "PATCH"), version().split("."))
+    )
     about = [
         f"{len(data)} bytes, CRC-32 {int.from_bytes(data[-4:], 'little'):08x}",
         "labels: " + ", ".join(spec.labels),
@@ -32,8 +43,13 @@ def to_c(data: bytes, name: str = "edge_lp_model") -> str:
     )
     return f"""/* A keyword model for edge-lp, made by edge-lp export --format c.
 {comment} */
-#include <stddef.h>
-#include <stdint.h>
+#include "edge_lp.h"
+
+/* Bytes of memory for lp_spotter_init without flags, and of stack for any call of the runtime. */
+#define {name.upper()}_ARENA {arena}
+#define {name.upper()}_STACK {STACK}
+/* Not of this runtime: export the model again, with the edge-lp that the runtime is from. */
+typedef char {name}_is_for_this_runtime[({test}) ? 1 : -1];
 
 extern const uint8_t {name}[{len(data)}];
 extern const size_t {name}_size;

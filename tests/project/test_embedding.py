@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/embedding.md is a program: compiled and run as it stands there."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+
+import pytest
+from edge_lp.audio.signals import babble
+from edge_lp.cli import main
+from edge_lp.model.carray import STACK
+from edge_lp.model.format import pack
+from edge_lp.runtime import Detector, Frontend, Model, Net
+from paths import ROOT, load
+from random_model import random_spec
+
+PROGRAM = re.search(
+    r"```c\n(.*?)```", (ROOT / "docs/embedding.md").read_text(encoding="utf-8"), re.S
+)[1]
+PUBLIC = ("lp_model_open", "lp_spotter_size", "lp_spotter_init", "lp_spotter_reset",
+          "lp_spotter_push", "lp_model_label")  # fmt: skip
+
+
+def need(tool):
+    if not shutil.which(tool):
+        pytest.skip(f"{tool} is not installed")
+
+
+def run(*command, **options):
+    done = subprocess.run([*map(str, command)], capture_output=True, **options)
+    assert done.returncode == 0, done.stderr.decode()[-3000:]
+    return done.stdout.decode()
+
+
+def test_the_program(tmp_path):
+    """From `edge-lp export` to the events that the host finds, within the memory and on the stack
+    that model.h names."""
+    need("cc")
+    assert len(PROGRAM.splitlines()) < 40
+    spec = random_spec(1)
+    model = pack(replace(spec, detector=replace(spec.detector, threshold=0.2, refractory=20)))
+    (tmp_path / "m.lpb").write_bytes(model)
+    with pytest.raises(SystemExit) as ended:
+        main(["export", str(tmp_path / "m.lpb"), "--format", "c", "-o", str(tmp_path / "model.h")])
+    assert ended.value.code == 0
+    (tmp_path / "main.c").write_text(PROGRAM)
+    sources = sorted((ROOT / "runtime").glob("*.c"))
+    run("cc", "-std=c99", "-O3", "-Wall", "-Wextra", "-Wconversion", "-Werror",
+        "-I", ROOT / "runtime", "-c", "main.c", cwd=tmp_path)  # fmt: skip
+    run("cc", "-std=c99", "-O3", "main.o", *sources, "-o", "main", cwd=tmp_path)
+    pcm, opened = babble(3, seed=1), Model(model)
+    said = run(tmp_path / "main", input=pcm.astype("<i2").tobytes())
+    detector = Detector(len(opened.labels), opened.n_keywords, opened.detector)
+    events = detector.push(Net(opened).push(Frontend().push(pcm)))[0]
+    expected = [f"{opened.labels[e.label]} at {10 * e.middle} ms" for e in events]
+    assert expected and said.splitlines() == expected
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        "arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -Os",
+        "arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -O3",
+        "arm-none-eabi-gcc -mcpu=cortex-m0plus -mthumb -O2",
+        "arm-none-eabi-gcc -mcpu=cortex-m33 -mthumb -Og",
+        "riscv64-unknown-elf-gcc -march=rv32imac -mabi=ilp32 -O3",
+    ],
+)
+def test_the_stack_constant(tmp_path, machine):
+    """C5: what NAME_STACK promises, from the call graph: no public call is deeper, and 512 bytes
+    are left."""
+    command = machine.split()
+    need(command[0])
+    sources = sorted((ROOT / "runtime").glob("*.c"))
+    flags = ["-std=c99", "-ffreestanding", "-fcallgraph-info=su", "-c"]
+    run(*command, *flags, *sources, cwd=tmp_path)
+    report = load(ROOT / "firmware/tools/report.py")
+    frames, calls = report.call_graph(tmp_path.glob("*.o"))
+    depth = {name: report.deepest(name, frames, calls) for name in PUBLIC}
+    assert 200 < max(depth.values()) <= STACK - 512, depth
