@@ -76,8 +76,8 @@ def test_reference_takes_clips_one_by_one_or_together():
 @pytest.mark.parametrize("seed", range(3))
 def test_spiking_net_follows_the_reference(seed):
     """Ladder of references, quantised layer to core: logits over all frames correlate above 0.998
-    and differ by less than 6 % of their spread (the spikes' grain and the ladder of filters,
-    algorithm.md section 2, are in that)."""
+    and differ by less than 6 % of their spread (the spikes' grain and the ladder of filters are in
+    that)."""
     spec = random_spec(seed, sizes=(64, 64))
     frames = Frontend().push(babble(2, seed))
     spiking, reference = (

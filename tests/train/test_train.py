@@ -285,3 +285,21 @@ def test_no_logit_wraps_to_the_other_sign():
     spiking = Net(Model(pack(spec)), STRICT).push(frames)[-1] / 256
     expected = ReferenceNet.from_spec(spec)(frames[None])[0, -1]
     assert expected.min() < -6 * n * 0.49 and np.allclose(spiking, expected, rtol=0.02, atol=0.5)
+
+
+@pytest.mark.parametrize("wrong", [1e6, -1e6, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["b0", "b1"])
+def test_c6_a_bias_that_the_chip_cannot_hold_is_an_error(name, wrong):
+    """C6: it was clipped in silence. The largest that fits is exported as it is."""
+    config = TrainConfig(words=("a",), hidden=(4,))
+    shapes = {"w0": (40, 4), "u0": (4, 4), "b0": (4,), "w1": (4, 3), "b1": (3,)}
+    weights = {k: np.full(shape, 0.1, np.float32) for k, shape in shapes.items()}
+    weights |= {f"s_{k}": np.int64(3) for k in ("w0", "u0", "w1")}
+    weights["b1"][1] = 2047.5
+    layer = to_spec(config, weights, {}).layers[1]
+    assert (layer.bias[1], layer.bias_shift) == (4095, 7)
+    weights[name][2] = wrong
+    with pytest.raises(
+        EdgeLpError, match="bias of the trained net is .*, the chip's bias register"
+    ):
+        to_spec(config, weights, {})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A trained net -> the integers of an .lpb model (algorithm.md, "Mapping"; Boeshertz et al. 2024).
+"""A trained net -> the integers of an .lpb model (SPEC.md, "Network"; Boeshertz et al. 2024).
 
 With tau = 4096 / delta a power of two, I_in = 6 = 3 * 2 and features in units of 3 * 2**-13, every
 factor of the mapping is a power of two, or 3 for the logits: the codes run as trained, only biases
@@ -49,13 +49,18 @@ def finest_scale(config: TrainConfig) -> int:
     return max(3, min(4, 21 - 6 - 2 * _log2_tau(config)))
 
 
-def _bias(values: np.ndarray) -> tuple[np.ndarray, int]:
-    """Core-unit biases as 13-bit mantissas and one exponent 0..7, as a Loihi compartment stores
-    them."""
-    shift = 0
-    while shift < 7 and np.abs(np.round(values / 2.0**shift)).max() > 4095:
-        shift += 1
-    return np.clip(np.round(values / 2.0**shift), -4096, 4095).astype(np.int16), shift
+def _bias(values: np.ndarray, unit: float) -> tuple[np.ndarray, int]:
+    """Float biases in units of 1 / unit as 13-bit mantissas and one exponent 0..7, as a Loihi
+    compartment stores them. EdgeLpError: one that the register cannot hold, or no number."""
+    for shift in range(8):
+        mantissas = np.round(values.astype(np.float64) * unit / 2.0**shift)
+        if np.abs(mantissas).max() <= 4095:
+            return mantissas.astype(np.int16), shift
+    worst, most = values[np.abs(values).argmax()], (4095 << 7) / unit
+    raise EdgeLpError(
+        f"a bias of the trained net is {worst:g}, the chip's bias register holds up to {most:g}: "
+        "train again, with a lower rate or another seed"
+    )
 
 
 def _output_shift(config: TrainConfig, w: np.ndarray, scale: int) -> int:
@@ -92,7 +97,7 @@ def to_spec(
     for i in range(n + 1):
         w = Matrix(codes(weights[f"w{i}"], scale[f"w{i}"]), scale[f"w{i}"])
         u = Matrix(codes(weights[f"u{i}"], scale[f"u{i}"]), scale[f"u{i}"]) if i < n else None
-        mantissas, shift = _bias(weights[f"b{i}"].astype(np.float64) * (unit if i < n else 256.0))
+        mantissas, shift = _bias(weights[f"b{i}"], unit if i < n else 256.0)
         layers.append(Layer(w=w, u=u, bias=mantissas, bias_shift=shift))
     return ModelSpec(
         labels=list(config.labels),

@@ -45,9 +45,8 @@ class LowPassRNNCell(keras.layers.Layer):
             sigmoid; it starts from the values above, which must then be above 0. clip: I_in, the
             upper limit of the activation clip(z, 0, I_in). sub_steps: updates per step, each with
             alpha ** (1 / sub_steps) and a fresh recurrent input; W x + b is held. The spiking core
-            feeds
-            back within a frame, so a net trained with two sub-steps runs on it without loss
-            (algorithm.md, section 2).
+            feeds back within a frame, so a net trained with two sub-steps runs on it without loss
+            (DESIGN.md, "What is trained is what runs").
         recurrent: False gives the feed-forward layer (U = 0). kernel_quantizer,
             recurrent_quantizer: callables applied to W and U in every call, e.g.
             quantize.CodeQuantizer.
@@ -293,5 +292,5 @@ class WindowMean(keras.layers.Layer):
 
 def frame_alpha(delta: int, steps: int) -> float:
     """alpha of a frame of `steps` core steps with decay `delta`: (1 - delta / 4096) ** steps
-    (algorithm.md, "Mapping")."""
+    (SPEC.md, "Network")."""
     return math.pow(1 - delta / 4096, steps)

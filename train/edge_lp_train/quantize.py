@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """3-bit quantisation-aware training: codes -4 .. 3 times a power of two per matrix,
-straight-through with clipping (algorithm.md, section 1).
+straight-through with clipping.
 
 A power-of-two scale makes the mapping to the core exact: the weight there is the integer code,
 shifted.

@@ -44,7 +44,7 @@ class ReferenceNet:
     @classmethod
     def from_spec(cls, spec: ModelSpec) -> ReferenceNet:
         """The 3-bit net of a model file, its integers read as the numbers they stand for
-        (algorithm.md, "Mapping", backwards)."""
+        (SPEC.md, "Network", backwards)."""
         # steps; core units per activation unit
         tau, unit = 4096 / spec.delta, (spec.ceiling + 1) / I_IN
         layers = [
