@@ -32,15 +32,12 @@ void loop() {
   int16_t pcm[LP_HOP];
   const size_t n = microphone(pcm, LP_HOP);
   if (n < LP_HOP) Serial.println("edge-lp: no samples for a second");
-  size_t used = 0;
-  for (size_t at = 0; at < n; at += used) {
-    int frames;
-    lp_event event;
-    if (lp_spotter_push(spotter, pcm + at, n - at, &used, &frames, &event) > 0) {
-      size_t length;
-      const char *label = lp_model_label(&model, event.label, &length);
-      Serial.write(reinterpret_cast<const uint8_t *>(label), length);
-      Serial.println();
-    }
+  lp_event events[2];  // as many as LP_HOP samples can bring, and one
+  const int found = lp_spotter_hear(spotter, pcm, n, events, 2);
+  for (int i = 0; i < found; i++) {
+    size_t length;
+    const char *label = lp_model_label(&model, events[i].label, &length);
+    Serial.write(reinterpret_cast<const uint8_t *>(label), length);
+    Serial.println();
   }
 }

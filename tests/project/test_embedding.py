@@ -19,7 +19,7 @@ PROGRAM = re.search(
     r"```c\n(.*?)```", (ROOT / "docs/embedding.md").read_text(encoding="utf-8"), re.S
 )[1]
 PUBLIC = ("lp_model_open", "lp_spotter_size", "lp_spotter_init", "lp_spotter_reset",
-          "lp_spotter_push", "lp_model_label")  # fmt: skip
+          "lp_spotter_hear", "lp_model_label")  # fmt: skip
 
 
 def need(tool):
@@ -39,7 +39,7 @@ def test_the_program(tmp_path):
     need("cc")
     assert len(PROGRAM.splitlines()) < 40
     spec = random_spec(1)
-    model = pack(replace(spec, detector=replace(spec.detector, threshold=0.2, refractory=20)))
+    model = pack(replace(spec, detector=replace(spec.detector, thresholds=(0.2,), refractory=20)))
     (tmp_path / "m.lpb").write_bytes(model)
     with pytest.raises(SystemExit) as ended:
         main(["export", str(tmp_path / "m.lpb"), "--format", "c", "-o", str(tmp_path / "model.h")])

@@ -29,16 +29,13 @@ int main(void)
         return e;
     }
     for (;;) {
-        size_t used;
-        int frames;
-        lp_event event;
+        lp_event events[2]; /* as many as LP_HOP samples can bring, and one */
         microphone(pcm, LP_HOP);
-        for (size_t at = 0; at < LP_HOP; at += used) {
-            if (lp_spotter_push(spotter, pcm + at, LP_HOP - at, &used, &frames, &event) > 0) {
-                size_t length;
-                const char *label = lp_model_label(&model, event.label, &length);
-                printk("%.*s at %u0 ms\n", (int)length, label, (unsigned)event.middle);
-            }
+        int found = lp_spotter_hear(spotter, pcm, LP_HOP, events, 2);
+        for (int i = 0; i < found; i++) {
+            size_t length;
+            const char *label = lp_model_label(&model, events[i].label, &length);
+            printk("%.*s at %u0 ms\n", (int)length, label, (unsigned)events[i].middle);
         }
     }
 }
