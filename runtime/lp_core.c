@@ -10,12 +10,6 @@
  *   - A source knows its synapses (first, next), so a spike costs nothing but its own. */
 #include "lp_core.h"
 
-#if defined(__GNUC__)
-#define LP_INLINE static inline __attribute__((always_inline))
-#else
-#define LP_INLINE static inline
-#endif
-
 /* -------------------------------------------------------------------------------- validation -- */
 
 static int check_group(const lp_core_spec *s, uint32_t i)
@@ -286,20 +280,41 @@ LP_CLONES static void hold(group_state *t)
     }
 }
 
-static uint32_t list_spikes(const uint8_t *spikes, uint32_t n, uint16_t *list)
+/* The spiking compartments, in order. The row is padded to 8 with zeros, the list too, and count <= i:
+ * eight may be written at any time. */
+#if VECTORS
+static uint32_t list_spikes(const lp_core *core, const uint8_t *spikes, uint32_t n)
 {
+    /* of each four bits: the places of those that are set, in order */
+    static const uint16_t table[16][4] = {
+        {0}, {0},    {1},    {0, 1},    {2},    {0, 2},    {1, 2},    {0, 1, 2},
+        {3}, {0, 3}, {1, 3}, {0, 1, 3}, {2, 3}, {0, 2, 3}, {1, 2, 3}, {0, 1, 2, 3}};
+    uint16_t *const list = core->list;
     uint32_t count = 0;
-    /* the row is padded to 8 with zeros; most eights are quiet */
+    for (uint32_t i = 0; i < n; i += 4) { /* no branch: what spikes cannot be predicted */
+        const uint32_t four = lp_le32(spikes + i);
+        /* byte k, 0 or 1, times 2^(24 - 7 k) is bit 24 + k; no other product is in these bits */
+        const uint16_t *places = table[four * 0x01020408u >> 24 & 15];
+        *(lanes4 *)(list + count) = *(const lanes4 *)places + (uint16_t)i;
+        count += four * 0x01010101u >> 24; /* the sum of the bytes */
+    }
+    return count;
+}
+#else
+static uint32_t list_spikes(const lp_core *core, const uint8_t *spikes, uint32_t n)
+{
+    uint16_t *list = core->list;
+    uint32_t count = 0;
     for (uint32_t i = 0; i < n; i += 8) {
-        if (!(lp_le32(spikes + i) | lp_le32(spikes + i + 4))) continue;
+        if (!(lp_le32(spikes + i) | lp_le32(spikes + i + 4))) continue; /* most eights are quiet */
         for (uint32_t k = i; k < i + 8; k++) {
-            /* count <= k: in range, the list is padded too, and no branch to mispredict */
             list[count] = (uint16_t)k;
             count += spikes[k];
         }
     }
     return count;
 }
+#endif
 
 LP_CLONES static uint32_t count_active(const group_state *t)
 {
@@ -351,7 +366,7 @@ static int step(lp_core *core, const uint16_t *inputs, size_t n_inputs)
     if (n_inputs) deliver_all(core, s->n_groups, inputs, n_inputs);
     for (uint32_t i = 0; i < s->n_groups; i++) {
         group_state *t = &core->groups[i];
-        uint32_t count = t->spikes ? list_spikes(t->spikes, t->spec->n, core->list) : 0;
+        uint32_t count = t->spikes ? list_spikes(core, t->spikes, t->spec->n) : 0;
         counts->spikes += count;
         if (count) deliver_all(core, i, core->list, count);
     }

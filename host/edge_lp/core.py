@@ -28,10 +28,20 @@ def whole(what: str, values: Any, lo: int, hi: int, dtype: Any = np.int64) -> np
     a = np.asarray(values)
     if a.size and a.dtype.kind not in "iub":
         raise ValueError(f"{what} has type {a.dtype}, expected integers from {lo} to {hi}")
-    bad = (a < lo) | (a > hi)
-    if bad.any():
-        raise ValueError(f"{what} is {a[bad].flat[0]}, expected integers from {lo} to {hi}")
+    if a.size and (a.min() < lo or a.max() > hi):
+        bad = a[(a < lo) | (a > hi)].flat[0]
+        raise ValueError(f"{what} is {bad}, expected integers from {lo} to {hi}")
     return np.array(a, dtype, order="C")
+
+
+def number(what: str, value: Any, lo: int, hi: int) -> int:
+    """value, one integer from lo to hi, both inclusive."""
+    if type(value) is int and lo <= value <= hi:
+        return value
+    a = whole(what, value, lo, hi)
+    if a.ndim:
+        raise ValueError(f"{what} has shape {a.shape}, expected one number")
+    return int(a)
 
 
 def weight(mantissa: int, bits: int, sign_mode: int, exponent: int) -> int:
@@ -39,9 +49,9 @@ def weight(mantissa: int, bits: int, sign_mode: int, exponent: int) -> int:
     range."""
     out = ffi.new("int32_t *")
     for what, value in (("mantissa", mantissa), ("exponent", exponent)):
-        whole(what, value, -(2**31), 2**31 - 1)
+        number(what, value, -(2**31), 2**31 - 1)
     for what, value in (("bits", bits), ("sign mode", sign_mode)):
-        whole(what, value, 0, 2**31 - 1)
+        number(what, value, 0, 2**31 - 1)
     check(lib.lp_weight(mantissa, bits, sign_mode, exponent, out))
     return out[0]
 
@@ -173,7 +183,7 @@ class Core:
         n_inputs: int = 0,
         flags: int = 0,
     ) -> None:
-        self.groups, self.n_inputs = list(groups), int(whole("n_inputs", n_inputs, 0, 65536))
+        self.groups, self.n_inputs = list(groups), number("n_inputs", n_inputs, 0, 65536)
         self.names = [g.name or f"group {i}" for i, g in enumerate(self.groups)]
         self.lock = threading.RLock()
         self._keep: list[Any] = []
@@ -215,14 +225,12 @@ class Core:
     def _fill_group(self, c: Any, g: Group, index: int) -> int:
         """The compartments."""
         name = self.names[index]
-        c.n = int(whole(f"{name}: n", g.n, 1, 65536))
-        c.vmin = int(whole(f"{name}: vmin", g.vmin, -LIMIT, 0))
-        c.vmax = int(whole(f"{name}: vmax", g.vmax, 0, LIMIT))
+        c.n = number(f"{name}: n", g.n, 1, 65536)
+        c.vmin = number(f"{name}: vmin", g.vmin, -LIMIT, 0)
+        c.vmax = number(f"{name}: vmax", g.vmax, 0, LIMIT)
         c.silent = bool(g.silent)
         earlier = index - 1
-        c.join = (
-            lib.LP_NO_JOIN if g.join is None else int(whole(f"{name}: join", g.join, 0, earlier))
-        )
+        c.join = lib.LP_NO_JOIN if g.join is None else number(f"{name}: join", g.join, 0, earlier)
         c.refract = 1
         for what, lo, hi, dtype in _EACH:
             self._set(index, what, getattr(g, what), lo, hi, dtype)
@@ -244,10 +252,10 @@ class Core:
     def _fill_synapses(self, c: Any, s: Synapses) -> int:
         """The synapses."""
         most = len(self.groups) - 1
-        c.src = lib.LP_INPUT if s.src is None else int(whole("synapses: src", s.src, 0, most))
-        c.dst = int(whole("synapses: dst", s.dst, 0, most))
-        c.delay = int(whole("synapses: delay", s.delay, 0, MAX_DELAY))
-        c.shift = int(whole("synapses: shift", s.shift, 0, 12))
+        c.src = lib.LP_INPUT if s.src is None else number("synapses: src", s.src, 0, most)
+        c.dst = number("synapses: dst", s.dst, 0, most)
+        c.delay = number("synapses: delay", s.delay, 0, MAX_DELAY)
+        c.shift = number("synapses: shift", s.shift, 0, 12)
         kinds = ("dense", "sparse", "diagonal", "dense3", "sparse3")
         given = [k for k in kinds if getattr(s, k) is not None]
         if len(given) != 1:
@@ -272,7 +280,7 @@ class Core:
             work = weights.size
         elif s.diagonal is not None:
             c.kind, work = lib.LP_DIAGONAL, n_src
-            c.weight = int(whole("diagonal weight", s.diagonal, -32768, 32767))
+            c.weight = number("diagonal weight", s.diagonal, -32768, 32767)
         else:
             codes = np.frombuffer(s.dense3 or s.sparse3 or b"", np.uint8)
             self._keep.append(codes)
@@ -304,14 +312,14 @@ class Core:
     def set_bias(self, group: int, bias: int | np.ndarray) -> None:
         """A group's new biases from the next step on: one number, or (n,)."""
         with self.lock:
-            whole("group", group, 0, len(self.groups) - 1)
+            number("group", group, 0, len(self.groups) - 1)
             self._set(group, "bias", bias, -LIMIT, LIMIT, np.int32)
 
     def set_weights(self, synapses: int, weights: np.ndarray) -> None:
         """New weights of a block of dense or sparse synapses from the next step on, in the shape
         and order in which the description has them."""
         with self.lock:
-            whole("synapses", synapses, 0, len(self._weights) - 1)
+            number("synapses", synapses, 0, len(self._weights) - 1)
             mine = self._weights[synapses]
             if mine is None:
                 raise ValueError("the weights of 3-bit codes and diagonals cannot be changed")
@@ -331,11 +339,11 @@ class Core:
         n_inputs of them; an axon that is named twice counts twice. probes: (group, "u" | "v" |
         "spikes"); returns one (steps, n) array a probe: int32, or uint8 for spikes.
         OverflowDetected in strict mode."""
-        steps = int(whole("steps", steps, 0, 2**62))
+        steps = number("steps", steps, 0, 2**62)
         events = self._events(steps, starts, inputs)
         rows = []
         for g, w in probes:
-            whole("probe's group", g, 0, len(self.groups) - 1)
+            number("probe's group", g, 0, len(self.groups) - 1)
             if w not in _PROBES:
                 raise ValueError(f"probe of {w!r}, expected one of {', '.join(_PROBES)}")
             rows.append(np.zeros((steps, self.groups[g].n), _PROBES[w][1]))

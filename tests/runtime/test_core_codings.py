@@ -45,7 +45,7 @@ def run(codings, w, u, shift, delay, feedback, stimulus, strict=False):
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(0, 12),
-    st.sampled_from([1, 7, 10, 33, 64]),
+    st.sampled_from([1, 7, 10, 33, 64, 130]),
     st.booleans(),
     st.data(),
 )

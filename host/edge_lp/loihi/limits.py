@@ -61,6 +61,8 @@ def check_range(what: str, values: object, limits: tuple[int, int]) -> np.ndarra
 
 def check_number(what: str, value: object, limits: tuple[int, int]) -> int:
     """value, if it is one integer within limits, both inclusive; else LimitError."""
+    if type(value) is int and limits[0] <= value <= limits[1]:
+        return value
     a = check_range(what, value, limits)
     if a.ndim:
         raise LimitError(f"{what} has shape {a.shape}, expected one number")

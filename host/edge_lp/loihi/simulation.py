@@ -181,9 +181,10 @@ def events(inputs: Any, steps: int, n: int) -> tuple[np.ndarray | None, np.ndarr
             bad = a[(a != 0) & (a != 1)].flat[0] if a.dtype.kind in "iuf" else a.dtype
             raise LimitError(f"inputs have {bad!r}, expected only 0 and 1, or booleans")
         a = a != 0
+    t, axons = np.divmod(np.flatnonzero(a), max(1, n))
     starts = np.zeros(steps + 1, np.int64)
-    np.cumsum(np.count_nonzero(a, axis=1), out=starts[1:])
-    return starts, np.flatnonzero(a) % max(1, n)
+    np.cumsum(np.bincount(t, minlength=steps), out=starts[1:])
+    return starts, axons
 
 
 def lower(
