@@ -21,6 +21,7 @@ from edge_lp.text import plain
 
 if TYPE_CHECKING:
     from edge_lp.measure.calibrate import Calibration
+    from edge_lp.measure.explain import Explanation
     from edge_lp.measure.stream import Said
     from edge_lp.measure.sweep import Sweep
     from edge_lp.measure.trace import Trace
@@ -354,3 +355,74 @@ def _one_curve(
     if name == "snr":
         axis.set_xticks(xs, [*(f"{v:g}" for v in xs[:-1]), "clean"])
     axis.grid(alpha=0.3)
+
+
+_GATES = {
+    "detected": "tab:green",
+    "candidate": "yellowgreen",
+    "held": "gold",
+    "below threshold": "tab:orange",
+    "no wake word before it": "tab:purple",
+    "refractory": "tab:gray",
+    "not a keyword": "0.9",
+}
+
+
+def explain(e: Explanation, path: str | Path) -> Path:
+    """Features; of each hidden layer the float states, what the spikes stand for, and the spikes;
+    logits, spiking and float; posteriors and the detector's gates; over one time axis."""
+    t, n = e.trace, len(e.reference)
+    figure, axes = _figure(
+        13, 7 + 4.5 * n, 3 * n + 4, sharex=True, height_ratios=[1, *[1, 1, 1] * n, 1.3, 1.3, 0.2]
+    )
+    end = len(t.features) * FRAME_SECONDS
+
+    def image(axis: Any, x: np.ndarray, text: str, bar: str, **style: Any) -> None:
+        extent = (0, end, x.shape[1] - 0.5, -0.5)
+        style = {"aspect": "auto", "interpolation": "nearest", "extent": extent, **style}
+        shown = axis.imshow(x.T, **style)
+        axis.set_ylabel(text, fontsize=9)
+        figure.colorbar(shown, ax=axis, pad=0.01).set_label(bar, fontsize=8)
+
+    mel = t.features / 1024
+    low, high = np.percentile(mel, (1, 99.5))
+    image(axes[0], mel, "mel band", "log2 power", cmap="magma", vmin=low, vmax=high)
+    axes[0].invert_yaxis()  # low bands below
+    at = 0
+    for i, (layer, quality) in enumerate(zip(e.reference, e.nmse)):
+        own = slice(at, at + layer.shape[1])
+        top = max(0.1, float(np.percentile(layer, 99.5)))
+        style = {"cmap": "viridis", "vmin": 0, "vmax": top}
+        name = f"layer {i + 1}\n"
+        image(axes[3 * i + 1], layer, name + "float", "activation", **style)
+        spiking = f"{name}spikes decoded\nNMSE {quality:.3f}"
+        image(axes[3 * i + 2], t.decoded[:, own], spiking, "activation", **style)
+        image(axes[3 * i + 3], t.spikes[:, own], name + "spikes", "in 10 ms", cmap="Greys")
+        at += layer.shape[1]
+    logits, post, gate = axes[-3:]
+    time, colours = (np.arange(len(t.features)) + 1) * FRAME_SECONDS, _colours(len(t.labels))
+    for j, label in enumerate(t.labels):
+        style = {"color": colours[j], "linewidth": 1.3 if j < t.n_keywords else 0.8}
+        logits.plot(time, t.logits[:, j] / 256, **style)
+        logits.plot(time, e.reference_logits[:, j], linestyle=":", alpha=0.7, **style)
+        post.plot(time, t.posteriors[:, j], label=plain(label).strip("_"), **style)
+    for j in range(t.n_keywords):
+        threshold = t.thresholds[j if len(t.thresholds) > 1 else 0]
+        shown = t.posteriors[:, j].max() > 0.2
+        if shown:
+            post.axhline(threshold, color=colours[j], linewidth=0.8, linestyle="--")
+    logits.set_ylabel("logits\n(float: dotted)", fontsize=9)
+    post.set(ylabel="posterior", ylim=(0, 1.05))
+    post.legend(loc="upper left", bbox_to_anchor=(1, 1.1), fontsize=7, frameon=False).set_in_layout(
+        False
+    )
+    from matplotlib.colors import to_rgb
+
+    strip = np.array([[to_rgb(_GATES[g]) for g in e.gates]])
+    gate.imshow(strip, aspect="auto", interpolation="nearest", extent=(0, end, 0, 1))
+    gate.set(yticks=[], xlabel="seconds", ylabel="gate")
+    from matplotlib.patches import Patch
+
+    used = [Patch(color=c, label=g) for g, c in _GATES.items() if g in e.gates]
+    gate.legend(handles=used, loc="upper center", bbox_to_anchor=(0.5, -2), ncols=7, frameon=False)
+    return _save(figure, path)

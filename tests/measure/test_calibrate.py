@@ -217,3 +217,35 @@ def test_bad_material(model, material, tmp_path):
     (tmp_path / "bad" / "b.wav").write_text("x")
     with pytest.raises(AudioError, match=r"b\.wav"):
         C.calibrate(model, [material / "words"], [tmp_path / "bad"])
+
+
+def test_a_wake_word_s_gate(material):
+    """The wake word's threshold meets the false events an hour, the command's the misses, each in
+    its own row; commands in ordinary speech are counted behind the gate, words without it."""
+    spec = random_spec(8, sizes=(24, 24), n_labels=4, n_keywords=2, labels=LABELS)
+    detector = C.replace(spec.detector, wake_words=1, wake=100)
+    plain, gated = pack(spec), pack(C.replace(spec, detector=detector))
+    target = C.Target(1000.0, 0.5)
+    c = run(gated, material, target=target)
+    open_ = run(plain, material, target=target)
+    for a, b in ((c.chosen, open_.chosen), (c.reported, open_.reported)):
+        assert [t.false.tolist() for t in a.speech] == [t.false.tolist() for t in b.speech]
+        assert [t.hits.tolist() for t in a.words] == [t.hits.tolist() for t in b.words]
+    out = json.loads(numbers(c))
+    assert set(out["reported"]["at_thresholds"]) == {"wake words", "commands", "yes", "no"}
+    missed = [h.words_at.missed[1] / h.words_at.asked[1] for h in (c.chosen, c.reported)]
+    assert missed[0] <= 0.5
+    total = c.chosen.speech_at.false + c.reported.speech_at.false
+    assert heard_with(c.thresholds, material, spec)[1] >= total[1]
+
+
+def heard_with(thresholds, material, spec):
+    """False events of both halves with these thresholds and no gate."""
+    config, model = C.with_thresholds(C.ungated(spec.detector), thresholds), Model(pack(spec))
+    total = np.zeros(2, int)
+    for s in (x for half in streams.negatives([material / "talk"]) for x in half):
+        pcm = read_file(s.path)
+        text = streams.text_of(s.path) or ""
+        said = streams.words_of_text(text, len(pcm) / 16000, ["yes", "no"])
+        total += _heard(model, config, pcm, said, 1.0).false
+    return total

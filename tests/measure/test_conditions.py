@@ -171,7 +171,12 @@ def test_agreement_and_worst(swept):
     )
     assert out["backend"] == "ann" and out["ci95"][0] <= out["same_decision"] <= out["ci95"][1]
     wrong = sweep.worst(swept.results, 1000)
-    assert len(wrong) == sum(int((r.predicted != r.truth).sum()) for r in swept.results) > 3
+    ever = np.any([r.predicted != r.truth for r in swept.results], axis=0)
+    assert len(wrong) == len({w.path for w in wrong}) == ever.sum() > 3
+    for w in wrong:
+        i = swept.clean.paths.index(w.path)
+        margins = [r.scores[i].max() - r.scores[i, r.truth[i]] for r in swept.results]
+        assert w.margin == pytest.approx(max(margins))
     assert all(x.margin >= y.margin >= 0 for x, y in zip(wrong, wrong[1:]))
     assert all(w.truth != w.decided and w.path.is_file() for w in wrong)
     assert sweep.worst(swept.results, 3) == wrong[:3]

@@ -13,7 +13,7 @@ from edge_lp.cli.boards import emulate, verify
 from edge_lp.cli.common import Cli
 from edge_lp.cli.listening import demo, devices, listen
 from edge_lp.cli.loihi import loihi_group
-from edge_lp.cli.measuring import bench, calibrate, evaluate
+from edge_lp.cli.measuring import bench, calibrate, evaluate, explain
 from edge_lp.cli.models import export, inspect, tune
 from edge_lp.cli.training import train
 
@@ -37,6 +37,7 @@ for _command in (
     tune,
     evaluate,
     calibrate,
+    explain,
     listen,
     devices,
     demo,

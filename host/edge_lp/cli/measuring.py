@@ -170,6 +170,51 @@ def calibrate(
         show(*curves.tables(found))
 
 
+@click.command()
+@click.argument("model")
+@click.argument("clip")
+@click.option("--snr", type=float, help="In noise, as `evaluate --snr` draws it for this clip.")
+@click.option("--noise", metavar="DIR", help="Recordings of noise, for --snr.")
+@click.option("--gain", type=float, help="Louder or softer, dB.")
+@click.option("--shift", type=float, default=0.0, help="Later, ms; < 0: earlier.")
+@click.option("--rooms", metavar="DIR", help="In a room, as `evaluate --rooms` draws it.")
+@click.option("-o", "--output", metavar="PNG", help="Draw it.")
+@JSON
+def explain(
+    model: str,
+    clip: str,
+    snr: float | None,
+    noise: str | None,
+    gain: float | None,
+    shift: float,
+    rooms: str | None,
+    output: str | None,
+    as_json: bool,
+) -> None:
+    """What MODEL made of a recording, frame by frame.
+
+    Each layer's float states beside what its spikes stand for; logits, posteriors; and for every
+    frame which gate of the detector said no: not a keyword, below threshold, held, refractory, no
+    wake word.
+    """
+    from edge_lp import plots
+    from edge_lp.files import check_writable
+    from edge_lp.measure import corrupt
+    from edge_lp.measure import explain as measure
+
+    if output:
+        check_writable(output)
+    condition = corrupt.Condition(snr, gain, shift, rooms is not None)
+    pcm = corrupt.under(clip, condition, noise, rooms)
+    found = measure.explain(model_bytes(model), pcm)
+    if output:
+        plots.explain(found, output)
+    if as_json:
+        show_json(measure.json(found))
+    else:
+        show(*measure.tables(found))
+
+
 @click.group(invoke_without_command=True)
 @click.option(
     "--model", default="commands12", show_default=True, help="File, run directory or shipped model."

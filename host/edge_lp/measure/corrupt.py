@@ -16,7 +16,7 @@ import numpy as np
 
 from edge_lp.audio.files import read_file
 from edge_lp.errors import AudioError
-from edge_lp.measure.clips import recordings
+from edge_lp.measure.clips import read_clip, recordings
 from edge_lp.runtime import SAMPLE_RATE
 
 NOISE_SUFFIXES = (".wav", ".flac", ".ogg")  # what peers.py takes; another one would move the draws
@@ -126,6 +126,16 @@ def corrupt(clip: np.ndarray, key: str, c: Condition, material: Material) -> np.
         n = n[at : at + SAMPLE_RATE].astype(np.float64)
         x = x + n * np.sqrt((x**2).mean() / max((n**2).mean(), 1e-9) / 10 ** (c.snr / 10))
     return np.clip(np.round(x), -32768, 32767).astype(np.int16)
+
+
+def under(
+    path: str | Path, c: Condition, noise: str | Path | None, rooms: str | Path | None
+) -> np.ndarray:
+    """A recording as it is, or its first second under a condition, as evaluate hears it.
+    AudioError: it cannot be read, or as Material.of."""
+    if c == CLEAN:
+        return read_file(path)
+    return corrupt(read_clip(Path(path)), Path(path).stem, c, Material.of([c], noise, rooms))
 
 
 def _shifted(x: np.ndarray, by: int) -> np.ndarray:

@@ -77,22 +77,23 @@ def agreement(a: Result, b: Result) -> dict[str, Any]:
 
 
 def worst(results: Sequence[Result], n: int) -> list[Wrong]:
-    """The n wrong decisions with the greatest margin, over all conditions."""
-    found = []
+    """The n clips that were decided wrongly with the greatest margin, each under the condition in
+    which that was."""
+    found: dict[Path, Wrong] = {}
     for r in results:
         rows, predicted = np.arange(r.n), r.predicted
         margin = r.scores[rows, predicted] - r.scores[rows, r.truth]
         for i in np.flatnonzero(predicted != r.truth):
-            found.append(
-                Wrong(
-                    r.paths[i],
-                    r.condition,
-                    r.labels[r.truth[i]],
-                    r.labels[predicted[i]],
-                    float(margin[i]),
-                )
+            wrong = Wrong(
+                r.paths[i],
+                r.condition,
+                r.labels[r.truth[i]],
+                r.labels[predicted[i]],
+                float(margin[i]),
             )
-    return sorted(found, key=lambda w: -w.margin)[:n]
+            if wrong.path not in found or wrong.margin > found[wrong.path].margin:
+                found[wrong.path] = wrong
+    return sorted(found.values(), key=lambda w: -w.margin)[:n]
 
 
 def json(s: Sweep, n_worst: int = 0) -> dict[str, Any]:

@@ -8,14 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edge_lp.model.format import pack, unpack
+from edge_lp.model.spec import I_IN
 from edge_lp.runtime import Detector, Event, Frontend, Model, Net
 
 
 @dataclass(frozen=True)
 class Trace:
     """What the net did, frame by frame. features: (frames, 40) int16 Q10; spikes: (frames, neurons)
-    counts in the frame's steps, neurons layer by layer; posteriors: (frames, labels) 0..1; layers:
-    neurons of each hidden layer; steps: in a frame; thresholds: one a keyword, or one for all."""
+    counts in the frame's steps, neurons layer by layer; decoded: (frames, neurons) float32, the
+    activation that a neuron's spikes stand for at the frame's end; logits: (frames, labels) int32
+    Q8; posteriors: (frames, labels) 0..1; layers: neurons of each hidden layer; steps: in a frame;
+    thresholds: one a keyword, or one for all."""
 
     labels: list[str]
     n_keywords: int
@@ -24,6 +27,8 @@ class Trace:
     thresholds: tuple[float, ...]
     features: np.ndarray
     spikes: np.ndarray
+    decoded: np.ndarray
+    logits: np.ndarray
     posteriors: np.ndarray
     events: list[Event]
 
@@ -39,13 +44,15 @@ def trace(data: bytes, pcm: np.ndarray) -> Trace:
     net = Net(Model(pack(replace(spec, steps=1, labels=names, provenance={}))))
     layers = [layer.n for layer in spec.layers[:-1]]
     spikes = np.zeros((len(features), sum(layers)), np.uint16)
+    decoded = np.zeros(spikes.shape, np.float32)
     logits = np.zeros((len(features), len(model.labels)), np.int32)
     for t, frame in enumerate(features):
         for _ in range(spec.steps):
             logits[t] = net.push(frame)[0]
-            spikes[t] += np.concatenate(
-                [net.state(2 * i + 1)["spikes"] for i in range(len(layers))]
-            )
+            somas = [net.state(2 * i + 1) for i in range(len(layers))]
+            spikes[t] += np.concatenate([s["spikes"] for s in somas])
+        # a soma's own inhibition is its spikes, low-passed as the next layer will: what it says
+        decoded[t] = np.concatenate([s["u"] for s in somas]) * (-I_IN / (spec.ceiling + 1))
     events, posteriors = Detector(len(model.labels), model.n_keywords, model.detector).push(logits)
     return Trace(
         model.labels,
@@ -55,6 +62,8 @@ def trace(data: bytes, pcm: np.ndarray) -> Trace:
         spec.detector.thresholds,
         features,
         spikes,
+        decoded,
+        logits,
         posteriors / 32767,
         events,
     )

@@ -80,7 +80,13 @@ class ReferenceNet:
     def __call__(self, frames: np.ndarray) -> np.ndarray:
         """(clips, frames, features) int16 Q10 -> (clips, frames, labels) float32 logits. Each clip
         starts from a fresh state."""
-        x = frames.astype(np.float32) * np.float32(INPUT_SCALE)
+        w, b = self.output
+        return self.states(frames)[-1] @ w + b
+
+    def states(self, frames: np.ndarray) -> list[np.ndarray]:
+        """The same frames -> y of each hidden layer at each frame's end, (clips, frames, n) float32
+        in units of activation, 0..I_IN."""
+        x, found = frames.astype(np.float32) * np.float32(INPUT_SCALE), []
         for w, u, b in self.layers:
             z, y = x @ w + b, np.zeros((len(x), w.shape[1]), np.float32)
             x = np.empty_like(z)
@@ -90,5 +96,5 @@ class ReferenceNet:
                         z[:, t] if u is None else z[:, t] + y @ u, 0, np.float32(I_IN)
                     )
                 x[:, t] = y
-        w, b = self.output
-        return x @ w + b
+            found.append(x)
+        return found
