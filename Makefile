@@ -11,6 +11,7 @@ help:
 	@echo "make test     set up with TensorFlow and whatever the tests need, then run all tests"
 	@echo "make lint     ruff, clang-format and mypy, as CI runs them"
 	@echo "make docs     the documentation as a site, in build/docs"
+	@echo "make web      the spotter as a web page, in build/web"
 	@echo "make history  measure size and speed, append them to docs/history.csv"
 	@echo "make clean    remove what make made"
 
@@ -31,6 +32,9 @@ docs: .venv/test
 	.venv/bin/python -m sphinx -q -W --keep-going -b html -c docs . build/docs
 	@echo "build/docs/docs/index.html"
 
+web:
+	tools/web.sh build/web
+
 links: .venv/test
 	.venv/bin/python -m sphinx -q -b linkcheck -c docs . build/links
 
@@ -49,4 +53,4 @@ history: .venv/test
 clean:
 	rm -rf .venv build demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help demo test lint docs links history clean
+.PHONY: help demo test lint docs web links history clean
