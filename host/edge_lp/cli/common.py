@@ -50,8 +50,8 @@ class Cli(click.Group):
         except click.Abort:
             return 130
         except OSError as e:
-            where = f"{e.filename}: " if e.filename else ""
-            return fail(f"edge-lp: {where}{e.strerror or e}")
+            # our own files and devices have said what is wrong: what is left is a stream
+            return fail(f"edge-lp: {e.filename or 'stdout'}: {e.strerror or e}")
 
 
 def fail(line: str) -> int:

@@ -78,7 +78,7 @@ def finish_stdout(code: int) -> int:
     except BrokenPipeError:
         code = 141
     except OSError as e:
-        notice(f"edge-lp: cannot write to stdout: {e.strerror}; give it another place")
+        notice(f"edge-lp: stdout: {e.strerror}")
         code = 2
     with contextlib.suppress(OSError):  # the interpreter flushes once more when it ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
