@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as a model, and what opens is run: front end, network (plain and strict), detector.
+/* Any bytes as a model, and what opens is run: front end, network (plain and strict), and the
+ * detector, on drawn logits too, until its longest window has gone round twice.
  * Nothing may trip a sanitizer, and each status is a documented one.
  *
  * One file, three uses:
@@ -16,7 +17,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static unsigned long opened, ran;
+static unsigned long opened, ran, events;
 
 static void require(int condition, const char *what)
 {
@@ -51,6 +52,44 @@ static void run(const lp_model *model, uint32_t flags, uint32_t noise)
     ran++;
 }
 
+static uint32_t at_most(uint32_t *noise, uint32_t below)
+{
+    *noise = *noise * 1664525u + 1013904223u;
+    return (uint32_t)(((uint64_t)(*noise >> 4) * below) >> 28);
+}
+
+/* Events must be of keywords that may count: a wake word, or one behind a wake word. */
+static void listen(const lp_model *model, uint32_t noise)
+{
+    size_t bytes = 0;
+    const lp_detector_config *c = &model->detector;
+    require(lp_detector_size(model->n_labels, c, &bytes) == LP_OK, "detector: size");
+    void *memory = malloc(bytes);
+    lp_detector *d;
+    require(memory &&
+                lp_detector_init(&d, model->n_labels, model->n_keywords, c, memory, bytes) == LP_OK,
+            "detector: init");
+    int32_t logits[LP_MAX_LABELS];
+    uint32_t open = 0; /* a wake word has been heard */
+    uint32_t longest = 0;
+    for (uint32_t i = 0; i < LP_MAX_WINDOWS && c->windows[i]; i++) longest = c->windows[i];
+    for (uint32_t t = 0; t < 2 * longest + 10; t++) {
+        lp_event event;
+        for (uint32_t i = 0; i < model->n_labels; i++)
+            logits[i] = (int32_t)(at_most(&noise, 4096) << at_most(&noise, 19)) - 2048;
+        if (!lp_detector_push(d, logits, &event)) continue;
+        require(event.frame <= t && event.middle <= event.frame &&
+                    event.label < model->n_keywords && event.score <= 32767 &&
+                    event.score >= c->thresholds[event.label],
+                "detector: an event that cannot be");
+        require(event.wake == (event.label < c->wake_words), "detector: which word woke");
+        require(!c->wake_words || event.wake || open, "detector: a command of nobody's");
+        open |= event.wake;
+        events++;
+    }
+    free(memory);
+}
+
 /* Work of a frame, in compartment updates: a model that would take seconds under a sanitizer is
  * opened but not run. */
 static uint64_t work(const lp_model *m)
@@ -76,6 +115,7 @@ static void try_bytes(const uint8_t *bytes, size_t size)
         for (size_t k = 0; k < length; k++)
             require(label[k] || 1, "a label reaches out of the file");
     }
+    listen(&model, (uint32_t)size);
     if (work(&model) > 300000) return;
     run(&model, 0, (uint32_t)size);
     run(&model, LP_STRICT | LP_COUNT, (uint32_t)size);
@@ -112,12 +152,14 @@ static uint32_t draw(uint32_t below)
 }
 
 /* One to four of: a byte set, a bit flipped, an extreme 16-bit field, a piece copied elsewhere,
- * cut, or grown. Mostly near the front, where the fields are. */
+ * cut, or grown. Mostly near the front and the end, where the fields are. */
 static size_t mutate(uint8_t *bytes, size_t size, size_t room)
 {
     static const uint16_t extreme[] = {0, 1, 0x7fff, 0x8000, 0xffff, 255, 256, 1024, 1025};
     for (uint32_t k = 1 + draw(4); k && size > 2; k--) {
-        uint32_t at = draw(2) ? draw(size < 200 ? (uint32_t)size : 200) : draw((uint32_t)size);
+        const uint32_t n = (uint32_t)size, edge = n < 200 ? n : 200, tail = n < 40 ? n : 40;
+        const uint32_t where = draw(5); /* 0, 1: the front; 2: what newer formats add; else any */
+        uint32_t at = where < 2 ? draw(edge) : where == 2 ? n - 1 - draw(tail) : draw(n);
         switch (draw(6)) {
         case 0: bytes[at] = (uint8_t)draw(256); break;
         case 1: bytes[at] ^= (uint8_t)(1u << draw(8)); break;
@@ -166,7 +208,7 @@ int main(int argc, char **argv)
         free(bytes);
         free(changed);
     }
-    printf("opened %lu, ran %lu\n", opened, ran);
+    printf("opened %lu, ran %lu, events %lu\n", opened, ran, events);
     return 0;
 }
 #endif
