@@ -13,7 +13,7 @@ import soundfile
 import soxr
 from edge_lp.audio import blocks, files, microphone, pipe, record
 from edge_lp.audio.signals import babble
-from edge_lp.errors import AudioError, MissingDependency
+from edge_lp.errors import AudioError, EdgeLpError, MissingDependency
 from support import raising
 
 PCM = babble(2)
@@ -159,7 +159,7 @@ def test_recorder_that_heard_nothing_leaves_an_older_file_alone(tmp_path):
     with record.Recorder(path):
         pass
     assert path.read_bytes() == b"older" and list(tmp_path.iterdir()) == [path]
-    with pytest.raises(AudioError, match="cannot be written"):
+    with pytest.raises(EdgeLpError, match="cannot write"):
         record.Recorder(tmp_path / "no such folder" / "x.wav")
 
 

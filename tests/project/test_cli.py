@@ -338,6 +338,7 @@ def test_devices(monkeypatch):
     assert "mic:3" in (text := run("devices").stdout) and "44100 Hz, default" in text
     monkeypatch.setattr(microphone, "microphones", list)
     assert run("devices").stdout == "no microphones\n"
+    assert json.loads(run("devices", "--json").stdout) == []
     monkeypatch.setattr(microphone, "microphones", raising(AudioError("install something")))
     bad("devices", says="install something")
 

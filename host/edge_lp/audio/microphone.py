@@ -49,13 +49,6 @@ class Microphone:
     rate: int
     default: bool
 
-    def row(self) -> tuple[str, str, str]:
-        return (
-            f"mic:{self.index}",
-            self.name,
-            f"{self.rate} Hz{', default' if self.default else ''}",
-        )
-
 
 def microphones() -> list[Microphone]:
     """Every input device. MissingDependency: no sounddevice or no PortAudio."""

@@ -7,6 +7,7 @@ import contextlib
 import os
 import stat
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge_lp.board.session import Board, BoardError, BoardInfo
@@ -43,28 +44,46 @@ def _emulated() -> list[str]:
 
 def _owned(link: Path) -> bool:
     """Does the process that made an emulator's link (NAME-PID-PTY) still run? One that was killed
-    could not take its link away, and the port's number is given to others."""
+    could not take its link away, and the port's number is given to others; as is the process's:
+    one that we may not signal is not ours."""
     try:
         os.kill(int(link.name.split("-")[1]), 0)
-    except (ProcessLookupError, ValueError, IndexError):
-        link.unlink(missing_ok=True)
+    except (OSError, ValueError, IndexError, OverflowError):
+        with contextlib.suppress(OSError):
+            link.unlink()
         return False
     return True
 
 
-def find_boards(patience: float = 0.7) -> list[tuple[str, BoardInfo]]:
-    """Every serial port (and running emulator) on which a board answers hello. Ports in use or
-    silent are left out."""
+@dataclass(frozen=True)
+class Port:
+    """device: the port's path; name: what the system knows of it. An emulator's is its link."""
+
+    device: str
+    name: str
+
+
+def ports() -> list[Port]:
+    """Serial ports and running emulators; none is opened."""
     from serial.tools import list_ports
 
+    return [
+        *(Port(p.device, p.description or "") for p in sorted(list_ports.comports())),
+        *(Port(link, "emulated board") for link in _emulated()),
+    ]
+
+
+def find_boards(patience: float = 0.7) -> list[tuple[str, BoardInfo]]:
+    """Every serial port (and running emulator) on which a board answers hello: each is opened,
+    which resets some boards. Ports in use or silent are left out."""
     found = []
-    for port in [p.device for p in list_ports.comports()] + _emulated():
+    for port in ports():
         try:
-            board = Board(port)
+            board = Board(port.device)
         except BoardError:
             continue
         try:
-            found.append((port, board.hello(patience)))
+            found.append((port.device, board.hello(patience)))
         except BoardError:
             pass
         finally:

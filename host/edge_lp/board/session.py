@@ -9,6 +9,8 @@ What is asked and what is answered; how it gets over the line is exchange.py's."
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
 import struct
 from collections.abc import Iterable, Iterator
@@ -24,6 +26,7 @@ from edge_lp.model.spec import MAX_LABELS, MAX_WINDOWS, DetectorConfig, Detector
 from edge_lp.runtime import FEATURES, HOP, Event
 
 BAUD = 460800
+BAUDS = (50, 12_000_000)  # the slowest that termios has; the fastest USB bridge
 HELLO, LABEL, RESET, CONFIGURE, STATISTICS, AUDIO16, AUDIO8, FEATURE_FRAME = (
     0x01,
     0x02,
@@ -280,22 +283,40 @@ def _open(port: str, baud: int) -> Any:
         line = serial.Serial(port, baud, timeout=0.02, write_timeout=GIVE_UP_AFTER, exclusive=True)
         line.reset_input_buffer()
         return line
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, OverflowError) as e:
+        hint = _who_may(port) if getattr(e, "errno", None) == errno.EACCES else ""
         raise BoardError(
-            f"{port}: cannot open this serial port ({reason(e)}); `edge-lp devices` lists boards"
+            f"{port}: cannot open this serial port ({reason(e)}); "
+            f"{hint or '`edge-lp devices` lists boards'}"
         ) from None
+
+
+def _who_may(port: str) -> str:
+    """What to do about a port that this user may not open."""
+    import grp
+
+    try:
+        group = grp.getgrgid(os.stat(port).st_gid).gr_name
+    except (OSError, KeyError):
+        return ""
+    return (
+        f"it belongs to the group {group}: sudo usermod -a -G {group} $USER, and log in again"
+        if group != "root"
+        else "it is root's alone; a udev rule can give it to the group dialout"
+    )
 
 
 def parse_device(device: str) -> tuple[str, int]:
     """ "serial:PORT[@BAUD]" -> port, baud. BoardError where it is something else."""
     port, _, baud = device.removeprefix("serial:").partition("@")
-    if (
-        not device.startswith("serial:")
-        or not port
-        or (baud and not (baud.isdecimal() and int(baud)))
-    ):
+    if not device.startswith("serial:") or not port or (baud and not baud.isdecimal()):
         raise BoardError(
             f"{device!r} is not a board: expected serial:PORT or serial:PORT@BAUD, e.g. "
             f"serial:/dev/ttyACM0@{BAUD}"
+        )
+    if baud and not (len(baud) < 10 and BAUDS[0] <= int(baud) <= BAUDS[1]):
+        raise BoardError(
+            f"serial:{port}: no line has {baud[:20]} baud; expected {BAUDS[0]} to {BAUDS[1]}; "
+            f"the firmware has {BAUD}"
         )
     return port, int(baud or BAUD)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edge_lp.cli.common import JSON, detector_options, show
+from edge_lp.cli.common import JSON, detector_options, show, show_json
 
 
 @click.command()
@@ -41,20 +41,38 @@ def listen(**options: Any) -> None:
 
 
 @click.command()
-def devices() -> None:
-    """List boards and microphones."""
-    from edge_lp.audio import microphone
-    from edge_lp.board.discover import find_boards
+@click.option(
+    "--no-probe", is_flag=True, help="List serial ports without opening them or asking for a board."
+)
+@JSON
+def devices(no_probe: bool, as_json: bool) -> None:
+    """List boards and microphones.
+
+    Opens every serial port and says hello, which may disturb what else is connected (an Arduino
+    restarts); --no-probe does not. --json prints a list of objects: "device" is what --device
+    takes, "kind" is "board", "port" or "microphone".
+    """
+    from dataclasses import asdict
+
+    from edge_lp.errors import EdgeLpError
+    from edge_lp.hear import devices as found
     from edge_lp.text import device_table
 
-    boards = [
-        (f"serial:{port}", info.name, f"edge-lp {info.version}, model {info.model_id:08x}")
-        for port, info in find_boards()
-    ]
-    if boards:
-        show(device_table(boards))
-    microphones = [m.row() for m in microphone.microphones()]
-    show(device_table(microphones) if microphones else "no microphones")
+    failed = None
+    lines, microphones = found.lines(probe=not no_probe), []
+    try:
+        microphones = found.microphones()
+    except EdgeLpError as e:  # the boards are told all the same
+        failed = e
+    if as_json:
+        show_json([asdict(d) for d in lines + microphones])
+    else:
+        for some in filter(None, (lines, microphones)):
+            show(device_table(d.row() for d in some))
+        if not microphones and not failed:
+            show("no microphones")
+    if failed:
+        raise failed
 
 
 @click.command()
