@@ -275,6 +275,7 @@ def det(c: Calibration, path: str | Path) -> Path:
         ylabel=f"missed, % of {int(half.words[0].asked.sum())} words",
         ylim=(0, 100),
     )
+    axes.xaxis.set_major_formatter("{x:g}")  # the default one needs mathematical text
     axes.grid(alpha=0.3, which="both")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9, frameon=False)
     return _save(figure, path)
