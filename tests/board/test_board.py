@@ -421,7 +421,9 @@ def test_verify_command(clip, port):
     )
     assert done.returncode == 0 and json.loads(done.stdout)["equal"] is True
     (clip / "other.lpb").write_bytes(pack(random_spec(2)))
-    done = cli("verify", str(clip / "other.lpb"), str(clip), "--device", f"serial:{port}")
+    done = cli(
+        "verify", str(clip / "other.lpb"), str(clip / "clip.wav"), "--device", f"serial:{port}"
+    )
     assert (
         done.returncode == 2
         and done.stderr.count("\n") == 1

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A detector with a person's changes: for a while (listen), or for good (tune)."""
 
+import json
 import re
 import subprocess
 import sys
@@ -11,8 +12,8 @@ from edge_lp.errors import EdgeLpError
 from edge_lp.model.format import pack, unpack
 from edge_lp.model.spec import DetectorConfig
 from edge_lp.model.tune import tune, tuned
-from edge_lp.runtime import Model
-from random_model import random_spec
+from edge_lp.runtime import Model, Net
+from random_model import random_frames, random_spec
 
 WORDS = ["computer", "on", "stop"]
 GOOD = DetectorConfig((30,), (0.5,), 50, 20)
@@ -79,6 +80,44 @@ def test_a_tuned_model_is_the_same_net():
         **before.provenance,
         "tuned": f"from the model with CRC-32 {int.from_bytes(data[-4:], 'little'):08x}",
     }
+
+
+def test_a_keyword_becomes_the_wake_word():
+    """It moves to the front; its logits and thresholds move with it, and the bits stay."""
+    each = replace(GOOD, thresholds=(0.1, 0.2, 0.3))
+    data = pack(random_spec(3, (12, 12), 4, 3, labels=[*WORDS, "other"], detector=each))
+    changed = tune(data, wake_word=["stop"], threshold=["on=0.9"])
+    before, after = Model(data), Model(changed)
+    assert after.labels == ["stop", "computer", "on", "other"] and after.n_keywords == 3
+    frames = random_frames(1, 30)
+    order = [2, 0, 1, 3]
+    assert (Net(after).push(frames) == Net(before).push(frames)[:, order]).all()
+    d = after.detector
+    assert [round(t, 3) for t in d.thresholds] == [0.3, 0.1, 0.9]
+    assert (d.wake_words, d.wake) == (1, 500)
+    two = Model(tune(changed, wake_word=["on", "stop", "on"], wake_seconds=2))
+    assert two.labels == ["on", "stop", "computer", "other"]
+    assert (two.detector.wake_words, two.detector.wake) == (2, 200)
+    with pytest.raises(EdgeLpError, match="--wake-word: no keyword 'other'; there is computer"):
+        tune(data, wake_word=["other"])
+
+
+def test_inspect_shows_it(tmp_path):
+    (tmp_path / "m.lpb").write_bytes(pack(random_spec(3, (12, 12), 3, 3, labels=WORDS)))
+    command = [sys.executable, "-m", "edge_lp"]
+    options = ["--window", "0.2,0.45", "--threshold", "stop=0.8", "--wake-word", "computer"]
+    tuning = [*command, "tune", "m.lpb", *options, "-o", "mine.lpb"]
+    subprocess.run(tuning, cwd=tmp_path, check=True, capture_output=True)
+    out = subprocess.check_output([*command, "inspect", "mine.lpb", "--json"], cwd=tmp_path)
+    found = json.loads(out)
+    assert found["format"] == "1.1"
+    detector = found["detector"]
+    assert detector["windows_s"] == [0.2, 0.45]
+    assert detector["thresholds"] == {"computer": 0.5, "on": 0.5, "stop": 0.8}
+    assert (detector["wake_words"], detector["wake_s"]) == (["computer"], 5.0)
+    shown = subprocess.check_output([*command, "inspect", "mine.lpb"], cwd=tmp_path, text=True)
+    for text in ("0.2 s, 0.45 s", "computer 0.5, on 0.5, stop 0.8", "commands behind them"):
+        assert text in shown
 
 
 def test_the_command(tmp_path):

@@ -70,6 +70,12 @@ def export(model: str, form: str, output: str) -> None:
 
 @click.command()
 @MODEL
+@click.option(
+    "--wake-word",
+    multiple=True,
+    metavar="WORD",
+    help="A keyword behind which alone the others count; may be repeated.",
+)
 @detector_options
 @click.option(
     "-o", "--output", required=True, type=click.Path(), help="File to write; - is stdout."

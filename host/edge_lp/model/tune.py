@@ -6,11 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from edge_lp.errors import EdgeLpError
 from edge_lp.model.format import pack, unpack
-from edge_lp.model.spec import MAX_WINDOW, MAX_WINDOWS, DetectorConfig
+from edge_lp.model.spec import MAX_WINDOW, MAX_WINDOWS, DetectorConfig, ModelSpec
 from edge_lp.runtime import FRAME_SECONDS
+
+WAKE_SECONDS = 5.0  # behind a wake word that is new
 
 
 def tuned(
@@ -42,11 +45,33 @@ def tuned(
     return c
 
 
-def tune(data: bytes, **changes: object) -> bytes:
-    """.lpb bytes with another detector (the arguments of tuned), and that in the provenance.
-    ModelError: no model; EdgeLpError: what cannot be."""
+def with_wake_words(spec: ModelSpec, words: Sequence[str]) -> ModelSpec:
+    """The same net, in which these keywords are the wake words: they come first, so labels, outputs
+    and thresholds change their order. The others count for WAKE_SECONDS behind one, or for as long
+    as they did. EdgeLpError: a word that is no keyword."""
+    keywords = spec.labels[: spec.n_keywords]
+    first = [_index(word, keywords, "--wake-word") for word in dict.fromkeys(words)]
+    order = first + [i for i in range(len(spec.labels)) if i not in first]
+    c, out = spec.detector, spec.layers[-1]
+    one = len(c.thresholds) == 1
+    thresholds = c.thresholds if one else tuple(c.thresholds[i] for i in order[: spec.n_keywords])
+    wake = c.wake or round(WAKE_SECONDS / FRAME_SECONDS)
+    outputs = replace(out, w=replace(out.w, codes=out.w.codes[:, order]), bias=out.bias[order])
+    return replace(
+        spec,
+        labels=[spec.labels[i] for i in order],
+        layers=[*spec.layers[:-1], outputs],
+        detector=replace(c, thresholds=thresholds, wake_words=len(first), wake=wake),
+    )
+
+
+def tune(data: bytes, wake_word: Sequence[str] = (), **changes: Any) -> bytes:
+    """.lpb bytes with another detector: wake words, then the arguments of tuned; and that in the
+    provenance. ModelError: no model; EdgeLpError: what cannot be."""
     spec = unpack(data)
-    config = tuned(spec.detector, spec.labels[: spec.n_keywords], **changes)  # type: ignore[arg-type]
+    if wake_word:
+        spec = with_wake_words(spec, wake_word)
+    config = tuned(spec.detector, spec.labels[: spec.n_keywords], **changes)
     provenance = {**spec.provenance, "tuned": f"from the model with CRC-32 {data[-4:][::-1].hex()}"}
     return pack(replace(spec, detector=config, provenance=provenance))
 
@@ -58,10 +83,6 @@ def _thresholds(
     values = list(c.thresholds) * (n if len(c.thresholds) == 1 else 1)
     for text in given:
         word, equals, number = text.rpartition("=")
-        if equals and word not in keywords:
-            raise EdgeLpError(
-                f"--threshold {text}: no keyword {word!r}; there is {', '.join(keywords)}"
-            )
         try:
             value = float(number)
         except ValueError:
@@ -71,10 +92,16 @@ def _thresholds(
                 f"--threshold is {text}, expected a posterior between 0 and 1, or WORD=POSTERIOR"
             )
         if equals:
-            values[keywords.index(word)] = value
+            values[_index(word, keywords, "--threshold")] = value
         else:
             values = [value] * n
     return tuple(values[:1] if len(set(values)) == 1 else values)
+
+
+def _index(word: str, keywords: Sequence[str], option: str) -> int:
+    if word not in keywords:
+        raise EdgeLpError(f"{option}: no keyword {word!r}; there is {', '.join(keywords)}")
+    return keywords.index(word)
 
 
 def _windows(text: str) -> tuple[int, ...]:
