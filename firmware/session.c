@@ -139,7 +139,7 @@ static void run_frame(session *s, kept_reply *r)
 {
     lp_event event;
     lp_counts before, after;
-    lp_core_counts(lp_net_core(s->net), &before);
+    lp_net_counts(s->net, &before);
     uint32_t t0 = hal_ticks();
     int e = lp_net_frame(s->net, s->features, s->logits);
     uint32_t t1 = hal_ticks();
@@ -150,7 +150,7 @@ static void run_frame(session *s, kept_reply *r)
     int found = lp_detector_push(s->detector, s->logits, &event);
     s->ticks_net += t1 - t0;
     s->ticks_detector += hal_ticks() - t1;
-    lp_core_counts(lp_net_core(s->net), &after);
+    lp_net_counts(s->net, &after);
     s->spikes += after.spikes - before.spikes;
     s->synops += after.synops - before.synops;
     put8(r, 1u | (found ? 2u : 0u) | (lp_detector_awake(s->detector) ? 4u : 0u));

@@ -113,6 +113,7 @@ typedef struct {
 
 #define LP_STRICT 1 /* flags: check every range, stop with LP_E_OVERFLOW; several times slower */
 #define LP_COUNT 2  /* flags: count active compartment updates too; one more pass over the states */
+#define LP_CORE 4   /* flags of a network: on the core, even where the faster kernel would do */
 
 typedef struct {
     const lp_group *groups;
@@ -281,10 +282,17 @@ void lp_net_reset(lp_net *net);
 /* One frame: features[LP_FEATURES] Q10 held over K steps; logits[n_labels] Q8, from the output's u
  * at the last step. */
 int lp_net_frame(lp_net *net, const int16_t *features, int32_t *logits);
-lp_core *lp_net_core(lp_net *net);
-/* Groups of the core: layer l has dendrites 2 l and somas 2 l + 1; the output is the last group,
+/* 1: runs on the sigma-delta kernel; 0: on the core, as a model must that could leave a range of the
+ * kernel (DESIGN.md), and any with LP_STRICT or LP_CORE. Both compute the same. */
+int lp_net_kernel(const lp_net *net);
+lp_core *lp_net_core(lp_net *net); /* NULL on the kernel */
+/* Groups, as on the core: layer l has dendrites 2 l and somas 2 l + 1; the output is the last group,
  * alone. */
 uint32_t lp_net_groups(const lp_net *net);
+/* Copies a group's state after the last frame, [n of its layer] each; NULL: not wanted. spikes: 1
+ * where a soma spiked in the last step, else 0. LP_E_ARG: no such group. */
+int lp_net_state(const lp_net *net, uint32_t group, int32_t *u, int32_t *v, uint8_t *spikes);
+void lp_net_counts(const lp_net *net, lp_counts *counts);
 
 /* ---------------------------------------------------------------------------------- detector -- */
 

@@ -12,19 +12,12 @@
 #include "lp_fix.h"
 
 /* Explicit vectors, where the target has them and the compiler writes them as GCC does. */
-#if defined(__GNUC__) && (defined(__SSE2__) || defined(__ARM_NEON) || defined(__ALTIVEC__) || \
-                          defined(__riscv_vector) || defined(__wasm_simd128__))
+#if defined(__GNUC__) && LP_VECTORS
 #define VECTORS 1
 typedef uint16_t lanes4 __attribute__((vector_size(8), aligned(2), may_alias));
 typedef uint16_t lanes16 __attribute__((vector_size(32), aligned(2), may_alias));
 #else
 #define VECTORS 0
-#endif
-
-#if defined(__GNUC__)
-#define LP_INLINE static inline __attribute__((always_inline))
-#else
-#define LP_INLINE static inline
 #endif
 
 /* two accumulator lanes; h[] is in compartment order on every machine, w is for LP_DENSE3 */

@@ -19,10 +19,35 @@
 #define LP_CLONES
 #endif
 
+#if defined(__GNUC__)
+#define LP_INLINE static inline __attribute__((always_inline))
+#else
+#define LP_INLINE static inline
+#endif
+
+/* x, of which the compiler shall not know that it is a constant: it stays in a register. */
+static inline uint32_t lp_register(uint32_t x)
+{
+#if defined(__GNUC__)
+    __asm__("" : "+r"(x));
+#endif
+    return x;
+}
+
+#if !defined(LP_VECTORS) /* does the compiler vectorise for this machine? */
+#if defined(__SSE2__) || defined(__ARM_NEON) || defined(__ALTIVEC__) || defined(__riscv_vector) || \
+    defined(__wasm_simd128__)
+#define LP_VECTORS 1
+#else
+#define LP_VECTORS 0
+#endif
+#endif
+
 typedef char lp_assert_arithmetic_shift[((-3) >> 1) == -2 ? 1 : -1];
 typedef char lp_assert_modular_cast[(int16_t)0x8001u == -32767 ? 1 : -1];
 
-#define LP_V_LIMIT 8388607 /* 2^23 - 1: the largest voltage and the largest current */
+#define LP_V_LIMIT 8388607   /* 2^23 - 1: the largest voltage and the largest current */
+#define LP_DRIVE_MAX 4194303 /* 2^22 - 1, so u + drive stays below 2^24 */
 
 static inline int32_t lp_min(int32_t a, int32_t b) { return a < b ? a : b; }
 static inline int32_t lp_max(int32_t a, int32_t b) { return a > b ? a : b; }
@@ -30,6 +55,35 @@ static inline int32_t lp_clip(int32_t x, int32_t lo, int32_t hi)
 {
     return lp_min(lp_max(x, lo), hi);
 }
+
+/* Cortex-M4 and M7: one instruction each, which compilers do not find. */
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__)
+#define LP_DSP 1
+/* acc + floor(a b / 2^32) */
+static inline int32_t lp_mac_high(int32_t a, int32_t b, int32_t acc)
+{
+    int32_t x;
+    __asm__("smmla %0, %1, %2, %3" : "=r"(x) : "r"(a), "r"(b), "r"(acc));
+    return x;
+}
+/* acc + the products of the lower and of the upper halves, signed */
+static inline int32_t lp_mac2(uint32_t a, uint32_t b, int32_t acc)
+{
+    int32_t x;
+    __asm__("smlad %0, %1, %2, %3" : "=r"(x) : "r"(a), "r"(b), "r"(acc));
+    return x;
+}
+#else
+#define LP_DSP 0
+static inline int32_t lp_mac_high(int32_t a, int32_t b, int32_t acc)
+{
+    return acc + (int32_t)((int64_t)a * b >> 32);
+}
+static inline int32_t lp_mac2(uint32_t a, uint32_t b, int32_t acc)
+{
+    return acc + (int16_t)a * (int16_t)b + (int16_t)(a >> 16) * (int16_t)(b >> 16);
+}
+#endif
 
 /* x mod 2^24 in [-2^23, 2^23). Any int32 x. */
 static inline int32_t lp_wrap24(int32_t x) { return (int32_t)((uint32_t)x << 8) >> 8; }
@@ -65,6 +119,7 @@ static inline uint32_t lp_le32(const uint8_t *p)
 #else
 static inline uint32_t lp_le32(const uint8_t *p) { return lp_le16(p) | lp_le16(p + 2) << 16; }
 #endif
+static inline uint32_t lp_le16x2(const int16_t *x) { return (uint16_t)x[0] | (uint32_t)x[1] << 16; }
 static inline int32_t lp_le16s(const uint8_t *p) { return (int16_t)lp_le16(p); }
 static inline int32_t lp_le32s(const uint8_t *p) { return (int32_t)lp_le32(p); }
 

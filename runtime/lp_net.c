@@ -1,23 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lays a model's layers on the core (SPEC.md, "Network"): each hidden layer is a group of dendrites
- * and a group of somas joined to it, the output a group of silent compartments whose current is
- * read. Holds the first layer's drive over a frame's steps. */
+/* A model's layers, run by the sigma-delta kernel (lp_sd.c) where it can, else on the core: there
+ * (SPEC.md, "Network") each hidden layer is a group of dendrites and a group of somas joined to it,
+ * the output a group of silent compartments whose current is read. Here: the layout on the core, the
+ * first layer's drive, which is held over a frame's steps, and the logits. */
 #include "edge_lp.h"
 #include "lp_codes.h"
 #include "lp_fix.h"
+#include "lp_sd.h"
 
 #define MAX_GROUPS (2 * LP_MAX_LAYERS)
 #define MAX_SYNAPSES (3 * LP_MAX_LAYERS) /* per layer: from below, recurrent, autapse */
-#define DRIVE_MAX 4194303                /* 2^22 - 1, so u + drive stays below 2^24 */
 
-struct lp_net {
-    const lp_model *model;
+#ifdef LP_NO_CORE /* boards: 12 KB less code, and LP_E_LIMIT for a model that needs the core */
+#define HAS_CORE 0
+#else
+#define HAS_CORE 1
+#endif
+
+typedef struct { /* the core and its description */
     lp_core *core;
     lp_core_spec spec;
     lp_group groups[MAX_GROUPS];
     lp_synapses synapses[MAX_SYNAPSES];
-    int32_t *drive;               /* [n of the first layer], this frame's */
-    int32_t *bias[LP_MAX_LAYERS]; /* hidden layers from the second on */
+    int32_t *bias[LP_MAX_LAYERS]; /* hidden layers' */
+} general;
+
+struct lp_net {
+    const lp_model *model;
+    lp_sd *sd; /* one of these two, the other is NULL */
+    general *general;
+    int32_t *drive; /* this frame's, of unit i of the first layer at [i * stride] */
+    uint32_t stride;
 };
 
 static void bias_of(const lp_layer *l, int32_t *out)
@@ -38,8 +51,8 @@ static lp_synapses coded(const lp_matrix *m, int32_t src, int32_t dst, uint32_t 
     return y;
 }
 
-/* Fills net's description of the core. Arrays that the groups name are carved from a. */
-static void lay_out(lp_net *net, const lp_model *m, uint32_t flags, lp_arena *a)
+/* Fills g's description of the core. Arrays that the groups name are carved from a. */
+static void lay_out(general *g, const lp_model *m, uint32_t flags, lp_arena *a)
 {
     uint32_t ng = 0, ns = 0;
     for (uint32_t i = 0; i < m->n_layers; i++) {
@@ -56,13 +69,13 @@ static void lay_out(lp_net *net, const lp_model *m, uint32_t flags, lp_arena *a)
         d.dv = last ? 4096 : m->delta;
         d.refract = 1;
         if (!last) {
-            net->bias[i] = lp_take(a, l->n * sizeof(int32_t));
-            d.bias_each = net->bias[i];
+            g->bias[i] = lp_take(a, l->n * sizeof(int32_t));
+            d.bias_each = g->bias[i];
         }
         if (i)
-            net->synapses[ns++] = coded(&l->w, (int32_t)ng - 1, (int32_t)ng,
-                                        last ? m->output_shift : m->synapse_shift);
-        net->groups[ng++] = d;
+            g->synapses[ns++] = coded(&l->w, (int32_t)ng - 1, (int32_t)ng,
+                                      last ? m->output_shift : m->synapse_shift);
+        g->groups[ng++] = d;
         if (last) break;
         lp_group s = d;
         s.join = (int32_t)ng - 1;
@@ -70,78 +83,149 @@ static void lay_out(lp_net *net, const lp_model *m, uint32_t flags, lp_arena *a)
         s.vth = 0;
         s.bias_each = NULL;
         if (l->recurrent)
-            net->synapses[ns++] = coded(&l->u, (int32_t)ng, (int32_t)ng - 1, m->synapse_shift);
+            g->synapses[ns++] = coded(&l->u, (int32_t)ng, (int32_t)ng - 1, m->synapse_shift);
         lp_synapses autapse = {0};
         autapse.src = autapse.dst = (int32_t)ng;
         autapse.kind = LP_DIAGONAL;
         autapse.weight = -(int32_t)m->feedback;
-        net->synapses[ns++] = autapse;
-        net->groups[ng++] = s;
+        g->synapses[ns++] = autapse;
+        g->groups[ng++] = s;
     }
-    net->drive = net->bias[0];
-    net->spec.groups = net->groups;
-    net->spec.synapses = net->synapses;
-    net->spec.n_groups = ng;
-    net->spec.n_synapses = ns;
-    net->spec.flags = flags;
+    g->spec.groups = g->groups;
+    g->spec.synapses = g->synapses;
+    g->spec.n_groups = ng;
+    g->spec.n_synapses = ns;
+    g->spec.flags = flags;
+}
+
+static int core_size(const lp_model *m, uint32_t flags, lp_arena *a)
+{
+    general g = {0};
+    size_t core;
+    int e;
+    lp_take(a, sizeof(general));
+    lay_out(&g, m, flags, a);
+    if ((e = lp_core_size(&g.spec, &core))) return e;
+    lp_take(a, core);
+    return LP_OK;
+}
+
+/* Laid out in place: a second description on the stack would be too much for a small board. */
+static int core_init(lp_net *net, uint32_t flags, lp_arena *a, size_t bytes)
+{
+    const lp_model *m = net->model;
+    general *g = lp_take(a, sizeof(general));
+    lp_zero(g, sizeof *g);
+    lay_out(g, m, flags, a);
+    for (uint32_t i = 0; i + 1u < m->n_layers; i++) bias_of(&m->layers[i], g->bias[i]);
+    net->general = g;
+    net->drive = g->bias[0];
+    net->stride = 1;
+    return lp_core_init(&g->core, &g->spec, a->base + a->used, bytes - a->used);
 }
 
 int lp_net_size(const lp_model *m, uint32_t flags, size_t *bytes)
 {
-    lp_net net = {0};
     lp_arena a = {0};
-    size_t core;
-    int e;
+    int e = HAS_CORE ? LP_OK : LP_E_LIMIT;
     if (!m || !bytes || !m->n_layers) return LP_E_ARG;
     lp_take(&a, sizeof(lp_net));
-    lay_out(&net, m, flags, &a);
-    if ((e = lp_core_size(&net.spec, &core))) return e;
-    *bytes = a.used + core;
-    return LP_OK;
+    if (lp_sd_fits(m, flags)) lp_sd_place(m, flags, &a), e = LP_OK;
+    else if (HAS_CORE) e = core_size(m, flags, &a);
+    *bytes = a.used;
+    return e;
 }
 
 int lp_net_init(lp_net **out, const lp_model *m, uint32_t flags, void *memory, size_t bytes)
 {
     lp_arena a = {memory, 0};
-    size_t core;
-    int e;
-    if (!out || !memory || !m || !m->n_layers) return LP_E_ARG;
-    if (bytes < sizeof(lp_net) || (uintptr_t)memory % 8) return LP_E_SPACE;
-    /* laid out in place: a second one on the stack would be too much for a small board */
+    size_t need;
+    int e = lp_net_size(m, flags, &need);
+    if (e) return e;
+    if (!out || !memory) return LP_E_ARG;
+    if (bytes < need || (uintptr_t)memory % 8) return LP_E_SPACE;
     lp_net *net = lp_take(&a, sizeof(lp_net));
     lp_zero(net, sizeof *net);
     net->model = m;
-    lay_out(net, m, flags, &a);
-    if (bytes < a.used) return LP_E_SPACE;
-    for (uint32_t i = 0; i + 1u < m->n_layers; i++) bias_of(&m->layers[i], net->bias[i]);
-    if ((e = lp_core_size(&net->spec, &core))) return e;
-    if (bytes < a.used + core) return LP_E_SPACE;
-    if ((e = lp_core_init(&net->core, &net->spec, a.base + a.used, bytes - a.used))) return e;
+    if (lp_sd_fits(m, flags)) {
+        net->sd = lp_sd_place(m, flags, &a);
+        net->drive = lp_sd_drive(net->sd, &net->stride);
+        lp_sd_reset(net->sd);
+    } else if (HAS_CORE && (e = core_init(net, flags, &a, bytes))) return e;
     *out = net;
     return LP_OK;
 }
 
-void lp_net_reset(lp_net *net) { lp_core_reset(net->core); }
-lp_core *lp_net_core(lp_net *net) { return net->core; }
-uint32_t lp_net_groups(const lp_net *net) { return net->spec.n_groups; }
+void lp_net_reset(lp_net *net)
+{
+    if (net->sd) lp_sd_reset(net->sd);
+    else if (HAS_CORE) lp_core_reset(net->general->core);
+}
 
-/* sum[i] <- sum over features of (code + 4) * feature, for a dense matrix: the five compartments of
- * half a word at a time, in registers. */
-static void dense_sums(const lp_matrix *m, const int16_t *features, int32_t *sum)
+int lp_net_kernel(const lp_net *net) { return net->sd != NULL; }
+lp_core *lp_net_core(lp_net *net) { return net->general ? net->general->core : NULL; }
+uint32_t lp_net_groups(const lp_net *net) { return 2 * net->model->n_layers - 1u; }
+
+void lp_net_counts(const lp_net *net, lp_counts *counts)
+{
+    if (net->sd) lp_sd_counts(net->sd, counts);
+    else if (HAS_CORE) lp_core_counts(net->general->core, counts);
+}
+
+int lp_net_state(const lp_net *net, uint32_t group, int32_t *u, int32_t *v, uint8_t *spikes)
+{
+    if (group >= lp_net_groups(net)) return LP_E_ARG;
+    const uint32_t n = net->model->layers[group / 2].n;
+    if (net->sd) {
+        lp_sd_state(net->sd, group, u, v, spikes);
+    } else if (HAS_CORE) {
+        const lp_core *core = net->general->core;
+        const uint8_t *fired = lp_core_spikes(core, group);
+        if (u) lp_copy(u, lp_core_u(core, group), n * sizeof(int32_t));
+        if (v) lp_copy(v, lp_core_v(core, group), n * sizeof(int32_t));
+        if (spikes && fired) lp_copy(spikes, fired, n);
+        else if (spikes) lp_zero(spikes, n);
+    }
+    return LP_OK;
+}
+
+/* The five codes + 4 of half a word, times two features: row f's below row f + 1's. */
+LP_INLINE void add_products(int32_t s[5], uint32_t w0, uint32_t w1, const int16_t *x)
+{
+    if (LP_DSP) {
+        const uint32_t both = (w0 & 0x7fff) | w1 << 16, xx = lp_le16x2(x);
+        for (uint32_t j = 0; j < 5; j++) s[j] = lp_mac2(both >> 3 * j & 0x00070007u, xx, s[j]);
+    } else {
+        for (uint32_t j = 0; j < 5; j++)
+            s[j] += (int32_t)(w0 >> 3 * j & 7) * x[0] + (int32_t)(w1 >> 3 * j & 7) * x[1];
+    }
+}
+
+/* sum[i * stride] <- sum over features of (code + 4) * feature, for a dense matrix: the five
+ * compartments of half a word at a time, in registers. */
+static void dense_sums(const lp_matrix *m, const int16_t *x, int32_t *sum, uint32_t stride)
 {
     const uint32_t words = DENSE3_WORDS(m->n_out);
     for (uint32_t column = 0; column < 2 * words; column++) {
-        const uint8_t *p = m->codes + 4 * (column / 2);
+        const uint8_t *p = m->codes + 2 * column;
         int32_t s[5] = {0};
-        for (uint32_t f = 0; f < LP_FEATURES; f++, p += 4 * words) {
-            uint32_t w = lp_le32(p) >> (16 * (column & 1));
-            s[0] += (int32_t)(w & 7) * features[f];
-            s[1] += (int32_t)(w >> 3 & 7) * features[f];
-            s[2] += (int32_t)(w >> 6 & 7) * features[f];
-            s[3] += (int32_t)(w >> 9 & 7) * features[f];
-            s[4] += (int32_t)(w >> 12 & 7) * features[f];
+        for (uint32_t f = 0; f < LP_FEATURES; f += 2, p += 8 * words)
+            add_products(s, lp_le16(p), lp_le16(p + 4 * words), x + f);
+        for (uint32_t j = 0, i = column; j < 5 && i < m->n_out; j++, i += 2 * words)
+            sum[i * stride] = s[j];
+    }
+}
+
+static void sparse_sums(const lp_matrix *m, const int16_t *x, int32_t *sum, uint32_t stride)
+{
+    for (uint32_t i = 0; i < m->n_out; i++) sum[i * stride] = 0;
+    for (uint32_t f = 0; f < LP_FEATURES; f++) {
+        const uint8_t *e;
+        uint32_t count = sparse3_row(m->codes, f, &e), i;
+        for (uint32_t k = 0; k < count; k++) {
+            int32_t code = sparse3_entry(e + 2 * k, &i);
+            sum[i * stride] += code * x[f];
         }
-        for (uint32_t j = 0, i = column; j < 5 && i < m->n_out; j++, i += 2 * words) sum[i] = s[j];
     }
 }
 
@@ -151,28 +235,20 @@ static void dense_sums(const lp_matrix *m, const int16_t *features, int32_t *sum
 static void drive(lp_net *net, const int16_t *features)
 {
     const lp_layer *l = &net->model->layers[0];
-    const lp_matrix *m = &l->w;
     int32_t *sum = net->drive, offset = 0;
-    if (m->kind == LP_DENSE3) {
+    if (net->sd && lp_sd_weigh(net->sd, features)) {
+        offset = 0;
+    } else if (l->w.kind == LP_DENSE3) {
         for (uint32_t f = 0; f < LP_FEATURES; f++) offset += 4 * features[f];
-        dense_sums(m, features, sum);
+        dense_sums(&l->w, features, sum, net->stride);
     } else {
-        for (uint32_t i = 0; i < l->n; i++) sum[i] = 0;
-        for (uint32_t f = 0; f < LP_FEATURES; f++) {
-            const uint8_t *e;
-            uint32_t count = sparse3_row(m->codes, f, &e), target;
-            for (uint32_t k = 0; k < count; k++) {
-                int32_t code = sparse3_entry(e + 2 * k, &target);
-                sum[target] += code * features[f];
-            }
-        }
+        sparse_sums(&l->w, features, sum, net->stride);
     }
-    for (uint32_t i = 0; i < l->n; i++) {
+    const int32_t up = 1 << lp_max(net->model->drive_shift, 0), down = -net->model->drive_shift;
+    for (uint32_t i = 0; i < l->n; i++, sum += net->stride) {
         /* |b| <= 2^22 */
-        int32_t z = sum[i] - offset, b = lp_le16s(l->bias + 2 * i) * (1 << l->bias_shift);
-        z = net->model->drive_shift >= 0 ? z * (1 << net->model->drive_shift)
-                                         : z >> -net->model->drive_shift;
-        sum[i] = lp_clip(z + b, -DRIVE_MAX, DRIVE_MAX);
+        int32_t z = *sum - offset, b = lp_le16s(l->bias + 2 * i) * (1 << l->bias_shift);
+        *sum = lp_clip((down > 0 ? z >> down : z * up) + b, -LP_DRIVE_MAX, LP_DRIVE_MAX);
     }
 }
 
@@ -180,12 +256,18 @@ int lp_net_frame(lp_net *net, const int16_t *features, int32_t *logits)
 {
     const lp_model *m = net->model;
     const lp_layer *out = &m->layers[m->n_layers - 1];
-    int e;
+    const int32_t *u = NULL;
+    int e = LP_OK;
     drive(net, features);
-    for (uint32_t k = 0; k < m->steps; k++)
+    if (net->sd) {
+        lp_sd_frame(net->sd);
+        u = lp_sd_output(net->sd);
+    } else if (HAS_CORE) {
         /* strict mode: the core's state is that of the step that failed */
-        if ((e = lp_core_step(net->core, NULL, 0))) return e;
-    const int32_t *u = lp_core_u(net->core, net->spec.n_groups - 1);
+        for (uint32_t k = 0; k < m->steps && !e; k++) e = lp_core_step(net->general->core, NULL, 0);
+        if (e) return e;
+        u = lp_core_u(net->general->core, 2 * m->n_layers - 2u);
+    }
     for (uint32_t i = 0; i < out->n; i++) /* |u| <= 2^23, mul <= 255: below 2^31; |bias| <= 2^22 */
         logits[i] = lp_clip((u[i] * m->logit_mul) >> m->logit_shift, -(1 << 24), 1 << 24) +
                     lp_le16s(out->bias + 2 * i) * (1 << out->bias_shift);

@@ -79,7 +79,7 @@ int main(void)
             crc = lp_crc32(crc, bytes, sizeof bytes);
         }
     }
-    lp_core_counts(lp_net_core(lp_spotter_net(spotter)), &counts);
+    lp_net_counts(lp_spotter_net(spotter), &counts);
     line("front_end", frames, front_end);
     line("network", frames, network);
     line("detector", frames, detector);

@@ -11,6 +11,7 @@
 
 static uint64_t memory[(ARENA_BYTES + 7) / 8], second_frontend[512];
 static uint32_t digest, failures;
+static int32_t u[LP_MAX_UNITS], v[LP_MAX_UNITS];
 
 static void text(const char *s)
 {
@@ -112,12 +113,14 @@ static uint32_t run(lp_spotter *s, const lp_model *model, uint32_t piece)
         }
     }
     lp_net *net = lp_spotter_net(s);
-    for (uint32_t g = 0; g < lp_net_groups(net); g++)
+    for (uint32_t g = 0; g < lp_net_groups(net); g++) {
+        check(lp_net_state(net, g, u, v, NULL) == LP_OK, "state");
         for (uint32_t i = 0; i < model->layers[g / 2].n; i++)
-            take((uint32_t)lp_core_u(lp_net_core(net), g)[i], 4),
-                take((uint32_t)lp_core_v(lp_net_core(net), g)[i], 4);
+            take((uint32_t)u[i], 4), take((uint32_t)v[i], 4);
+    }
+    check(lp_net_state(net, lp_net_groups(net), u, v, NULL) == LP_E_ARG, "state of no group");
     lp_counts counts;
-    lp_core_counts(lp_net_core(net), &counts);
+    lp_net_counts(net, &counts);
     take((uint32_t)counts.steps, 4), take((uint32_t)counts.spikes, 4),
         take((uint32_t)counts.synops, 4);
     return digest;

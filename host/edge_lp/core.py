@@ -17,6 +17,7 @@ from edge_lp.errors import OverflowDetected
 MAX_DELAY: int = lib.LP_MAX_DELAY
 STRICT: int = lib.LP_STRICT
 COUNT: int = lib.LP_COUNT
+CORE: int = lib.LP_CORE
 LIMIT = 2**23 - 1  # of u, v and biases
 # Synapses and compartments that are worked on before Python looks for Ctrl-C: at most some 50 ms.
 WORK = 1 << 25
@@ -76,21 +77,10 @@ class Counts:
         return (self.steps, self.updates, self.active, self.spikes, self.synops)
 
 
-def counts_of(core: Any) -> Counts:
+def counts_of(function: Any, of: Any) -> Counts:
     c = ffi.new("lp_counts *")
-    lib.lp_core_counts(core, c)
+    function(of, c)
     return Counts(c.steps, c.updates, c.active, c.spikes, c.synops)
-
-
-def group_state(core: Any, group: int, n: int) -> dict[str, np.ndarray]:
-    spikes = lib.lp_core_spikes(core, group)
-    out = {
-        "u": np.frombuffer(ffi.buffer(lib.lp_core_u(core, group), 4 * n), np.int32).copy(),
-        "v": np.frombuffer(ffi.buffer(lib.lp_core_v(core, group), 4 * n), np.int32).copy(),
-    }
-    if spikes != ffi.NULL:
-        out["spikes"] = np.frombuffer(ffi.buffer(spikes, n), np.uint8).copy()
-    return out
 
 
 _WHAT = {lib.LP_WHAT_U: "u", lib.LP_WHAT_V: "v", lib.LP_WHAT_SPIKES: "spikes", lib.LP_WHAT_Q: "q"}
@@ -414,4 +404,4 @@ class Core:
     def counts(self) -> Counts:
         """Since step 0."""
         with self.lock:
-            return counts_of(self._p)
+            return counts_of(lib.lp_core_counts, self._p)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edge_lp.binding import check, ffi, lib, memory, pointer, size_of
-from edge_lp.core import Counts, counts_of, group_state, overflow
+from edge_lp.core import Counts, counts_of, overflow
 from edge_lp.model.spec import DetectorConfig, DetectorIntegers
 
 SAMPLE_RATE: int = lib.LP_SAMPLE_RATE
@@ -147,7 +147,9 @@ class Frontend:
 
 
 class Net:
-    """Frames -> logits on the spiking core."""
+    """Frames -> logits on the spiking network. kernel: it runs on the sigma-delta kernel, not on the
+    core; flags with STRICT or CORE, or a model that could leave a range, ask for the core. Both give
+    the same numbers."""
 
     def __init__(self, model: Model, flags: int = 0) -> None:
         n = size_of(lib.lp_net_size, model.c, flags)
@@ -155,7 +157,7 @@ class Net:
         out = ffi.new("lp_net **")
         check(lib.lp_net_init(out, model.c, flags, self._mem, n))
         self._p = out[0]
-        self._core = lib.lp_net_core(self._p)
+        self.kernel = bool(lib.lp_net_kernel(self._p))
         self.n_groups: int = lib.lp_net_groups(self._p)
 
     def reset(self) -> None:
@@ -169,19 +171,21 @@ class Net:
         for i in range(len(frames)):
             status = lib.lp_net_frame(self._p, f + i * FEATURES, z + i * logits.shape[1])
             if status == lib.LP_E_OVERFLOW:
-                raise overflow(self._core)
+                raise overflow(lib.lp_net_core(self._p))
             check(status)
         return logits
 
     def counts(self) -> Counts:
-        return counts_of(self._core)
+        return counts_of(lib.lp_net_counts, self._p)
 
     def state(self, group: int) -> dict[str, np.ndarray]:
-        """u, v and (unless silent) spikes of a group after the last step, copied."""
-        return group_state(self._core, group, self._group_size(group))
-
-    def _group_size(self, group: int) -> int:
-        return self.model.c.layers[group // 2].n
+        """u, v and, of somas, spikes of a group (edge_lp.h, lp_net_groups) after the last step,
+        copied."""
+        n = self.model.c.layers[group // 2].n
+        u, v, spikes = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.uint8)
+        to = pointer("int32_t *", u), pointer("int32_t *", v), pointer("uint8_t *", spikes)
+        check(lib.lp_net_state(self._p, group, *to))
+        return {"u": u, "v": v, "spikes": spikes} if group % 2 else {"u": u, "v": v}
 
 
 class Detector:
@@ -243,7 +247,7 @@ class Spotter:
         self._mem, out = memory(n), ffi.new("lp_spotter **")
         check(lib.lp_spotter_init(out, self._c, flags, self._mem, n))
         self._p = out[0]
-        self._core = lib.lp_net_core(lib.lp_spotter_net(self._p))
+        self._net = lib.lp_spotter_net(self._p)
         self._detector = lib.lp_spotter_detector(self._p)
         self._posterior = lib.lp_detector_posterior(self._detector)
 
@@ -259,7 +263,7 @@ class Spotter:
             self._p, pointer("int16_t *", samples), len(samples), events, room
         )
         if found == lib.LP_E_OVERFLOW:
-            raise overflow(self._core)
+            raise overflow(lib.lp_net_core(self._net))
         return [_event(events[i]) for i in range(check(found))]
 
     def awake(self) -> int:
@@ -274,4 +278,4 @@ class Spotter:
         )
 
     def counts(self) -> Counts:
-        return counts_of(self._core)
+        return counts_of(lib.lp_net_counts, self._net)

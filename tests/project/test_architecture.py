@@ -99,10 +99,12 @@ def test_objects_need_nothing_and_keep_nothing(tmp_path, compiler, nm):
     needed = {name for kind, name in symbols if kind == "U"} - defined
     assert needed <= {"memcpy", "memset"} | arithmetic
     assert not [(kind, name) for kind, name in symbols if kind in "DdBbCGgSs"], "writable data"
-    headers = HEADER + (RUNTIME / "lp_core.h").read_text(encoding="utf-8")
-    assert defined == set(re.findall(r"\b(lp_\w+)\([^;{]*\);", "\n".join(code_of(headers)))), (
-        "the public header's prototypes, and the core's own, are the exported functions"
+    headers = HEADER + "".join(
+        (RUNTIME / name).read_text(encoding="utf-8") for name in ("lp_core.h", "lp_sd.h")
     )
+    assert defined == set(
+        re.findall(r"^[a-z][\w *]*\b(lp_\w+)\([^;{]*\);", "\n".join(code_of(headers)), re.M)
+    ), "the public header's prototypes, the core's own and the kernel's are the exported functions"
 
 
 @pytest.mark.parametrize(
