@@ -301,6 +301,11 @@ def curve(s: Sweep, path: str | Path, peers: Sequence[dict[str, Any]] = ()) -> P
     for axis, name in zip(axes[0], names):
         _one_curve(axis, name, s, peers, colours)
     axes[0][0].set_ylabel(f"accuracy, % of {s.clean.n} clips; thin: recall of a label")
+    for r in s.results:
+        if r.condition.room:
+            text = f"edge-lp, {r.backend}, in rooms"
+            axes[0][0].axhline(r.accuracy, color="black", linestyle="-.", lw=1, label=text)
+            axes[0][0].axhspan(*r.ci95, color="black", alpha=0.06, lw=0)
     handles, labels = axes[0][0].get_legend_handles_labels()
     axes[0][-1].legend(
         handles, labels, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8, frameon=False

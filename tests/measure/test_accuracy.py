@@ -242,7 +242,15 @@ def test_result_in_numbers():
     truth = np.array([0, 0, 0, 1, 2, 3, 3])
     r = accuracy.Result("snn", LABELS, truth, np.eye(4)[[0, 0, 1, 1, 3, 3, 3]])
     out = r.json()
-    assert list(out) == ["backend", "n", "accuracy", "ci95", "without_silence", "per_class"]
+    assert list(out) == [
+        "backend",
+        "n",
+        "accuracy",
+        "ci95",
+        "without_silence",
+        "mean_of_recalls",
+        "per_class",
+    ]
     assert (out["n"], out["accuracy"], out["without_silence"]) == (7, 71.43, 60.0)
     assert out["per_class"] == {"yes": 66.67, "no": 100.0, "_unknown_": 0.0, "_silence_": 100.0}
     assert r.confusion.tolist() == [[2, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 2]]

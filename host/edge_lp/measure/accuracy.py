@@ -100,6 +100,7 @@ class Result:
             "accuracy": self.accuracy,
             "ci95": self.ci95,
             "without_silence": self.without_silence,
+            "mean_of_recalls": self.balanced,
             "per_class": self.per_class,
         }
 
