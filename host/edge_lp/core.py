@@ -5,7 +5,7 @@ nothing of keyword models. ValueError where a description or an input is not wha
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ CORE: int = lib.LP_CORE
 LIMIT = 2**23 - 1  # of u, v and biases
 # Synapses and compartments that are worked on before Python looks for Ctrl-C: at most some 50 ms.
 WORK = 1 << 25
+PIECE = 1 << 20  # values of a group that a streamed run holds
 STRICT_FACTOR = 8  # how much longer strict mode takes for them, about
 
 
@@ -331,16 +332,41 @@ class Core:
         OverflowDetected in strict mode."""
         steps = number("steps", steps, 0, 2**62)
         events = self._events(steps, starts, inputs)
+        rows = self._rows(steps, probes)
+        with self.lock:
+            for at in range(0, steps, self._chunk):
+                n = min(self._chunk, steps - at)
+                self._go(n, events, at, probes, [r[at : at + n] for r in rows])
+        return rows
+
+    def stream(
+        self,
+        steps: int,
+        take: Callable[[int, list[np.ndarray]], None],
+        starts: np.ndarray | None = None,
+        inputs: np.ndarray | None = None,
+        probes: Sequence[tuple[int, str]] = (),
+    ) -> None:
+        """run() in pieces: after each, take(its first step, counted from the run's, rows), rows as
+        run() returns them but of the piece alone, and overwritten by the next."""
+        steps = number("steps", steps, 0, 2**62)
+        events = self._events(steps, starts, inputs)
+        widest = max((self.groups[g].n for g, _ in probes), default=1)
+        piece = max(1, min(steps, self._chunk, PIECE // widest))
+        rows = self._rows(piece, probes)
+        with self.lock:
+            for at in range(0, steps, piece):
+                part = [r[: steps - at] for r in rows]
+                self._go(min(piece, steps - at), events, at, probes, part)
+                take(at, part)
+
+    def _rows(self, steps: int, probes: Sequence[tuple[int, str]]) -> list[np.ndarray]:
         rows = []
         for g, w in probes:
             number("probe's group", g, 0, len(self.groups) - 1)
             if w not in _PROBES:
                 raise ValueError(f"probe of {w!r}, expected one of {', '.join(_PROBES)}")
             rows.append(np.zeros((steps, self.groups[g].n), _PROBES[w][1]))
-        with self.lock:
-            for at in range(0, steps, self._chunk):
-                n = min(self._chunk, steps - at)
-                self._go(n, events, at, probes, [r[at : at + n] for r in rows])
         return rows
 
     def _events(

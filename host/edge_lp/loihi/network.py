@@ -28,6 +28,7 @@ from edge_lp.loihi.limits import (
     check_flag,
     check_number,
 )
+from edge_lp.loihi.recording import Probe
 from edge_lp.loihi.simulation import Result, Simulation
 from edge_lp.loihi.synapses import read
 
@@ -221,8 +222,8 @@ class Network:
     def run(
         self,
         steps: int,
-        inputs: np.ndarray | None = None,
-        record: Iterable[str] = ("spikes",),
+        inputs: Any = None,
+        record: Iterable[str | Probe] = ("spikes",),
         strict: bool = False,
     ) -> Result:
         """build() and run() in one, from step 0."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,20 +13,23 @@ from edge_lp import core
 from edge_lp.loihi import limits
 from edge_lp.loihi.description import MANTISSAS, Connection, Group, Inputs, Numbers
 from edge_lp.loihi.limits import LimitError, check_each, check_flag, check_number, check_range
+from edge_lp.loihi.recording import KINDS, Events, Probe, Recorder
 from edge_lp.loihi.synapses import check_matrix
-
-KINDS = ("spikes", "u", "v")
 
 
 @dataclass(frozen=True)
 class Result:
     """What was recorded, by group: arrays (steps, n); spikes uint8, u and v int32. counts: what
-    this run cost."""
+    this run cost. probes: what each Probe saw, as result[probe] too."""
 
     spikes: dict[Group, np.ndarray]
     u: dict[Group, np.ndarray]
     v: dict[Group, np.ndarray]
     counts: core.Counts
+    probes: dict[Probe, np.ndarray | Events] = field(default_factory=dict)
+
+    def __getitem__(self, probe: Probe) -> np.ndarray | Events:
+        return self.probes[probe]
 
 
 class Simulation:
@@ -48,8 +51,8 @@ class Simulation:
         if not groups:
             raise LimitError("0 groups in the network, expected at least 1")
         self.groups, self.inputs = list(groups), inputs
-        self._index: dict[Any, int | None] = {inputs: None}
-        self._index |= {g: i for i, g in enumerate(self.groups)}
+        self._index = {g: i for i, g in enumerate(self.groups)}
+        self._probes = {kind: [Probe(g, kind) for g in self.groups] for kind in KINDS}
         # of each connection: its blocks' places in the core, and which of its synapses they hold
         self._blocks: dict[Connection, list[tuple[int, np.ndarray | None]]] = {}
         synapses: list[core.Synapses] = []
@@ -80,39 +83,73 @@ class Simulation:
             g.name,
         )
 
-    def run(self, steps: int, inputs: Any = None, record: Iterable[str] = ("spikes",)) -> Result:
+    def run(
+        self, steps: int, inputs: Any = None, record: Iterable[str | Probe] = ("spikes",)
+    ) -> Result:
         """Goes on for `steps` steps. inputs: (steps, axons), 0 or 1 (bool, integers or floats), 1
         where an axon spikes; or a tuple of index lists (steps, axons). A spike acts one step (and
-        the delay) later. record: any of "spikes", "u", "v". OverflowDetected (with .where) in
-        strict mode."""
+        the delay) later. record: any of "spikes", "u", "v" (of all groups, at every step) and
+        Probes. OverflowDetected (with .where) in strict mode."""
         steps = check_number("steps", steps, (0, 2**40))
-        kinds = list(record)
-        if isinstance(record, str) or not set(kinds) <= set(KINDS):
-            raise LimitError(
-                f"record is {record if isinstance(record, str) else kinds!r}, expected a list of "
-                f"any of {', '.join(KINDS)}"
-            )
+        wanted = self._wanted(record)
         starts, axons = events(inputs, steps, self.inputs.n)
-        probes = [(i, kind) for kind in kinds for i in range(len(self.groups))]
+        rows: list[Any]
         with self._core.lock:
             before = self._core.counts()
-            rows = self._core.run(steps, starts, axons, probes)
+            if any(explicit for _, explicit in wanted):
+                rows = self._stream(steps, starts, axons, [p for p, _ in wanted])
+            else:
+                probes = [(self._index[p.group], p.what) for p, _ in wanted]
+                rows = self._core.run(steps, starts, axons, probes)
             counts = self._core.counts() - before
-        out: dict[str, dict[Group, np.ndarray]] = {kind: {} for kind in KINDS}
-        for (i, kind), array in zip(probes, rows):
-            out[kind][self.groups[i]] = array
-        return Result(out["spikes"], out["u"], out["v"], counts)
+        result = Result({}, {}, {}, counts)
+        for (p, explicit), array in zip(wanted, rows):
+            if explicit:
+                result.probes[p] = array
+            else:
+                getattr(result, p.what)[p.group] = array
+        return result
+
+    def _wanted(self, record: Iterable[str | Probe]) -> list[tuple[Probe, bool]]:
+        """A Probe for each group and kind, and those that were given (True)."""
+        entries = [record] if isinstance(record, str) else list(record)
+        kinds = [r for r in entries if not isinstance(r, Probe)]
+        bad = [k for k in kinds if k not in KINDS]
+        bad += [r.what for r in entries if isinstance(r, Probe) and r.what not in KINDS]
+        if isinstance(record, str) or bad:
+            raise LimitError(
+                f"record is {record if isinstance(record, str) else bad!r}, expected a list of any "
+                f"of {', '.join(KINDS)}, and Probes of them"
+            )
+        for r in entries:
+            if isinstance(r, Probe) and r.group not in self._index:
+                raise LimitError(f"record: {r.group!r} is no group of this simulation")
+        given = [(r, True) for r in entries if isinstance(r, Probe)]
+        return [(p, False) for k in kinds for p in self._probes[k]] + given
+
+    def _stream(self, steps: int, starts: Any, axons: Any, wanted: list[Probe]) -> list[Any]:
+        """A run that keeps no more than the probes ask for."""
+        first = self._core.counts().steps
+        recorders = [Recorder(p, first, steps) for p in wanted]
+        sources = [(self._index[p.group], p.what) for p in wanted]
+        distinct = list(dict.fromkeys(sources))
+
+        def take(at: int, rows: list[np.ndarray]) -> None:
+            for recorder, source in zip(recorders, sources):
+                recorder.take(first + at, rows[distinct.index(source)])
+
+        self._core.stream(steps, take, starts, axons, distinct)
+        return [r.result() for r in recorders]
 
     def set_bias(self, group: Group, bias: Numbers, bias_exponent: Numbers = 0) -> None:
         """New biases from the next step on: mantissa and exponent, each shared or (n,)."""
-        i = self._index.get(group) if isinstance(group, Group) else None
-        if i is None:
+        if not isinstance(group, Group) or group not in self._index:
             raise LimitError(f"{group!r} is no group of this simulation")
         mantissa = check_each(f"{group.name}: bias", bias, limits.BIAS_MANTISSA, group.n)
         exponent = check_each(
             f"{group.name}: bias_exponent", bias_exponent, limits.BIAS_EXPONENT, group.n
         )
-        self._core.set_bias(i, np.int64(1) * mantissa << exponent)
+        self._core.set_bias(self._index[group], np.int64(1) * mantissa << exponent)
 
     def set_weights(self, connection: Connection, mantissas: np.ndarray) -> None:
         """New weight mantissas of a connection's synapses from the next step on; no synapse comes
@@ -187,14 +224,11 @@ def events(inputs: Any, steps: int, n: int) -> tuple[np.ndarray | None, np.ndarr
     return starts, axons
 
 
-def lower(
-    c: Connection, index: dict[Any, int | None]
-) -> list[tuple[core.Synapses, np.ndarray | None]]:
+def lower(c: Connection, index: dict[Group, int]) -> list[tuple[core.Synapses, np.ndarray | None]]:
     """The C core's synapses of a connection: dense rows; or, where delays differ or most pairs have
     no synapse, sparse ones for each delay. With each block of those, which synapses of the table it
     has."""
-    src, dst, t = index[c.src], index[c.dst], c.table
-    assert dst is not None
+    src, dst, t = index[c.src] if isinstance(c.src, Group) else None, index[c.dst], c.table
     weights = c.weights_of(t.mantissas)
     # a dense synapse costs a sixteenth of a sparse one at best
     if not isinstance(t.delays, np.ndarray) and 8 * len(weights) >= t.shape[0] * t.shape[1]:

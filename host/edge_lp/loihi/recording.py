@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of a run is kept: a part of a group, some of the steps, spikes as events, or straight to a
+file, so that a long run needs no more memory than what it records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_lp.loihi.description import Group, Part
+from edge_lp.loihi.limits import LimitError, check_flag, check_number, check_range
+
+KINDS = ("spikes", "u", "v")
+Events = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Probe(Part):
+    """One quantity of one group, for Simulation.run(record=[...]); result[probe] has what it saw.
+
+    what: "spikes" (uint8), "u" or "v" (int32). compartments: indices, None is all. every, start:
+    steps start, start + every, ... of the simulation, counted from its step 0 (not from the run's
+    first), so that runs in pieces record what one run does. events: spikes as two arrays, the steps
+    and the compartments, in order of time; else one array (steps recorded, compartments). out: a
+    .npy file that is written as the run goes on, and the array its memory map.
+    """
+
+    group: Group
+    what: str = "spikes"
+    compartments: Any = None
+    every: int = 1
+    start: int = 0
+    events: bool = False
+    out: str | Path | None = None
+
+
+class Recorder:
+    """Takes a run's rows piece by piece and keeps what its probe asks for."""
+
+    def __init__(self, probe: Probe, first: int, steps: int):
+        """first, steps: the run's first step and length."""
+        g, self._where = probe.group, f"probe of {probe.group.name}"
+        self._every = check_number(f"{self._where}: every", probe.every, (1, 2**62))
+        self._start = check_number(f"{self._where}: start", probe.start, (0, 2**62))
+        self._which: Any = slice(None)
+        width = g.n
+        if probe.compartments is not None:
+            what = f"{self._where}: compartment"
+            self._which = check_range(what, probe.compartments, (0, g.n - 1)).reshape(-1)
+            self._which = self._which.astype(np.intp)
+            width = len(self._which)
+        if check_flag(f"{self._where}: events", probe.events):
+            if probe.what != "spikes" or probe.out is not None:
+                raise LimitError(f"{self._where}: only spikes are events, and not in a file")
+            self._events: list[Events] | None = []
+            return
+        self._events, self._at = None, 0
+        shape = (len(self._due(first, steps)), width)
+        dtype = np.uint8 if probe.what == "spikes" else np.int32
+        if probe.out is None:
+            self._rows = np.zeros(shape, dtype)
+        else:
+            self._rows = self._open(Path(probe.out), shape, dtype)
+
+    def _open(self, path: Path, shape: tuple[int, int], dtype: Any) -> np.ndarray:
+        if 0 in shape:
+            raise LimitError(f"{self._where}: {shape} values in this run, expected some for a file")
+        if path.exists() and not path.is_file():
+            raise LimitError(f"{self._where}: {path} is no file, expected one that can be mapped")
+        try:
+            return np.lib.format.open_memmap(path, "w+", dtype, shape)
+        except OSError as e:
+            raise LimitError(f"{self._where}: {path}: {e.strerror or e}") from None
+
+    def _due(self, first: int, steps: int) -> range:
+        """Of the steps from first on: those that are recorded, counted from first."""
+        late = max(0, first - self._start)
+        begin = self._start + -(-late // self._every) * self._every
+        return range(begin - first, steps, self._every) if begin - first < steps else range(0)
+
+    def take(self, first: int, rows: np.ndarray) -> None:
+        """rows (steps, n) of the steps from first on."""
+        due = self._due(first, len(rows))
+        if not due:
+            return
+        kept = rows[due.start : due.stop : due.step][:, self._which]
+        if self._events is None:
+            self._rows[self._at : self._at + len(kept)] = kept
+            self._at += len(kept)
+            return
+        t, i = np.nonzero(kept)
+        compartments = i if isinstance(self._which, slice) else self._which[i]
+        self._events.append((first + due.start + t * due.step, compartments))
+
+    def result(self) -> np.ndarray | Events:
+        if self._events is None:
+            return self._rows
+        none = np.zeros(0, np.int64)
+        steps, compartments = zip((none, none), *self._events)
+        return np.concatenate(steps), np.concatenate(compartments)
