@@ -284,7 +284,7 @@ def det(c: Calibration, path: str | Path) -> Path:
 _AXES = {
     "snr": ("signal to noise, dB", "snr_db"),
     "gain": ("gain, dB", "gain_db"),
-    "shift": ("shifted by, ms", None),
+    "shift": ("shifted by, ms", ""),  # peers.py does not shift
 }
 
 
@@ -351,12 +351,12 @@ def _one_curve(
             bars(xs, [r.accuracy for r in rows], [r.ci95 for r in rows], **style)
     for k, engine in enumerate(dict.fromkeys(p["engine"] for p in peers)):
         other_key = "gain_db" if key == "snr_db" else "snr_db"
-        rows = [p for p in peers if key and p["engine"] == engine and p[other_key] is None]
-        rows = sorted(rows, key=lambda p: clean if p[key] is None else p[key])
-        if rows:
-            at = [clean if p[key] is None else p[key] for p in rows]
+        others = [p for p in peers if key and p["engine"] == engine and p[other_key] is None]
+        others = sorted(others, key=lambda p: clean if p[key] is None else p[key])
+        if others:
+            at = [clean if p[key] is None else p[key] for p in others]
             style = {"color": f"C{k + 3}", "linewidth": 1.8, "label": engine}
-            bars(at, [p["accuracy"] for p in rows], [p["ci95"] for p in rows], **style)
+            bars(at, [p["accuracy"] for p in others], [p["ci95"] for p in others], **style)
     axis.set(xlabel=text, ylim=(None, 101))
     if name == "snr":
         axis.set_xticks(xs, [*(f"{v:g}" for v in xs[:-1]), "clean"])

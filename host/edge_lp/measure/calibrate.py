@@ -215,9 +215,9 @@ def calibrate(
             "too few speakers to choose thresholds on one half of them and to report on the other; "
             "give at least two, of words and of speech"
         )
-    material: list[tuple[int, Words | Speech]] = [
-        (half, s) for half in (0, 1) for s in (*words[half], *speech[half])
-    ]
+    material: list[tuple[int, Words | Speech]] = []
+    for half in (0, 1):
+        material += [*((half, s) for s in words[half]), *((half, s) for s in speech[half])]
     bench = _Bench(model, Chain(model), Cache.of(data))
     halves = _sweep(bench, material, progress)
     thresholds = GRID[_choice(halves[0], model, target)].tolist()

@@ -17,7 +17,8 @@ import numpy as np
 from edge_lp.core import Counts
 from edge_lp.runtime import Frontend, Model, Net
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 AHEAD = 8  # results a core that may wait for their turn
 

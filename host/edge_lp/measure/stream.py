@@ -95,7 +95,8 @@ class Tally:
 
     @classmethod
     def zero(cls, n_keywords: int) -> Tally:
-        return cls(*(np.zeros(n_keywords, int) for _ in range(5)))
+        asked, hits, false, real, real_said = np.zeros((5, n_keywords), int)
+        return cls(asked, hits, false, real, real_said)
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(
