@@ -176,7 +176,7 @@ class Core:
     ) -> None:
         self.groups, self.n_inputs = list(groups), number("n_inputs", n_inputs, 0, 65536)
         self.names = [g.name or f"group {i}" for i, g in enumerate(self.groups)]
-        self.lock = threading.RLock()
+        self.lock, self._stopped = threading.RLock(), False
         self._keep: list[Any] = []
         self._each: dict[tuple[int, str], np.ndarray] = {}  # what the groups' pointers point at
         self._weights: list[np.ndarray | None] = []  # of each Synapses, where they are 16 bits wide
@@ -300,6 +300,10 @@ class Core:
         with self.lock:
             lib.lp_core_reset(self._p)
 
+    def stop(self) -> None:
+        """For good: a run in another thread ends between two steps, with InterruptedError."""
+        self._stopped = True
+
     def set_bias(self, group: int, bias: int | np.ndarray) -> None:
         """A group's new biases from the next step on: one number, or (n,)."""
         with self.lock:
@@ -398,6 +402,8 @@ class Core:
         rows: Sequence[np.ndarray],
     ) -> None:
         """One call of the C core: steps `at` and on of the events, one block of rows a probe."""
+        if self._stopped:
+            raise InterruptedError("stop() was called")
         c_probes = ffi.new("lp_probe[]", max(1, len(rows)))
         for c, (g, w), r in zip(c_probes, probes, rows):
             c.group, c.what, c.rows = g, _PROBES[w][0], pointer("void *", r)

@@ -20,7 +20,8 @@ from edge_lp.loihi.synapses import check_matrix
 @dataclass(frozen=True)
 class Result:
     """What was recorded, by group: arrays (steps, n); spikes uint8, u and v int32. counts: what
-    this run cost. probes: what each Probe saw, as result[probe] too."""
+    this run cost. Of run_batch: (samples, steps, n), and counts of all. probes: what each Probe
+    saw, as result[probe] too."""
 
     spikes: dict[Group, np.ndarray]
     u: dict[Group, np.ndarray]
@@ -185,6 +186,10 @@ class Simulation:
     def reset(self) -> None:
         """Back to step 0; biases and weights stay as they were set."""
         self._core.reset()
+
+    def stop(self) -> None:
+        """For good: a run in another thread ends between two steps, with InterruptedError."""
+        self._core.stop()
 
     def save(self) -> bytes:
         """The state after the last step; restore() goes on from it, in a simulation of the same
