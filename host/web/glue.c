@@ -11,6 +11,8 @@
 static uint8_t model_bytes[MODEL_ROOM];
 static uint64_t arena[ARENA_ROOM / 8];
 static int16_t pcm[PCM_ROOM];
+static int32_t voltage[LP_MAX_UNITS];
+static uint8_t spikes[LP_MAX_UNITS];
 static lp_model model;
 static lp_spotter *spotter;
 static lp_event event;
@@ -87,9 +89,11 @@ int EXPORT(set_threshold)(uint32_t keyword, uint32_t q15)
 /* A hidden layer after the last frame: the dendrites' voltages, then who spiked in its last step. */
 const int32_t *EXPORT(activity)(uint32_t layer)
 {
-    return lp_core_v(lp_net_core(lp_spotter_net(spotter)), 2 * layer);
+    lp_net_state(lp_spotter_net(spotter), 2 * layer, NULL, voltage, NULL);
+    return voltage;
 }
 const uint8_t *EXPORT(spiking)(uint32_t layer)
 {
-    return lp_core_spikes(lp_net_core(lp_spotter_net(spotter)), 2 * layer + 1);
+    lp_net_state(lp_spotter_net(spotter), 2 * layer + 1, NULL, NULL, spikes);
+    return spikes;
 }
