@@ -26,7 +26,7 @@ static session board;
 static uint64_t arena[(ARENA_BYTES + 7) / 8];
 static uint8_t answer[2048];
 static size_t answer_bytes;
-static unsigned long delimiters_in, answers;
+static unsigned long delimiters_in, answers, configured;
 
 static void fail(const char *why)
 {
@@ -51,6 +51,7 @@ static void check_answer(void)
     uint32_t crc = out[n - 4] | (uint32_t)out[n - 3] << 8 | (uint32_t)out[n - 2] << 16 |
                    (uint32_t)out[n - 1] << 24;
     if (lp_crc32(0, out, n - 4) != crc) fail("an answer's checksum is wrong");
+    configured += out[0] == (T_CONFIGURE | T_REPLY);
 }
 
 void hal_write(const uint8_t *bytes, size_t n)
@@ -132,6 +133,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 static uint32_t seed = 1;
 static uint32_t draw(void) { return (seed = seed * 1664525u + 1013904223u) >> 8; }
 
+/* A CONFIGURE that is often taken: type, step, length, and a body whose fields are mostly in their
+ * ranges. */
+static size_t configuration(uint8_t *p)
+{
+    const uint32_t n = 2 * (LP_MAX_WINDOWS + 5 + board.model.n_keywords);
+    p[0] = 0x82, p[1] = 0, p[2] = (uint8_t)(n / 2), p[3] = draw() & 15;
+    for (uint32_t i = 0, window = 0; i < n; i += 2) {
+        uint32_t x = draw() % (draw() & 1 ? 40 : 32768), field = i / 2;
+        if (field < LP_MAX_WINDOWS) x = window = window || !i ? window + draw() % 9 : 0;
+        if (field == LP_MAX_WINDOWS + 3) x = 1 + draw() % 3; /* wake words */
+        if (draw() % 100 == 0) x = draw();
+        p[4 + i] = (uint8_t)x, p[5 + i] = (uint8_t)(x >> 8);
+    }
+    return 4 + n;
+}
+
 int main(int argc, char **argv)
 {
     static uint8_t data[65536];
@@ -148,12 +165,16 @@ int main(int argc, char **argv)
         data[0] = (uint8_t)k;
         if (k & 2) /* plausible requests: types and lengths that fit now and then */
             for (size_t i = 1; i + 3 < n;) {
+                if (draw() % 6 == 0) {
+                    i += configuration(data + i);
+                    continue;
+                }
                 data[i] &= 127, data[i + 1] %= 210, data[i + 2] = lengths[draw() % sizeof lengths];
                 i += 3 + 2u * data[i + 2];
             }
         one(data, n);
     }
-    printf("%d inputs\n", runs);
+    printf("%d inputs, %lu configured\n", runs, configured);
     return 0;
 }
 #endif
