@@ -107,9 +107,24 @@ static inline int32_t lp_decay_shift(int32_t x, int32_t shift)
     return x - ((x + up) >> shift);
 }
 
+/* The place of the highest bit that is set, x > 0. */
+static inline int32_t lp_top_bit(uint32_t x)
+{
+#if defined(__ARM_FEATURE_CLZ) || defined(__riscv_zbb) || \
+    (defined(__GNUC__) && (defined(__x86_64__) || defined(__aarch64__) || defined(__wasm__)))
+    return 31 - __builtin_clz(x); /* an instruction there, a call elsewhere */
+#else
+    int32_t e = 0;
+    for (int32_t k = 16; k; k >>= 1)
+        if (x >> (e + k)) e += k;
+    return e;
+#endif
+}
+
 /* Little-endian loads from any alignment. */
 static inline uint32_t lp_le16(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8; }
-#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && \
+    (!defined(__arm__) || defined(__ARM_FEATURE_UNALIGNED)) /* Armv6-M would call memcpy */
 static inline uint32_t lp_le32(const uint8_t *p)
 {
     uint32_t x;

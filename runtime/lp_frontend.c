@@ -136,11 +136,10 @@ LP_CLONES static void powers(int32_t *restrict re, int32_t *restrict im)
  * interpolation (error < 2^-12). */
 static int32_t log2_q10(uint64_t x)
 {
-    int32_t e = 0;
-    uint32_t m;
-    for (int32_t k = 32; k; k >>= 1)
-        if (x >> (e + k)) e += k;
-    m = e > 15 ? (uint32_t)(x >> (e - 15)) : (uint32_t)x << (15 - e); /* 2^15 <= m < 2^16 */
+    const uint32_t high = (uint32_t)(x >> 32), low = (uint32_t)x;
+    const int32_t top = lp_top_bit(high ? high : low), e = high ? 32 + top : top;
+    /* x < 2^59, so top < 31 where high is not 0; the highest bit goes to bit 31, then 15 */
+    const uint32_t m = (high ? high << (31 - top) | low >> (top + 1) : low << (31 - top)) >> 16;
     uint32_t i = m >> 10 & 31, f = m & 1023;
     /* Q14 */
     uint32_t fraction = ((uint32_t)lp_log2_fraction[i] * (1024 - f) +

@@ -127,11 +127,12 @@ static int core_init(lp_net *net, uint32_t flags, lp_arena *a, size_t bytes)
 int lp_net_size(const lp_model *m, uint32_t flags, size_t *bytes)
 {
     lp_arena a = {0};
-    int e = HAS_CORE ? LP_OK : LP_E_LIMIT;
+    int e = LP_OK;
     if (!m || !bytes || !m->n_layers) return LP_E_ARG;
     lp_take(&a, sizeof(lp_net));
-    if (lp_sd_fits(m, flags)) lp_sd_place(m, flags, &a), e = LP_OK;
-    else if (HAS_CORE) e = core_size(m, flags, &a);
+    if (!lp_sd_fits(m, flags)) e = HAS_CORE ? core_size(m, flags, &a) : LP_E_LIMIT;
+    else if (flags & LP_BOARD) lp_sd_place_scalar(m, &a);
+    else lp_sd_place(m, flags, &a);
     *bytes = a.used;
     return e;
 }
@@ -142,7 +143,7 @@ int lp_net_init(lp_net **out, const lp_model *m, uint32_t flags, void *memory, s
     size_t need;
     int e = lp_net_size(m, flags, &need);
     if (e) return e;
-    if (!out || !memory) return LP_E_ARG;
+    if (!out || !memory || (flags & LP_BOARD)) return LP_E_ARG;
     if (bytes < need || (uintptr_t)memory % 8) return LP_E_SPACE;
     lp_net *net = lp_take(&a, sizeof(lp_net));
     lp_zero(net, sizeof *net);

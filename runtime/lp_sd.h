@@ -23,6 +23,8 @@ typedef struct lp_sd lp_sd;
 int lp_sd_fits(const lp_model *model, uint32_t flags);
 /* Lays the kernel out; with a->base NULL it only measures, and the result is NULL. Reset it. */
 lp_sd *lp_sd_place(const lp_model *model, uint32_t flags, lp_arena *a);
+/* The same without vectors, in every build: for LP_BOARD. */
+lp_sd *lp_sd_place_scalar(const lp_model *model, lp_arena *a);
 void lp_sd_reset(lp_sd *sd);
 /* The drive of unit i of layer 0 is at [i * *stride]: the caller writes it before each frame, below
  * 2^22. */

@@ -5,8 +5,6 @@
  * caught up when it wakes, or at the frame's end, so no clock runs. */
 #include "lp_sd.h"
 
-#if !LP_VECTORS
-
 #define BLOCK 18 /* rows that are summed before they are unpacked: 18 * 7 fits 7 bits */
 #define AWAKE (1 << 24)
 
@@ -38,12 +36,11 @@ struct lp_sd {
 
 /* ------------------------------------------------------------------------------------- layout -- */
 
-lp_sd *lp_sd_place(const lp_model *m, uint32_t flags, lp_arena *a)
+lp_sd *lp_sd_place_scalar(const lp_model *m, lp_arena *a)
 {
     const uint32_t hidden = m->n_layers - 1u;
     lp_sd *sd = lp_take(a, sizeof(lp_sd) + (hidden - 1) * sizeof(layer));
     uint32_t widest = DENSE3_WORDS(m->n_labels);
-    (void)flags;
     for (uint32_t l = 0; l < hidden; l++) {
         layer y = {0};
         y.n = m->layers[l].n;
@@ -65,6 +62,13 @@ lp_sd *lp_sd_place(const lp_model *m, uint32_t flags, lp_arena *a)
     sd->acc = acc;
     sd->output = output;
     return sd;
+}
+
+#if !LP_VECTORS
+
+lp_sd *lp_sd_place(const lp_model *m, uint32_t flags, lp_arena *a)
+{
+    return (void)flags, lp_sd_place_scalar(m, a);
 }
 
 void lp_sd_reset(lp_sd *sd)

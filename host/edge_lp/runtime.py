@@ -108,15 +108,15 @@ class Model:
         return "sparse" if m.kind == lib.LP_SPARSE3 else "dense", m.bytes
 
     def ram(self) -> dict[str, int]:
-        """Bytes of working memory of each part and of the whole, as this build of the runtime lays
-        them out."""
+        """Bytes of working memory of each part and of the whole on a board: on a machine without
+        vectors, with pointers of this one, so at most a few bytes too many for one of 32 bits."""
         return {
             "front end": lib.lp_frontend_size(),
-            "network": size_of(lib.lp_net_size, self.c, 0),
+            "network": size_of(lib.lp_net_size, self.c, lib.LP_BOARD),
             "detector": size_of(
                 lib.lp_detector_size, self.c.n_labels, ffi.addressof(self.c, "detector")
             ),
-            "spotter": size_of(lib.lp_spotter_size, self.c, 0),
+            "spotter": size_of(lib.lp_spotter_size, self.c, lib.LP_BOARD),
         }
 
 

@@ -125,6 +125,7 @@ def build(
         f"PROGRAM={program}",
         "FLASH_BUDGET=4194304",
         "RAM_BUDGET=4194304",
+        "CORE=1",  # any model that opens
     ]
     if t.cross:
         variables.append(f"CROSS={t.cross}")

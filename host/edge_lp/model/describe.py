@@ -109,6 +109,7 @@ def describe(data: bytes) -> dict[str, Any]:
             "total": len(data),
         },
         "ram": model.ram(),
+        "kernel": Net(model).kernel,
         "synapses": sum(m["synapses"] for m in matrices),
         "nonzero": sum(m["nonzero"] for m in matrices),
         "operating_point": {
@@ -211,7 +212,7 @@ def tables(d: dict[str, Any]) -> list[Any]:
         ),
         t,
         _pairs("size in bytes", d["bytes"]),
-        _pairs("memory in bytes", d["ram"]),
+        _pairs("memory on a board in bytes", d["ram"]),
         _pairs(
             "network",
             {
@@ -222,6 +223,10 @@ def tables(d: dict[str, Any]) -> list[Any]:
                 "α per frame": p["alpha_per_frame"],
                 "feedback weight": p["feedback"],
                 "ceiling I_snn": p["ceiling"] + 1,
+                "runs on": "the sigma-delta kernel"
+                if d["kernel"]
+                else "the core: it could leave a range of the sigma-delta kernel (several times "
+                "slower; make CORE=1 for a board)",
             },
         ),
         _pairs(
