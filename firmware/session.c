@@ -4,6 +4,7 @@
  * longer be asked for, so a repeated request is answered again but not run again. */
 #include "session.h"
 #include "hal.h"
+#include "reply.h"
 
 /* ----------------------------------------------------------------------------------- replies -- */
 
@@ -17,7 +18,7 @@ static kept_reply *begin(session *s, uint8_t type, uint16_t number)
     return r;
 }
 
-/* configure() has shown that every reply fits into REPLY_BODY. */
+/* lay_out() has shown that every reply fits into REPLY_BODY. */
 static void put8(kept_reply *r, uint32_t x) { r->bytes[r->n++] = (uint8_t)x; }
 static void put16(kept_reply *r, uint32_t x) { put8(r, x), put8(r, x >> 8); }
 static void put32(kept_reply *r, uint32_t x) { put16(r, x), put16(r, x >> 16); }
@@ -114,11 +115,8 @@ static void label(const session *s, const uint8_t *body, kept_reply *r)
 static void configure(session *s, const uint8_t *body, kept_reply *r)
 {
     lp_detector_config c = get_detector(body + 1, s->model.n_keywords);
-    uint32_t o = body[0], n = s->model.n_labels,
-             size = 17 + (o & OUT_POSTERIORS ? 2 * n : 0) + (o & OUT_LOGITS ? 4 * n : 0) +
-                    (o & OUT_SPIKES ? 4 : 0) + (o & OUT_FEATURES ? 2 * LP_FEATURES : 0);
+    uint32_t o = body[0];
     if (o > 15) error(r, E_VALUE, (int)o);
-    else if (size > REPLY_BODY) error(r, E_REPLY_SIZE, (int)size);
     else if (lp_detector_configure(s->detector, &c)) error(r, E_VALUE, 0);
     else s->outputs = (uint8_t)o;
 }
@@ -319,6 +317,7 @@ static int lay_out(session *s, const uint8_t *model, size_t model_bytes, uint8_t
     void *p;
     int e = lp_model_open(&s->model, model, model_bytes);
     if (e || (e = lp_detector_size(s->model.n_labels, &s->model.detector, &detector))) return e;
+    if (reply_body(&s->model) > REPLY_BODY) return LP_E_SPACE; /* built for another model */
     if (!(p = part(&memory, &left, frontend))) return LP_E_SPACE;
     if ((e = lp_frontend_init(&s->frontend, p, frontend))) return e;
     if (!(p = part(&memory, &left, detector))) return LP_E_SPACE;

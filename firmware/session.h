@@ -9,7 +9,7 @@
 
 #define PROTOCOL_VERSION 2
 #define WINDOW 4u /* requests that may be unanswered; so many replies are kept */
-#define REPLY_BODY 512u
+/* REPLY_BODY: bytes of the longest reply, from reply_body() of the model, by the build */
 
 typedef enum { /* request; its reply has bit 7 set */
                T_HELLO = 0x01,
@@ -33,9 +33,8 @@ typedef enum { /* T_ERROR: the request was taken, and this is its reply */
                E_LENGTH,
                E_VALUE,
                E_VERSION,
-               E_MODEL,
                E_RUNTIME,
-               E_REPLY_SIZE
+               E_MODEL
 } error_cause;
 
 enum { OUT_POSTERIORS = 1, OUT_LOGITS = 2, OUT_SPIKES = 4, OUT_FEATURES = 8 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs where the firmware is built: prints how many bytes of memory a model needs. Structures of
- * 64-bit machines are never smaller than a 32-bit board's, so the number is a bound. */
+/* Runs where the firmware is built: prints what a model needs, as a header. Structures of 64-bit
+ * machines are never smaller than a 32-bit board's, so the number is a bound. */
 #include "edge_lp.h"
+#include "reply.h"
 #include <stdio.h>
 
 static uint8_t bytes[1 << 22];
@@ -24,6 +25,6 @@ int main(int argc, char **argv)
                 argv[1], e);
         return 2;
     }
-    printf("%zu\n", need);
+    printf("#define ARENA_BYTES %zu\n#define REPLY_BODY %zu\n", need, reply_body(&model));
     return 0;
 }

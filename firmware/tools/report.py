@@ -63,7 +63,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("elf")
     p.add_argument("--size", required=True)
-    p.add_argument("--arena", required=True)
+    p.add_argument("--sizes", required=True)
     p.add_argument("--objects", nargs="+", required=True)
     p.add_argument("--stack", type=int, required=True)
     p.add_argument("--flash-budget", type=int, default=sys.maxsize)
@@ -71,7 +71,7 @@ def main():
     a = p.parse_args()
     elf = Path(a.elf)
     s = sections(a.size, a.elf)
-    arena = int(Path(a.arena).read_text())
+    arena = int(re.search(r"ARENA_BYTES (\d+)", Path(a.sizes).read_text())[1])
     flash, data, bss = s[".text"] + s.get(".data", 0), s.get(".data", 0), s.get(".bss", 0)
     bound, ram = stack_bound(a.objects), data + bss + a.stack
     budgets = [
