@@ -18,14 +18,24 @@ from edge_lp.core import STRICT
 from edge_lp.errors import EdgeLpError
 from edge_lp.model.format import pack, unpack
 from edge_lp.model.reference import ReferenceNet
-from edge_lp.runtime import Model, Net
-from edge_lp_train import data, fit
+from edge_lp.runtime import Frontend, Model, Net
+from edge_lp_train import data, fit, net, sampler, stage
 from edge_lp_train.augment import Augment
+from edge_lp_train.check import to_clip
 from edge_lp_train.export import export_run, to_spec
 from edge_lp_train.presets import TrainConfig, configure
+from edge_lp_train.splits import split_clips, which_set
 
 WORDS = ("yes", "stop")
-SMALL = dict(hidden=(16,), clips_per_epoch=256, batch=32, synth_clips=0, context=20)
+SMALL = dict(hidden=(16,), clips_per_epoch=256, batch=32, context=20, coarse_epochs=2)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """Decoded recordings are kept where the tests end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -56,41 +66,46 @@ def run(folder, tmp_path_factory):
     with."""
     out = tmp_path_factory.mktemp("runs") / "small"
 
-    class Stop(fit.Keeper):
-        def on_epoch_end(self, epoch, logs=None):
-            super().on_epoch_end(epoch, logs)
+    ends = {"coarse": 1, "float": 3}  # where it is stopped: after a check of these stages
+    record = stage._record
+
+    def stop(run, name, epoch, *rest):
+        record(run, name, epoch, *rest)
+        if ends.pop(name, None) is not None:
             raise KeyboardInterrupt
 
-    keeper, fit.Keeper = fit.Keeper, Stop
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "_record", stop)
+        patch.setattr(stage, "CHECK_EVERY", 1)
         for resume in (False, True):
             with pytest.raises(KeyboardInterrupt):
                 fit.train(
                     out,
                     {} if resume else folders(folder),
-                    words=WORDS,
+                    words=None if resume else WORDS,
                     resume=resume,
-                    epochs=(5, 2),
-                    **({} if resume else SMALL),
+                    **({} if resume else SMALL | dict(epochs=(5, 1))),
                 )
-    finally:
-        fit.Keeper = keeper
-    assert [(r["stage"], r["epoch"]) for r in fit.history(out)] == [
-        ("float", 1),
-        ("float", 2),
-    ] and (out / "float.best.weights.h5").exists()
-    return fit.train(out, {}, resume=True)
+        assert (out / "coarse.last.npz").exists() and not ends
+        assert unpack((out / "model.lpb").read_bytes())  # T9: a stopped run has a model
+        return fit.train(out, {}, resume=True, epochs=(5, 2))
 
 
 def test_a_resumed_run_is_complete(run):
-    assert [(r["stage"], r["epoch"]) for r in fit.history(run)] == [
-        ("float", e) for e in range(1, 6)
-    ] + [("3-bit", 1), ("3-bit", 2)]
-    losses = [r["loss"] for r in fit.history(run, "float")]
-    assert losses[-1] < losses[0]
+    """T9: more epochs on --resume are applied. What was done and not yet kept is done again."""
+    rows = [(r["stage"], r["epoch"]) for r in stage.history(run)]
+    assert rows == [
+        *[("coarse", e) for e in (1, 1, 2)],
+        *[("float", e) for e in (1, 1, 2, 3)],
+        ("3-bit", 1),
+        ("3-bit", 2),
+    ]
+    losses = [r["loss"] for r in stage.history(run)]
+    assert losses[6] < losses[0]
     for name in ("learning_curve.png", "confusion.png"):
         assert (run / name).read_bytes().startswith(b"\x89PNG")
     assert TrainConfig.read(run / "config.json").words == WORDS
+    assert TrainConfig.read(run / "config.json").qat_epochs == 2
     assert not [p for p in run.iterdir() if p.name.startswith(".")]  # no temporary file is left
 
 
@@ -102,18 +117,18 @@ def test_the_model_is_what_was_trained(run, folder):
     spec, config = unpack(model), TrainConfig.read(run / "config.json")
     assert (
         spec.labels == [*WORDS, "_unknown_", "_silence_"]
-        and spec.provenance["recordings"] == "64 and 0 synthesised"
+        and spec.provenance["recordings"] == "64 and 0 made"
     )
-    clips = [c for c in data.find_clips(folder) if c.split == "testing"]
-    x = np.stack([data.features(data.to_clip(data.read(c.path))) for c in clips])
-    keras_net = fit.build(
+    clips = [c.path for c in split_clips(folder).clips if c.split == "testing"]
+    x = np.stack([Frontend().push(to_clip(p)) for p in data.read_all(clips, "testing")])
+    keras_net = net.build(
         config,
         {"w0": spec.layers[0].w.scale, "u0": spec.layers[0].u.scale, "w1": spec.layers[1].w.scale},
     )
-    keras_net.load_weights(run / "3-bit.best.weights.h5")
-    keras_logits = keras_net.predict(
-        [x * np.float32(data.FEATURE_SCALE), np.ones(x.shape[:2], np.float32)], verbose=0
-    )
+    with np.load(run / "3-bit.best.npz") as f:
+        keras_net.set_weights([f[f"w{i}"] for i in range(len(keras_net.weights))])
+    unknown_bias = np.load(run / "weights_quantised.npz")["b1"] - keras_net.weights[-1].numpy()
+    keras_logits = stage.infer(keras_net)(x).mean(axis=1) + unknown_bias
     numpy_logits = ReferenceNet.from_spec(spec)(x).mean(axis=1)
     spiking_logits = np.stack([Net(Model(model)).push(f).mean(axis=0) for f in x]) / 256
     # biases are rounded to 13 bits, logits' biases to Q8
@@ -184,6 +199,13 @@ def test_export_evaluate_listen(run, folder, tmp_path):
         (dict(folders={"data": "noise"}), "no recordings found"),
         (dict(folders={"noise": "missing"}), "--noise"),
         (dict(resume=True), "not a run directory"),
+        (dict(words=("yes", "_unknown_")), "cannot be a keyword"),  # T8, before the training
+        (dict(hidden=(2048,)), "1024"),
+        (dict(hidden=(8,) * 9), "layers"),
+        (dict(hidden=(0,)), "--hidden"),
+        (dict(seed=-1), "seed"),
+        (dict(rate=0.0), "rate"),
+        (dict(batch=0), "batch"),
     ],
 )
 def test_bad_input_is_named(folder, tmp_path, change, says):
@@ -194,7 +216,7 @@ def test_bad_input_is_named(folder, tmp_path, change, says):
 
 
 def test_an_output_that_cannot_be_written_is_found_before_the_work(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(fit, "load_corpus", lambda *_: pytest.fail("the recordings were read"))
+    monkeypatch.setattr(data, "load_corpus", lambda *_: pytest.fail("the recordings were read"))
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file", tmp_path / "file" / "run"):
         with pytest.raises(EdgeLpError, match="file"):
@@ -218,10 +240,9 @@ def test_a_run_is_not_overwritten(run, folder):
 
 
 def test_the_data_sets_own_split():
-    """Warden 2018's rule, on names whose split the published lists give."""
-    assert data.which_set("bed/0c40e715_nohash_0.wav".split("/")[1]) in data.SPLITS
+    """Warden 2018's rule."""
     names = [f"{i:08x}_nohash_{k}.wav" for i in range(2000) for k in range(2)]
-    split = [data.which_set(n) for n in names]
+    split = [which_set(n) for n in names]
     # a speaker stays in one split
     assert split[::2] == split[1::2]
     assert all(0.07 < split.count(s) / len(split) < 0.13 for s in ("validation", "testing"))
@@ -230,31 +251,58 @@ def test_the_data_sets_own_split():
 def test_sequences_are_repeatable_and_in_range():
     config = configure(None, WORDS, **SMALL)
     rng = np.random.default_rng(0)
-    corpus = data.Corpus(
+    corpus = sampler.Corpus(
         [rng.integers(-9000, 9000, n).astype(np.int16) for n in (16000, 9000, 16000, 12000)],
         ["yes", "stop", "other", "yes"],
-        rng.integers(-500, 500, 40000).astype(np.int16),
-        rng.integers(-5000, 5000, 60000).astype(np.int16),
+        [rng.integers(-500, 500, 40000).astype(np.int16)],
+        [rng.integers(-5000, 5000, 60000).astype(np.int16)],
     )
-    sampler = data.Sampler(corpus, config, speech_share=0.2)
-    labels = set()
+    draws = sampler.Sampler(corpus, config)
+    labels, talk = set(), 0
     for seed in range(60):
-        x, w, y = sampler.draw(seed)
-        again = sampler.draw(seed)
-        assert all(np.array_equal(a, b) for a, b in zip((x, w, y), again))
-        assert x.shape == (120, 40) and np.abs(x).max() <= 6 and w.sum() == 100 and y.sum() == 1
-        labels.add(int(y.argmax()))
-    assert labels == {0, 1, 2, 3}
+        x, start, target, label, speech = draws.draw(seed)
+        again = draws.draw(seed)
+        assert np.array_equal(x, again[0]) and np.array_equal(target, again[2])
+        assert (start, label, speech) == (again[1], again[3], again[4])
+        assert x.shape == (120, 40) and x.dtype == np.int16 and 0 <= start <= 20
+        assert abs(target.sum() - 1) < 1e-6 and target.argmax() == label
+        assert label == 2 if speech else True
+        labels.add(label)
+        talk += speech
+    assert labels == {0, 1, 2, 3} and 5 < talk < 25
+
+
+def test_epochs_share_sequences_and_do_not_depend_on_where_they_begin():
+    """An epoch after a resumption is the one that an uninterrupted run has; each sequence is seen
+    in `reuse` epochs."""
+    config = configure(None, ("yes",), clips_per_epoch=32, batch=8, reuse=2, seed=3)
+    rng = np.random.default_rng(0)
+    clips = [rng.integers(-9000, 9000, 16000).astype(np.int16) for _ in range(4)]
+    corpus = sampler.Corpus(clips, ["yes", "other", "yes", "other"])
+    draws = sampler.Sampler(corpus, config)
+    through = draws.epochs(0)
+    whole = [[b.x for b in next(through)] for _ in range(3)]
+    through.close()
+    resumed = draws.epochs(2)
+    again = [b.x for b in next(resumed)]
+    resumed.close()
+    assert all(np.array_equal(a, b) for a, b in zip(whole[2], again)) and len(again) == 4
+    assert not np.array_equal(whole[0][0], whole[1][0])
 
 
 def test_augmentation_keeps_to_its_ranges():
     config = configure(
-        None, WORDS, noise_probability=0.0, gain=(-6.0, -6.0), stretch=(1.0, 1.0), shift=0.0
+        None,
+        WORDS,
+        noise_probability=0.0,
+        gain=(-6.0, -6.0),
+        stretch=(1.0, 1.0),
+        shift=0.0,
+        room_probability=0.0,
+        low_pass_probability=0.0,
     )
     clip = (8000 * np.sin(np.arange(16000) / 9)).astype(np.int16)
-    pcm = Augment(config, np.zeros(0, np.int16)).waveform(
-        clip, 140, 30, None, False, np.random.default_rng(3)
-    )
+    pcm = Augment(config, [], [], []).waveform(clip, 140, 30, None, False, np.random.default_rng(3))
     assert pcm.shape == (22400,) and not pcm[: 30 * 160].any()
     assert np.abs(pcm[4800 : 4800 + 15999] - clip[:15999] * 10 ** (-6 / 20)).max() <= 1
 

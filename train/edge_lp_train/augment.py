@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Augmentation: of the waveform (place, speed, noise, gain) and of the features (masks). Each draw
-takes its generator, so it is repeatable."""
+"""Augmentation: of the waveform (speed, room, bandwidth, place, noise, gain) and of the features
+(vocal tract, masks). Each draw takes its generator, so it is repeatable."""
 
 from __future__ import annotations
 
@@ -9,74 +9,134 @@ from edge_lp.runtime import HOP, SAMPLE_RATE
 
 from edge_lp_train.presets import TrainConfig
 
+FFT = 2 * SAMPLE_RATE  # points of the transform in which rooms and low-passes are applied
+
+
+def _rms(x: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(x * x))) + 1e-6
+
+
+def _piece(recording: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """(n,) float32 from a random place of a recording, which is repeated if it is shorter."""
+    at = int(rng.integers(max(1, len(recording) - n)))
+    x = recording[at : at + n].astype(np.float32)
+    return np.resize(x, n) if len(x) < n else x
+
+
+def room_responses(recordings: list[np.ndarray]) -> np.ndarray:
+    """(rooms, FFT // 2 + 1) complex64: the spectra of impulse responses from their highest peak
+    on, at unit energy, cut to half a second."""
+    out = []
+    for x in recordings:
+        h = x[int(np.abs(x.astype(np.int32)).argmax()) :][: SAMPLE_RATE // 2].astype(np.float32)
+        if len(h) and h.any():
+            out.append(np.fft.rfft(h / np.sqrt(np.sum(h * h)), FFT).astype(np.complex64))
+    return np.array(out) if out else np.zeros((0, FFT // 2 + 1), np.complex64)
+
 
 class Augment:
-    def __init__(self, config: TrainConfig, noise: np.ndarray) -> None:
-        """noise: one long int16 recording, or empty for generated noise only."""
-        self.config, self.noise = config, noise
+    def __init__(
+        self,
+        config: TrainConfig,
+        noise: list[np.ndarray],
+        speech: list[np.ndarray],
+        rooms: list[np.ndarray],
+    ) -> None:
+        """int16 recordings of background noise, of other people's speech (for babble), and room
+        impulse responses; each list may be empty."""
+        self.config, self.noise, self.speech = config, noise, speech
+        self.rooms = room_responses(rooms)
+        length = np.array([len(x) for x in noise], float)
+        self.noise_p = 0.5 * length / length.sum() + 0.5 / len(noise) if noise else length
 
-    def _noise(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """(n,) float32 background of about unit power: a recording, or white to brown noise."""
-        if len(self.noise) > n and rng.random() < 0.8:
-            at = int(rng.integers(len(self.noise) - n))
-            x = self.noise[at : at + n].astype(np.float32)
+    def background(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """(n,) float32 of unit power: a recording, several voices, or white to brown noise."""
+        kind = rng.random()
+        if self.speech and kind < self.config.babble_share:
+            x = np.zeros(n, np.float32)
+            for _ in range(int(rng.integers(3, 8))):
+                x += _piece(self.speech[int(rng.integers(len(self.speech)))], n, rng)
+        elif self.noise and kind < 0.85:
+            x = _piece(self.noise[int(rng.choice(len(self.noise), p=self.noise_p))], n, rng)
         else:
             x = rng.standard_normal(n).astype(np.float32)
             pole = rng.uniform(0.0, 0.95)
             spectrum = np.fft.rfft(x)
             w = np.exp(-2j * np.pi * np.arange(len(spectrum)) / n)
             x = np.fft.irfft(spectrum / (1 - pole * w), n).astype(np.float32)
-        return x / (np.sqrt(np.mean(x * x)) + 1e-6)
+        return x / _rms(x)
+
+    def _voice(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The clip at another speed, perhaps in a room, perhaps through a narrow channel."""
+        c = self.config
+        y = clip.astype(np.float32)
+        speed = rng.uniform(*c.stretch)
+        y = np.interp(np.arange(0, len(y) - 1, speed), np.arange(len(y)), y).astype(np.float32)
+        room = len(self.rooms) and rng.random() < c.room_probability
+        narrow = rng.random() < c.low_pass_probability
+        if not (room or narrow) or len(y) > SAMPLE_RATE * 3 // 2:
+            return y
+        spectrum = np.fft.rfft(y, FFT)
+        if room:
+            spectrum = spectrum * self.rooms[int(rng.integers(len(self.rooms)))]
+        if narrow:
+            hz = np.arange(len(spectrum)) * (SAMPLE_RATE / FFT)
+            spectrum = spectrum / (1 + (hz / rng.uniform(3000, 7000)) ** 8)
+        out = np.fft.irfft(spectrum, FFT).astype(np.float32)
+        out = out[: len(y) + (SAMPLE_RATE // 4 if room else 0)]
+        return out * (_rms(y) / _rms(out[: len(y)]))
 
     def waveform(
         self,
         clip: np.ndarray,
         frames: int,
-        context: int,
+        start: int,
         before: np.ndarray | None,
         silence: bool,
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """The clip (any length) placed `context` frames (and a random shift) into a sequence of
-        frames * HOP int16 samples, behind the end of another clip or nothing, in noise, with gain.
-        """
+        """The clip (any length) placed `start` frames (and a random shift) into a sequence of
+        frames * HOP int16 samples, behind the end of another clip or nothing, in noise, with
+        gain."""
         c, n = self.config, frames * HOP
         x = np.zeros(n, np.float32)
-        speed = rng.uniform(*c.stretch)
-        y = clip.astype(np.float32)
-        y = np.interp(np.arange(0, len(y) - 1, speed), np.arange(len(y)), y).astype(np.float32)
+        y = self._voice(clip, rng)
         # A whole clip is one second; a shorter one lies anywhere inside its second.
         slack = max(0, SAMPLE_RATE - len(y))
-        at = (
-            context * HOP
-            + int(rng.integers(0, slack + 1))
-            + int(rng.uniform(-c.shift, c.shift) * SAMPLE_RATE)
-        )
-        lo, hi = max(0, at), min(n, at + len(y))
-        x[lo:hi] = y[lo - at : hi - at]
-        if before is not None and context:
-            tail = before[-context * HOP :].astype(np.float32)
-            x[: len(tail)] += tail
+        at = start * HOP + int(rng.integers(0, slack + 1))
+        at += int(rng.uniform(-c.shift, c.shift) * SAMPLE_RATE)
+        lo, hi = min(n, max(0, at)), min(n, at + len(y))
+        if hi > lo:
+            x[lo:hi] = y[lo - at : hi - at]
+        if before is not None and start:
+            tail = before[-start * HOP :].astype(np.float32)
+            x[start * HOP - len(tail) : start * HOP] += tail
         if silence:
             level = 10 ** rng.uniform(0, 3.3)
             if rng.random() >= 0.1:  # else digital silence
-                x += self._noise(n, rng) * level
+                x += self.background(n, rng) * level
         elif rng.random() < c.noise_probability:
-            x += (
-                self._noise(n, rng)
-                * max(float(np.sqrt(np.mean(y * y))), 30.0)
-                / 10 ** (rng.uniform(*c.snr) / 20)
-            )
+            level = max(_rms(y), 30.0) / 10 ** (rng.uniform(*c.snr) / 20)
+            x += self.background(n, rng) * level
         x *= 10 ** (rng.uniform(*c.gain) / 20)
         return np.clip(np.round(x), -32768, 32767).astype(np.int16)
 
     def features(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Two bands and two stretches of time of (frames, bands) are set to the mean (SpecAugment,
-        Park et al. 2019)."""
-        mean = x.mean()
-        for _ in range(2):
-            band, bands = int(rng.integers(0, x.shape[1] - 6)), int(rng.integers(0, 6))
-            time, times = int(rng.integers(0, x.shape[0] - 10)), int(rng.integers(0, 10))
-            x[:, band : band + bands] = mean
-            x[time : time + times] = mean
+        """(batch, frames, bands) float32 with bands moved as by vocal tracts of other lengths
+        (VTLP, Jaitly and Hinton 2013; half of the sequences), and two bands and two stretches of
+        time set to the mean (SpecAugment, Park et al. 2019)."""
+        n, frames, bands = x.shape
+        factor = np.where(rng.random(n) < 0.5, rng.uniform(*self.config.warp, n), 1.0)
+        place = np.clip(np.arange(bands) * factor[:, None], 0, bands - 1)
+        low = np.minimum(place.astype(np.intp), bands - 2)
+        part = (place - low).astype(np.float32)[:, None]
+        low = np.broadcast_to(low[:, None], x.shape)
+        x = np.take_along_axis(x, low, 2) * (1 - part) + np.take_along_axis(x, low + 1, 2) * part
+        mean = x.mean(axis=(1, 2))
+        f0, t0 = rng.integers(0, bands - 6, (n, 2)), rng.integers(0, frames - 10, (n, 2))
+        f1, t1 = f0 + rng.integers(0, 6, (n, 2)), t0 + rng.integers(0, 10, (n, 2))
+        for i in range(n):
+            for k in range(2):
+                x[i, :, f0[i, k] : f1[i, k]] = mean[i]
+                x[i, t0[i, k] : t1[i, k]] = mean[i]
         return x

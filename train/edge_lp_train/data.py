@@ -1,100 +1,160 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A folder of words -> clips with labels and splits, decoded once, and the tf.data pipeline that
-feeds training.
-
-Features come from the C front end only, so what is trained is what runs.
-"""
+"""Folders -> decoded training and validation material, each recording decoded once."""
 
 from __future__ import annotations
 
 import hashlib
-import re
+import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from edge_lp.audio.files import AUDIO_SUFFIXES, read_file
+from edge_lp.audio.files import read_file
 from edge_lp.errors import AudioError, EdgeLpError
-from edge_lp.runtime import FEATURES, HOP, SAMPLE_RATE, Frontend
+from edge_lp.measure.clips import NOISE, recordings
+from edge_lp.runtime import SAMPLE_RATE
 from rich.progress import track
 
-from edge_lp_train.augment import Augment
-from edge_lp_train.presets import SILENCE, UNKNOWN, TrainConfig
+from edge_lp_train.files import log, read_arrays, write_arrays
+from edge_lp_train.presets import TrainConfig
+from edge_lp_train.sampler import Corpus
+from edge_lp_train.splits import TESTING, TRAINING, VALIDATION, Clip, Split, split_clips
 
-SPLITS = ("training", "validation", "testing")
-# Q10 log2 units -> the net's input; the 3 makes the drive on the core an exact shift (export.py)
-FEATURE_SCALE = 3 * 2.0**-13
+KINDS = ("data", "noise", "speech", "rooms", "rebuilt", "teacher", "start")
 CLIP = SAMPLE_RATE  # samples of a clip
-CLIP_FRAMES = 100
+SHORTEST = SAMPLE_RATE // 20  # a clip of fewer samples is no word
+LOUD_HOP = SAMPLE_RATE // 100
 
 
-@dataclass(frozen=True)
-class Clip:
-    path: Path
-    word: str
-    split: str
+@dataclass
+class Material:
+    """What a run learns from. clips: the recordings of words in use, of all splits, rebuilt ones
+    left out; cut: how many of them were longer than a second."""
+
+    training: Corpus
+    validation: Corpus
+    clips: list[Clip]
+    skipped: list[tuple[Path, str]]
+    rule: str
+    cut: int = 0
+    files: list[Clip] = field(default_factory=list)  # trained on, rebuilt ones too
+
+    def split(self, name: str) -> list[Clip]:
+        return [c for c in self.clips if c.split == name]
 
 
-def which_set(name: str, validation_percent: float = 10.0, testing_percent: float = 10.0) -> str:
-    """Speech Commands' own rule: the SHA-1 of a file name up to `_nohash_` decides, so a speaker
-    stays in one split (Warden 2018, section 6)."""
-    percent = (
-        int(hashlib.sha1(re.sub(r"_nohash_.*$", "", name).encode()).hexdigest(), 16)
-        % (2**27)
-        * (100.0 / (2**27 - 1))
-    )
-    return (
-        "validation"
-        if percent < validation_percent
-        else "testing"
-        if percent < validation_percent + testing_percent
-        else "training"
-    )
+def read_all(paths: Sequence[Path], about: str) -> list[np.ndarray | str]:
+    """Every recording as mono int16 at 16 kHz, as evaluate and listen read it, or why it cannot
+    be. The samples are kept under XDG_CACHE_HOME for the next start, by a name that changes when a
+    file's name, size or time does."""
+    if not paths:
+        return []
+    stat = [(str(p.absolute()), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+    key = hashlib.sha256(repr(stat).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    kept = base / "edge-lp" / "decoded" / f"{key}.npz"
+    if kept.exists():
+        f = read_arrays(kept, ("samples", "lengths", "faults"))
+        pieces = np.split(f["samples"], np.cumsum(f["lengths"])[:-1])
+        return [str(why) or x for x, why in zip(pieces, f["faults"])]
+    with ThreadPoolExecutor() as pool:
+        work = track(pool.map(_read, paths), f"reading {about}", len(paths), console=log,
+                     disable=not log.is_terminal)  # fmt: skip
+        found = list(work)
+    samples = [np.zeros(0, np.int16) if isinstance(x, str) else x for x in found]
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_arrays(kept, {
+            "samples": np.concatenate(samples),
+            "lengths": np.array([len(x) for x in samples]),
+            "faults": np.array([x if isinstance(x, str) else "" for x in found]),
+        })  # fmt: skip
+    except (OSError, EdgeLpError) as e:
+        log.print(f"note: decoded recordings are not kept: {e}", markup=False)
+    return found
 
 
-def find_clips(root: Path) -> list[Clip]:
-    """Every recording below root, sorted. training/validation/testing sub-folders are the split if
-    there; else the data set's rule."""
-    if not root.is_dir():
-        raise EdgeLpError(
-            f"{root}: no such folder; expected one with a sub-folder of recordings for each word"
-        )
-    split_given = any((root / s).is_dir() for s in SPLITS)
-    clips = []
-    for base, split in [(root / s, s) for s in SPLITS] if split_given else [(root, "")]:
-        for path in sorted(base.glob("*/*")):
-            if path.suffix.lower() in AUDIO_SUFFIXES and path.parent.name != "_background_noise_":
-                clips.append(Clip(path, path.parent.name, split or which_set(path.name)))
-    if not clips:
-        raise AudioError(
-            f"{root}: no recordings found; expected WORD/*.wav, .flac or .ogg, directly or below "
-            "training, validation and testing"
-        )
-    return clips
+def _read(path: Path) -> np.ndarray | str:
+    try:
+        return read_file(path, note=lambda line: None)
+    except (AudioError, OSError) as e:
+        return str(e).removeprefix(f"{path}: ")
+
+
+def loudest_second(x: np.ndarray) -> np.ndarray:
+    """The second of a longer clip that holds the most energy, to a hundredth of a second."""
+    power = np.add.reduceat(x.astype(np.float64) ** 2, np.arange(0, len(x), LOUD_HOP))
+    sums = np.convolve(power, np.ones(CLIP // LOUD_HOP), "valid")
+    at = min(int(sums.argmax()) * LOUD_HOP, len(x) - CLIP)
+    return x[at : at + CLIP]
 
 
 def find_recordings(folder: Path, option: str) -> list[Path]:
     """Every recording below a folder that an option names, sorted."""
     if not folder.is_dir():
         raise EdgeLpError(f"{folder}: no such folder; {option} takes a folder of recordings")
-    found = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in AUDIO_SUFFIXES]
-    if not found:
-        raise AudioError(
-            f"{folder}: no recordings found for {option}; expected .wav, .flac or .ogg files"
-        )
-    return found
+    try:
+        return recordings([folder])[0]
+    except AudioError as e:
+        raise AudioError(f"{e} ({option})") from None
 
 
 def find_noise(root: Path, given: Path | None) -> list[Path]:
     """Recordings of background noise: the folder given, or `_background_noise_` in the data set, or
     none."""
-    base = root / "_background_noise_"
+    base = root / NOISE
     return find_recordings(given or base, "--noise") if given or base.is_dir() else []
 
 
-def check_words(config: TrainConfig, clips: list[Clip]) -> None:
-    there = {c.word for c in clips if c.split == "training"}
+def speech_split(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Recordings of continuous speech for training and for validation: the sub-folders of these
+    names if there, else every eighth file by the hash of its name is for validation."""
+    if (folder / TRAINING).is_dir() and (folder / VALIDATION).is_dir():
+        return (find_recordings(folder / TRAINING, "--speech"),
+                find_recordings(folder / VALIDATION, "--speech"))  # fmt: skip
+    files = find_recordings(folder, "--speech")
+    aside = [hashlib.sha1(p.name.encode("utf-8", "surrogateescape")).digest()[0] % 8 == 0
+             for p in files]  # fmt: skip
+    return ([p for p, a in zip(files, aside) if not a], [p for p, a in zip(files, aside) if a])
+
+
+def fingerprint(clips: list[Clip]) -> str:
+    """SHA-256 over names and contents of the recordings trained on."""
+    h = hashlib.sha256()
+    for c in clips:
+        h.update(f"{c.split}/{c.word}/{c.path.name}\n".encode("utf-8", "surrogateescape"))
+        h.update(hashlib.sha1(c.path.read_bytes()).digest())
+    return h.hexdigest()
+
+
+def teacher_table(path: Path, config: TrainConfig, clips: list[Clip]) -> np.ndarray:
+    """(clips, labels) posteriors of another net from an .npz of "files" (WORD/name), "labels" and
+    "posteriors" (files, labels); NaN for clips that it does not know. A label that it does not know
+    gets none of its posterior, and clips of such a word none of its opinion."""
+    f = read_arrays(path, ("files", "labels", "posteriors"), f"{path} is no teacher's table")
+    labels = [str(w) for w in f["labels"]]
+    given = np.zeros((len(f["files"]), len(config.labels)), np.float32)
+    for i, w in enumerate(config.labels):
+        if w in labels:
+            given[:, i] = f["posteriors"][:, labels.index(w)]
+    row = dict(zip((str(n) for n in f["files"]), given))
+    nothing = np.full(len(config.labels), np.nan, np.float32)
+    known = [c.word in labels or c.word not in config.labels for c in clips]
+    return np.array(
+        [row.get(f"{c.word}/{c.path.name}", nothing) if k else nothing
+         for c, k in zip(clips, known)], np.float32,
+    )  # fmt: skip
+
+
+def _check_words(root: Path, config: TrainConfig, clips: list[Clip]) -> None:
+    if not clips:
+        raise AudioError(
+            f"{root}: no recordings found; expected WORD/*.wav, .flac or .ogg, directly or below "
+            "training, validation and testing"
+        )
+    there = {c.word for c in clips if c.split == TRAINING}
     missing = [w for w in config.words if w not in there]
     if missing:
         raise EdgeLpError(
@@ -103,175 +163,86 @@ def check_words(config: TrainConfig, clips: list[Clip]) -> None:
         )
 
 
-def read(path: Path) -> np.ndarray:
-    """A recording as mono int16 at 16 kHz, as evaluate and listen read it, without a notice for
-    each file."""
-    return read_file(path, note=lambda line: None)
+def _words(clips: list[Clip], about: str, skipped: list[tuple[Path, str]]) -> tuple[
+    list[Clip], list[np.ndarray], int
+]:  # fmt: skip
+    """The clips that can be used, their samples (at most a second), and how many were cut."""
+    used, samples, cut = [], [], 0
+    for c, x in zip(clips, read_all([c.path for c in clips], about)):
+        if isinstance(x, str):
+            skipped.append((c.path, x))
+        elif len(x) < SHORTEST:
+            skipped.append((c.path, "shorter than 0.05 s"))
+        elif not x.any():
+            skipped.append((c.path, "silent"))
+        else:
+            cut += len(x) > CLIP
+            used.append(c)
+            samples.append(loudest_second(x) if len(x) > CLIP else x)
+    return used, samples, cut
 
 
-def read_all(paths: list[Path], about: str) -> list[np.ndarray]:
-    if not paths:
-        return []
-    with ThreadPoolExecutor() as pool:
-        return list(track(pool.map(read, paths), description=f"reading {about}", total=len(paths)))
+def _plain(paths: list[Path], about: str, skipped: list[tuple[Path, str]]) -> list[np.ndarray]:
+    """Recordings without labels."""
+    out = []
+    for p, x in zip(paths, read_all(paths, about)):
+        if isinstance(x, str) or not len(x):
+            skipped.append((p, x if isinstance(x, str) else "empty"))
+        else:
+            out.append(x)
+    return out
 
 
-def to_clip(x: np.ndarray) -> np.ndarray:
-    """Cut or padded with zeros at the end to one second."""
-    return np.pad(x[:CLIP], (0, max(0, CLIP - len(x))))
-
-
-def fingerprint(clips: list[Clip]) -> str:
-    """SHA-256 over names and contents of the recordings trained on."""
-    h = hashlib.sha256()
-    for c in clips:
-        h.update(f"{c.split}/{c.word}/{c.path.name}\n".encode())
-        h.update(hashlib.sha1(c.path.read_bytes()).digest())
-    return h.hexdigest()
-
-
-def label_of(word: str, config: TrainConfig) -> int:
-    return config.labels.index(word if word in config.labels else UNKNOWN)
-
-
-def features(x: np.ndarray) -> np.ndarray:
-    """(n,) int16 -> (frames, FEATURES) int16 Q10 from a fresh front end."""
-    return Frontend().push(x)
-
-
-@dataclass
-class Corpus:
-    """Decoded training material. words[i] is clip i's word; noise and speech are one long recording
-    each (speech: continuous, without keywords)."""
-
-    clips: list[np.ndarray]
-    words: list[str]
-    noise: np.ndarray
-    speech: np.ndarray
-
-
-class Sampler:
-    """Draws training sequences: (frames, FEATURES) float32, (frames,) weights of the decision
-    window, one-hot label. Sequence k of seed s is always the same, whatever thread computes it."""
-
-    def __init__(self, corpus: Corpus, config: TrainConfig, speech_share: float = 0.0) -> None:
-        """speech_share: of the sequences, that are continuous speech; 0 if the corpus has none."""
-        self.corpus, self.config = corpus, config
-        self.frames = CLIP_FRAMES + config.context
-        self.augment = Augment(config, corpus.noise)
-        by_label: list[list[int]] = [[] for _ in config.labels]
-        for i, w in enumerate(corpus.words):
-            by_label[label_of(w, config)].append(i)
-        self.by_label = [np.array(b, np.int64) for b in by_label]
-        self.unknown_p = self._unknown_weights()
-        n = len(config.words)
-        unknown = config.unknown_share if len(self.by_label[n]) else 0.0
-        self.speech_share = speech_share if len(corpus.speech) > self.frames * HOP else 0.0
-        rest = 1 - unknown - self.speech_share - config.silence_share
-        size = np.array([len(b) for b in self.by_label[:n]], float)
-        # between even and by the square root of what there is
-        share = np.sqrt(size) / np.sqrt(size).sum() * 0.5 + 0.5 / n
-        p = np.concatenate([rest * share, [unknown, config.silence_share]])
-        self.label_p = p / p.sum()
-
-    def _unknown_weights(self) -> np.ndarray:
-        """Words with many recordings weigh by the square root of their number; a word with a
-        handful is not drawn to death."""
-        words = [self.corpus.words[i] for i in self.by_label[len(self.config.words)]]
-        count = {w: words.count(w) for w in set(words)}
-        p = np.array([1 / np.sqrt(count[w] + 30) for w in words])
-        return p / p.sum() if len(p) else p
-
-    def _clip(self, label: int, rng: np.random.Generator) -> np.ndarray:
-        if self.config.labels[label] == SILENCE:
-            return np.zeros(CLIP, np.int16)
-        which = (
-            rng.choice(self.by_label[label], p=self.unknown_p)
-            if label == len(self.config.words)
-            else rng.choice(self.by_label[label])
+def load_corpus(folders: dict[str, Path], config: TrainConfig) -> Material:
+    """Training and validation material. Folders: "data", and if given "noise", "speech", "rooms",
+    "rebuilt" (WORD/* of training clips whose sound was rebuilt or made), "teacher" (a table)."""
+    root = folders["data"]
+    try:
+        split = split_clips(root)
+    except AudioError as e:
+        raise EdgeLpError(str(e)) from None
+    _check_words(root, config, split.clips)
+    again = split_clips(folders["rebuilt"]) if "rebuilt" in folders else Split([], [], "")
+    noise = find_noise(root, folders.get("noise"))
+    talk = speech_split(folders["speech"]) if "speech" in folders else ([], [])
+    rooms = find_recordings(folders["rooms"], "--rooms") if "rooms" in folders else []
+    skipped = split.skipped + again.skipped
+    by = {s: [c for c in split.clips if c.split == s] for s in (TRAINING, VALIDATION, TESTING)}
+    remade = [c for c in again.clips if c.split == TRAINING] or again.clips
+    taught, clips, cut = _words(by[TRAINING] + remade, "training", skipped)
+    held, held_clips, held_cut = _words(by[VALIDATION], "validation", skipped)
+    _check_words(root, config, taught)
+    if not held:
+        raise EdgeLpError(
+            f"{root}: no recordings fall into the validation split; expected some in "
+            f"{root / VALIDATION}, or three speakers of each word"
         )
-        return self.corpus.clips[which]
-
-    def draw(self, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        rng = np.random.default_rng(seed)
-        if self.speech_share and rng.random() < self.speech_share:
-            return self._speech(rng)
-        label = int(rng.choice(len(self.label_p), p=self.label_p))
-        context = (
-            int(rng.integers(5, self.config.context + 1))
-            if self.config.context >= 5 and rng.random() < 0.6
-            else 0
-        )
-        before = (
-            self.corpus.clips[int(rng.integers(len(self.corpus.clips)))]
-            if rng.random() < 0.3
-            else None
-        )
-        return self._finish(self._clip(label, rng), context, before, label, context, rng)
-
-    def _speech(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Continuous speech over the whole sequence, unknown wherever the window lies."""
-        n = int(self.frames * HOP * self.config.stretch[1]) + 1
-        at = int(rng.integers(0, len(self.corpus.speech) - n)) if len(self.corpus.speech) > n else 0
-        window = int(rng.integers(0, self.config.context + 1))
-        return self._finish(
-            self.corpus.speech[at : at + n], 0, None, len(self.config.words), window, rng
-        )
-
-    def _finish(
-        self,
-        clip: np.ndarray,
-        context: int,
-        before: np.ndarray | None,
-        label: int,
-        window: int,
-        rng: np.random.Generator,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        pcm = self.augment.waveform(
-            clip, self.frames, context, before, self.config.labels[label] == SILENCE, rng
-        )
-        x = self.augment.features(features(pcm).astype(np.float32) * FEATURE_SCALE, rng)
-        weights = np.zeros(self.frames, np.float32)
-        weights[window : window + CLIP_FRAMES] = 1
-        return x, weights, np.eye(len(self.label_p), dtype=np.float32)[label]
-
-    def dataset(self, first_epoch: int):
-        """An endless tf.data.Dataset of batches; epoch e is the same whether training was resumed
-        or not."""
-        import tensorflow as tf
-
-        n, labels, frames = self.config.clips_per_epoch, len(self.label_p), self.frames
-        start = (self.config.seed << 32) + first_epoch * n
-
-        def draw(seed):
-            x, w, y = tf.numpy_function(
-                lambda s: self.draw(int(s)), [seed], (tf.float32, tf.float32, tf.float32)
-            )
-            x.set_shape((frames, FEATURES))
-            w.set_shape((frames,))
-            y.set_shape((labels,))
-            return (x, w), y
-
-        return (
-            tf.data.Dataset.counter(start)
-            .map(draw, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-            .batch(self.config.batch, drop_remainder=True)
-            .prefetch(4)
-        )
+    recorded = sum(c in set(by[TRAINING]) for c in taught)
+    background = _plain(noise, "noise", skipped)
+    training = Corpus(
+        clips, [c.word for c in taught], background, _plain(talk[0], "speech", skipped),
+        _plain(rooms, "rooms", skipped), np.arange(len(taught)) >= recorded,
+    )  # fmt: skip
+    if "teacher" in folders:
+        training.teacher = teacher_table(folders["teacher"], config, taught)
+    if config.synth_clips:
+        _add_synthesised(training, config)
+    validation = Corpus(
+        held_clips, [c.word for c in held], background,
+        _plain(talk[1], "validation speech", skipped),
+    )  # fmt: skip
+    used = taught[:recorded] + held + by[TESTING]
+    return Material(training, validation, used, skipped, split.rule, cut + held_cut, taught)
 
 
-def validation_set(
-    clips: list[np.ndarray], words: list[str], noise: np.ndarray, config: TrainConfig
-) -> tuple[np.ndarray, np.ndarray]:
-    """Clean validation clips as `evaluate` runs them (fresh state), with one silence clip of
-    background noise in twelve. Features int16, labels."""
-    rng = np.random.default_rng(config.seed)
-    pcm = [to_clip(c) for c in clips]
-    labels = [label_of(w, config) for w in words]
-    for _ in range(len(clips) // 12):
-        at = int(rng.integers(0, max(1, len(noise) - CLIP)))
-        level = 10 ** rng.uniform(-2, 0)
-        pcm.append(to_clip((noise[at : at + CLIP] * level).astype(np.int16)))
-        labels.append(config.labels.index(SILENCE))
-    with ThreadPoolExecutor() as pool:
-        return np.stack(list(pool.map(features, pcm))), np.array(labels)
+def _add_synthesised(training: Corpus, config: TrainConfig) -> None:
+    from edge_lp_train.voices import synthesise
+
+    words, extra, phrases = synthesise(config)
+    training.words.extend(words)
+    training.clips.extend(extra)
+    training.rebuilt = np.concatenate([training.rebuilt, np.zeros(len(extra), bool)])
+    training.speech += phrases
+    if training.teacher is not None:
+        none = np.full((len(extra), len(config.labels)), np.nan, np.float32)
+        training.teacher = np.concatenate([training.teacher, none])

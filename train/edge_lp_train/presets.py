@@ -19,28 +19,37 @@ UNKNOWN, SILENCE = "_unknown_", "_silence_"
 class TrainConfig:
     words: tuple[str, ...] = COMMANDS
     hidden: tuple[int, ...] = (128, 128)
-    delta: int = 64  # decay of every compartment; tau = 4096 / delta steps
-    steps: int = 14  # core steps a frame; alpha = (1 - delta / 4096) ** steps
+    delta: int = 128  # decay of every compartment; tau = 4096 / delta steps
+    steps: int = 7  # core steps a frame; alpha = (1 - delta / 4096) ** steps
     sub_steps: int = 2  # of the float net, a frame
-    float_epochs: int = 45
-    qat_epochs: int = 25
+    coarse_epochs: int = 18  # of the float stage, at first, with one sub-step: half the time
+    float_epochs: int = 28
+    qat_epochs: int = 32
     clips_per_epoch: int = 12800
+    reuse: int = 4  # epochs in which a sequence is seen, each time with other masks
     batch: int = 128
     rate: float = 3e-3  # Adam, cosine decay to 0
     qat_rate: float = 1e-3
+    halves: tuple[str, ...] = ()  # long keywords of which a half alone is drawn as unknown
     label_smoothing: float = 0.05
-    unknown_share: float = 0.17  # of an epoch's clips
-    silence_share: float = 0.06
-    # of the 3-bit stage's clips: pieces of continuous speech, as unknown
-    speech_share: float = 0.10
-    # synthesised clips a keyword, ten times as many of other words, and phrases; 0 = none
-    synth_clips: int = 60
-    # frames: a clip starts up to this late in its sequence, behind noise or another word
-    context: int = 40
-    noise_probability: float = 0.6
-    snr: tuple[float, float] = (3.0, 35.0)  # dB
+    unknown_share: float = 0.16  # of an epoch's sequences
+    silence_share: float = 0.10
+    speech_share: float = 0.22  # pieces of continuous speech, as unknown
+    detector_loss: float = 0.15  # share of the loss that comes from the detector's own score
+    speech_loss: float = 0.5  # the same in continuous speech
+    distil: float = 0.5  # share of the 3-bit stage's loss: the float net's posterior
+    patience: int = 0  # epochs without a better check that end a stage; 0: all are run
+    teacher: float = 0.4  # share of the teacher's posterior in a clip's target, if there is one
+    synth_clips: int = 0  # synthesised clips a keyword, ten times as many others, phrases
+    context: int = 24  # frames: a clip starts up to this late in its sequence
+    noise_probability: float = 0.85
+    babble_share: float = 0.2  # of the noise: several voices
+    room_probability: float = 0.3
+    low_pass_probability: float = 0.2
+    snr: tuple[float, float] = (-5.0, 30.0)  # dB
     gain: tuple[float, float] = (-25.0, 6.0)  # dB
-    stretch: tuple[float, float] = (0.88, 1.13)
+    stretch: tuple[float, float] = (0.85, 1.18)
+    warp: tuple[float, float] = (0.9, 1.1)  # of the bands: other vocal tracts
     shift: float = 0.1  # s, either way
     window: int = 60  # detector defaults: frames averaged,
     threshold: float = 0.7  # posterior,
@@ -53,6 +62,27 @@ class TrainConfig:
     @property
     def labels(self) -> tuple[str, ...]:
         return (*self.words, UNKNOWN, SILENCE)
+
+    def check(self) -> None:
+        """EdgeLpError in one line: what no net can be trained with."""
+        reserved = [w for w in self.words if w in (UNKNOWN, SILENCE) or not w.strip()]
+        if reserved or not self.words:
+            raise EdgeLpError(f"{reserved or 'nothing'} cannot be a keyword; name one of the words")
+        for name in ("coarse_epochs", "patience", "synth_clips", "seed"):
+            if getattr(self, name) < 0:
+                raise EdgeLpError(f"{name} is {getattr(self, name)}, expected 0 or more")
+        for name in ("float_epochs", "qat_epochs", "batch", "reuse"):
+            if getattr(self, name) < 1:
+                raise EdgeLpError(f"{name} is {getattr(self, name)}, expected 1 or more")
+        if not self.hidden or min(self.hidden) < 1:
+            raise EdgeLpError(f"--hidden {self.hidden}: expected units of 1 or more, as 128,128")
+        least = max(self.batch, self.reuse)
+        if self.clips_per_epoch < least:
+            raise EdgeLpError(
+                f"clips_per_epoch is {self.clips_per_epoch}, expected {least} or more"
+            )
+        if not (self.rate > 0 and self.qat_rate > 0):
+            raise EdgeLpError(f"a rate of {min(self.rate, self.qat_rate)}, expected one above 0")
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1) + "\n"
@@ -67,13 +97,13 @@ class TrainConfig:
             return cls(**fields)
         except FileNotFoundError:
             raise EdgeLpError(
-                f"{path.parent} is not a run directory: it has no {path.name}; name one that "
-                "edge-lp train made"
+                f"{path.parent} is not a run directory: it has no {path.name}; "
+                "name one that edge-lp train made"
             ) from None
         except (ValueError, TypeError) as e:
             raise EdgeLpError(
-                f"{path} is not a training configuration of this version ({e}); train again in a "
-                "new directory"
+                f"{path} is not a training configuration of this version ({e}); "
+                "train again in a new directory"
             ) from None
 
 
@@ -83,16 +113,28 @@ class Preset:
     about: str = ""
 
 
+_LICENCE = "trained on CC BY 4.0 recordings (Speech Commands, Warden 2018)"
 PRESETS = {
     "commands12": Preset(
-        TrainConfig(licence="trained on CC BY 4.0 recordings (Speech Commands, Warden 2018)"),
+        TrainConfig(licence=_LICENCE),
         "ten commands, unknown and silence: the 12 classes of Speech Commands",
+    ),
+    "computer": Preset(
+        TrainConfig(words=("computer", *COMMANDS), halves=("computer",), licence=_LICENCE),
+        "the wake word computer and the ten commands",
     ),
 }
 
 
+# A first model in some five minutes: a twelfth of the sequences, in fewer and shorter epochs.
+QUICK = {"clips_per_epoch": 3200, "coarse_epochs": 6, "float_epochs": 10, "qat_epochs": 6}
+
+
 def configure(
-    preset: str | None = None, words: tuple[str, ...] | None = None, **changes: object
+    preset: str | None = None,
+    words: tuple[str, ...] | None = None,
+    quick: bool = False,
+    **changes: object,
 ) -> TrainConfig:
     """A preset's configuration (commands12 unless named), with words and other fields changed."""
     name = preset or "commands12"
@@ -103,4 +145,5 @@ def configure(
         if len(set(words)) != len(words):
             raise EdgeLpError(f"a word is named twice in {','.join(words)}; name each once")
         config = replace(config, words=tuple(words), licence="")
-    return replace(config, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
+    changes = (QUICK if quick else {}) | {k: v for k, v in changes.items() if v is not None}
+    return replace(config, **changes)  # type: ignore[arg-type]

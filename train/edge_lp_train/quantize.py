@@ -30,6 +30,10 @@ class CodeQuantizer:
         clipped = ops.clip(w, CODE_MIN * unit, CODE_MAX * unit)
         return clipped + ops.stop_gradient(ops.round(clipped / unit) * unit - clipped)
 
+    def limits(self) -> tuple[float, float]:
+        """The least and the greatest weight there is."""
+        return CODE_MIN * 2.0**-self.scale, CODE_MAX * 2.0**-self.scale
+
     def get_config(self) -> dict[str, int]:
         return {"scale": self.scale}
 

@@ -38,6 +38,22 @@ from edge_lp.errors import MissingDependency
     help="Folder of ordinary speech without the keywords: fewer false detections.",
 )
 @click.option(
+    "--rooms", type=click.Path(), help="Folder of room impulse responses that clips are heard in."
+)
+@click.option(
+    "--rebuilt",
+    type=click.Path(),
+    help="Folder of words whose sound was rebuilt or made: mixed into every word's training clips.",
+)
+@click.option(
+    "--teacher",
+    type=click.Path(),
+    help="Another net's posteriors of the training clips, an .npz (docs/training.md).",
+)
+@click.option(
+    "--start", type=click.Path(), help="Float weights to begin with, an .npz of the same layers."
+)
+@click.option(
     "--out",
     default="runs/latest",
     show_default=True,
@@ -57,10 +73,21 @@ from edge_lp.errors import MissingDependency
 @click.option(
     "--synth",
     type=click.IntRange(0),
-    help="Synthesised clips a keyword mixed into training.  [default: 60]",
+    help="Synthesised clips a keyword mixed into training.  [default: 0]",
 )
-@click.option("--seed", type=int, help="Of everything that is drawn.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--clips-per-epoch", type=click.IntRange(1), help="[default: 12800]")
+@click.option("--batch", type=click.IntRange(1), help="Sequences a step.  [default: 128]")
+@click.option("--rate", type=float, help="Adam's rate at first, in float.  [default: 0.003]")
+@click.option(
+    "--patience",
+    type=click.IntRange(0),
+    help="Ends a stage after so many epochs without a better check; 0: never.  [default: 0]",
+)
+@click.option("--quick", is_flag=True, help="A first model in some five minutes.")
+@click.option("--seed", type=click.IntRange(0), help="Of everything that is drawn.")
+@click.option(
+    "--resume", is_flag=True, help="Go on with the run in --out, with other --epochs if given."
+)
 def train(
     data: str | None,
     download: str | None,
@@ -68,17 +95,26 @@ def train(
     words: str | None,
     noise: str | None,
     speech: str | None,
+    rooms: str | None,
+    rebuilt: str | None,
+    teacher: str | None,
+    start: str | None,
     out: str,
     epochs: tuple[int, int] | None,
     hidden: str | None,
     synth: int | None,
+    clips_per_epoch: int | None,
+    batch: int | None,
+    rate: float | None,
+    patience: int | None,
+    quick: bool,
     seed: int | None,
     resume: bool,
 ) -> None:
     """Train a net on recordings of words.
 
     Float weights first, then 3-bit ones.
-    Ctrl-C keeps the best weights so far; --resume goes on.
+    Ctrl-C leaves a model of the best weights so far; --resume goes on.
     """
     from pathlib import Path
 
@@ -98,11 +134,16 @@ def train(
         raise MissingDependency(
             f"training needs the Python package {e.name}: pip install 'edge-lp[train]'"
         ) from None
-    folders = {
-        name: Path(path)
-        for name, path in (("data", data), ("noise", noise), ("speech", speech))
-        if path
+    given = {
+        "data": data,
+        "noise": noise,
+        "speech": speech,
+        "rooms": rooms,
+        "rebuilt": rebuilt,
+        "teacher": teacher,
+        "start": start,
     }
+    folders = {name: Path(path) for name, path in given.items() if path}
     run = fit(
         Path(out),
         folders,
@@ -113,6 +154,11 @@ def train(
         seed=seed,
         hidden=units,
         synth_clips=synth,
+        clips_per_epoch=clips_per_epoch,
+        batch=batch,
+        rate=rate,
+        patience=patience,
+        quick=quick,
     )
     click.echo(run / "model.lpb")
 

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arrays that are complete or not there, and the trainer's voice: stderr."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from edge_lp import files
+from edge_lp.errors import EdgeLpError
+from rich.console import Console
+
+LIMIT = 1 << 36  # bytes; decoded recordings are large
+log = Console(stderr=True, highlight=False)
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """An .npz, serialised in memory, then written under another name and renamed."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    files.write_file(path, buffer.getvalue())
+
+
+def read_arrays(path: Path, needed: Sequence[str], what: str = "") -> dict[str, np.ndarray]:
+    """All arrays of an .npz that has to hold those named. EdgeLpError in one line where not."""
+    try:
+        arrays = files.read_arrays(path, limit=LIMIT)
+    except EdgeLpError as e:
+        raise EdgeLpError(f"{what}: {e}" if what else str(e)) from None
+    missing = [k for k in needed if k not in arrays]
+    if missing:
+        raise EdgeLpError(f"{what or f'{path} is damaged'}: it has no {', '.join(missing)}")
+    return arrays

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The net of a configuration: layers, weights in and out, codes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+from edge_lp.errors import EdgeLpError
+from edge_lp.runtime import FEATURES
+
+from edge_lp_train.files import read_arrays
+from edge_lp_train.layers import LowPassRNN, ReadOut, frame_alpha
+from edge_lp_train.presets import TrainConfig
+from edge_lp_train.quantize import CodeQuantizer
+
+
+def build(
+    config: TrainConfig, scales: dict[str, int] | None = None, sub_steps: int | None = None
+) -> keras.Model:
+    """(batch, time, 40) features -> (batch, time, labels) logits. With scales: 3-bit weights."""
+
+    def quantizer(name: str) -> CodeQuantizer | None:
+        return CodeQuantizer(scales[name]) if scales else None
+
+    x = features = keras.Input((None, FEATURES), name="features")
+    for i, units in enumerate(config.hidden):
+        x = LowPassRNN(
+            units,
+            alpha=frame_alpha(config.delta, config.steps),
+            sub_steps=sub_steps or config.sub_steps,
+            return_sequences=True,
+            kernel_quantizer=quantizer(f"w{i}"),
+            recurrent_quantizer=quantizer(f"u{i}"),
+            kernel_initializer=keras.initializers.GlorotUniform(config.seed + i),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=config.seed + i),
+            name=f"lp{i}",
+        )(x)
+    last = quantizer(f"w{len(config.hidden)}")
+    read_out = ReadOut(len(config.labels), kernel_quantizer=last, seed=config.seed, name="readout")
+    return keras.Model(features, read_out(x))
+
+
+def weights_of(model: keras.Model, config: TrainConfig) -> dict[str, np.ndarray]:
+    """w0, u0, b0, ... of the hidden layers, wN, bN of the output, alpha and sub_steps."""
+    out: dict[str, np.ndarray] = {}
+    for i in range(len(config.hidden)):
+        cell = model.get_layer(f"lp{i}").cell
+        out |= {
+            f"w{i}": np.array(cell.kernel),
+            f"u{i}": np.array(cell.recurrent_kernel),
+            f"b{i}": np.array(cell.bias),
+        }
+    n, last = len(config.hidden), model.get_layer("readout")
+    return out | {
+        f"w{n}": np.array(last.kernel),
+        f"b{n}": np.array(last.bias),
+        "labels": np.array(config.labels),
+        "alpha": np.array(frame_alpha(config.delta, config.steps)),
+        "sub_steps": np.array(config.sub_steps),
+    }
+
+
+def start_from(model: keras.Model, config: TrainConfig, path: Path) -> None:
+    """Float weights of another run; of its output layer those of the labels that both have."""
+    n = len(config.hidden)
+    needed = [f"{k}{i}" for i in range(n) for k in "wub"] + [f"w{n}", f"b{n}"]
+    f = read_arrays(path, needed, f"{path} holds no float weights to start from")
+    pairs = []
+    for i in range(n):
+        cell = model.get_layer(f"lp{i}").cell
+        pairs += [(cell.kernel, f[f"w{i}"]), (cell.recurrent_kernel, f[f"u{i}"])]
+        pairs += [(cell.bias, f[f"b{i}"])]
+    last = model.get_layer("readout")
+    pairs += [(last.kernel, _of_labels(np.asarray(last.kernel), f[f"w{n}"], config, f))]
+    pairs += [(last.bias, _of_labels(np.asarray(last.bias), f[f"b{n}"], config, f))]
+    for part, value in pairs:
+        if value.shape != tuple(part.shape):
+            raise EdgeLpError(
+                f"{path}: a matrix of {value.shape}, expected {tuple(part.shape)}; start from a "
+                "net of the same --hidden"
+            )
+        part.assign(value.astype(np.float32))
+
+
+def _of_labels(
+    fresh: np.ndarray, given: np.ndarray, config: TrainConfig, f: dict[str, np.ndarray]
+) -> np.ndarray:
+    """The output layer's weights with the columns of the labels that the other net has, too."""
+    theirs = [str(w) for w in f.get("labels", config.labels)]
+    if len(theirs) != given.shape[-1] or fresh.shape[:-1] != given.shape[:-1]:
+        return fresh
+    out = fresh.copy()
+    for i, w in enumerate(config.labels):
+        if w in theirs:
+            out[..., i] = given[..., theirs.index(w)]
+    return out

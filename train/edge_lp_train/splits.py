@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which recordings are for training, which for validation, which for testing: no speaker and no
+copy of a recording is in two of them, and every word is in all of them if that can be."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_lp.measure.clips import SPLITS, walk
+
+TRAINING, VALIDATION, TESTING = SPLITS
+LISTS = {VALIDATION: "validation_list.txt", TESTING: "testing_list.txt"}
+SHARE = 0.1  # of a word's clips, for validation and for testing each
+
+
+@dataclass(frozen=True)
+class Clip:
+    path: Path
+    word: str
+    split: str
+    speaker: str
+
+
+@dataclass
+class Split:
+    """clips, sorted by split, word and path; skipped: what was passed over and why; rule: how the
+    splits came about, in words."""
+
+    clips: list[Clip]
+    skipped: list[tuple[Path, str]]
+    rule: str
+
+
+def which_set(name: str, validation_percent: float = 10.0, testing_percent: float = 10.0) -> str:
+    """Speech Commands' own rule: the SHA-1 of a file name up to `_nohash_` decides, so a speaker
+    stays in one split (Warden 2018, section 6)."""
+    key = hashlib.sha1(re.sub(r"_nohash_.*$", "", name).encode()).hexdigest()
+    percent = int(key, 16) % (2**27) * (100.0 / (2**27 - 1))
+    if percent < validation_percent:
+        return VALIDATION
+    return TESTING if percent < validation_percent + testing_percent else TRAINING
+
+
+def speaker_of(path: Path) -> str:
+    """The part of a name before `_nohash_`, or before its first _ or -: 'anna' of anna_03.wav. A
+    name without one, or one that begins with the word or a number, is a speaker of its own."""
+    if "_nohash_" in path.stem:
+        return path.stem.split("_nohash_")[0]
+    head = re.split("[_-]", path.stem, maxsplit=1)[0]
+    mark = head != path.stem
+    own = not mark or head.isdigit() or head.lower() == path.parent.name.lower()
+    return f"{path.parent.name}/{path.stem}" if own else head
+
+
+def split_clips(root: Path) -> Split:
+    """Every recording below a folder of words. The splits are its folders training, validation and
+    testing if there; else its lists validation_list.txt and testing_list.txt; else, for names as
+    in Speech Commands, that data set's rule; else a tenth of every word each, by speakers."""
+    found = walk(root)
+    skipped = list(found.skipped)
+    files = [(c.path, c.word, c.split) for c in found.clips if c.word != "_silence_"]
+    listed = {s: _listed(root, name) for s, name in LISTS.items()}
+    if any(split for *_, split in files):
+        rule = "the folders' names"
+        chosen = [split or TRAINING for *_, split in files]
+    elif any(listed.values()):
+        rule = "validation_list.txt and testing_list.txt"
+        names = [f"{p.relative_to(root).as_posix()}" for p, *_ in files]
+        chosen = [next((s for s in LISTS if n in listed[s]), TRAINING) for n in names]
+        skipped = [(p, why) for p, why in skipped if p.name not in LISTS.values()]
+    elif files and all("_nohash_" in p.name for p, *_ in files):
+        rule = "Speech Commands' hash of the speaker"
+        chosen = [which_set(p.name) for p, *_ in files]
+    else:
+        rule = "a tenth of every word, by speakers"
+        chosen = _stratified([(speaker_of(p), w) for p, w, _ in files])
+    clips = [Clip(p, w, s, speaker_of(p)) for (p, w, _), s in zip(files, chosen)]
+    clips = _without_copies(clips, skipped)
+    return Split(
+        sorted(clips, key=lambda c: (SPLITS.index(c.split), c.word, c.path)), skipped, rule
+    )
+
+
+def _listed(root: Path, name: str) -> set[str]:
+    path = root / name
+    return set(path.read_text(encoding="utf-8").split()) if path.is_file() else set()
+
+
+def _stratified(clips: list[tuple[str, str]]) -> list[str]:
+    """The split of each (speaker, word). Speakers are taken in the order of their names' hashes;
+    one goes where a word of theirs still lacks clips, while training keeps some of each."""
+    of_speaker: dict[str, Counter[str]] = defaultdict(Counter)
+    speakers: dict[str, set[str]] = defaultdict(set)
+    for speaker, word in clips:
+        of_speaker[speaker][word] += 1
+        speakers[word].add(speaker)
+    total = Counter(word for _, word in clips)
+    lacks = {
+        s: {w: max(1, round(SHARE * n)) if len(speakers[w]) > 2 else 0 for w, n in total.items()}
+        for s in LISTS
+    }
+    left, place = Counter(total), dict.fromkeys(of_speaker, TRAINING)
+    for speaker in sorted(of_speaker, key=lambda s: hashlib.sha1(s.encode()).digest()):
+        words = of_speaker[speaker]
+        for s in LISTS:
+            wanted = any(lacks[s][w] > 0 for w in words)
+            if wanted and all(left[w] - n > total[w] // 2 for w, n in words.items()):
+                place[speaker] = s
+                left.subtract(words)
+                for w, n in words.items():
+                    lacks[s][w] -= n
+                break
+    return [place[speaker] for speaker, _ in clips]
+
+
+def _without_copies(clips: list[Clip], skipped: list[tuple[Path, str]]) -> list[Clip]:
+    """Of files with the same bytes in several splits, those in the one furthest from training."""
+    sizes = Counter(c.path.stat().st_size for c in clips)
+    same: dict[bytes, list[Clip]] = defaultdict(list)
+    for c in clips:
+        if sizes[c.path.stat().st_size] > 1:
+            same[hashlib.sha1(c.path.read_bytes()).digest()].append(c)
+    dropped = set()
+    for copies in same.values():
+        last = max(SPLITS.index(c.split) for c in copies)
+        for c in copies:
+            if SPLITS.index(c.split) != last:
+                dropped.add(c)
+                skipped.append((c.path, f"a copy of it is for {SPLITS[last]}"))
+    return [c for c in clips if c not in dropped]

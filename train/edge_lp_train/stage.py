@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One stage of training: steps, a check every few epochs, the best weights, and all that a later
+call needs to go on."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from edge_lp.errors import EdgeLpError
+from edge_lp.model.spec import INPUT_SCALE
+
+from edge_lp_train import losses
+from edge_lp_train.check import Check, Infer, Quality
+from edge_lp_train.files import log, read_arrays, write_arrays
+from edge_lp_train.presets import TrainConfig
+from edge_lp_train.quantize import CodeQuantizer
+from edge_lp_train.sampler import Sampler, Sequences
+
+HISTORY = "history.csv"
+CHECK_EVERY = 3  # epochs
+WARM_UP = 200  # steps in which the rate grows to its value
+
+
+@dataclass(frozen=True)
+class Stage:
+    """epochs of training from rate to last_rate; first: the first epoch's number in the run; cost:
+    of an epoch, beside a coarse one."""
+
+    name: str
+    epochs: int
+    rate: float
+    last_rate: float
+    first: int
+    cost: float
+
+
+def infer(model: keras.Model) -> Infer:
+    """(n, frames, FEATURES) int16 -> (n, frames, labels) logits, in batches."""
+    call = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
+
+    def run(x: np.ndarray) -> np.ndarray:
+        size = max(1, 256 * 100 // x.shape[1])
+        parts = [x[i : i + size].astype(np.float32) for i in range(0, len(x), size)]
+        return np.concatenate([call(p * np.float32(INPUT_SCALE)).numpy() for p in parts])
+
+    return run
+
+
+def _step(
+    model: keras.Model, optimizer: Any, config: TrainConfig, guide: keras.Model | None
+) -> Any:
+    """The function of one batch: new weights; returns loss and accuracy."""
+    words, weights = len(config.words), model.trainable_variables
+    limits = [(w, *quantizer.limits()) for quantizer, w in quantised_weights(model)]
+
+    @tf.function(reduce_retracing=True)
+    def step(x: Any, start: Any, target: Any, label: Any, speech: Any) -> Any:
+        goal = target
+        if guide is not None:
+            opinion = tf.nn.softmax(losses.clip_logits(guide(x, training=False), start))
+            goal = (1 - config.distil) * target + config.distil * opinion
+        with tf.GradientTape() as tape:
+            logits = model(x, training=True)
+            mean = losses.clip_logits(logits, start)
+            share = tf.where(speech, config.speech_loss, config.detector_loss)
+            loss = (1 - share) * losses.cross_entropy(goal, mean)
+            loss += share * losses.detector_loss(logits, start, label, words)
+            loss = tf.reduce_mean(loss)
+        optimizer.apply(tape.gradient(loss, weights), weights)
+        for w, low, high in limits:
+            w.assign(tf.clip_by_value(w, low, high))
+        hit = tf.equal(tf.argmax(mean, axis=1, output_type=tf.int32), label)
+        return loss, tf.reduce_mean(tf.cast(hit, tf.float32))
+
+    return step
+
+
+def quantised_weights(model: keras.Model) -> list[tuple[CodeQuantizer, Any]]:
+    """The matrices that are trained as codes, each with its quantiser."""
+    found = []
+    for layer in model.layers:
+        part = getattr(layer, "cell", layer)
+        for quantizer, matrix in (("kernel_quantizer", "kernel"),
+                                  ("recurrent_quantizer", "recurrent_kernel")):  # fmt: skip
+            if getattr(part, quantizer, None) is not None:
+                found.append((getattr(part, quantizer), getattr(part, matrix)))
+    return found
+
+
+def history(run: Path, stage: str | None = None) -> list[dict[str, Any]]:
+    """The checks so far, one row each."""
+    if not (run / HISTORY).exists():
+        return []
+    with open(run / HISTORY, newline="") as f:
+        rows = [
+            {k: v if k == "stage" else float(v) for k, v in r.items()} for r in csv.DictReader(f)
+        ]
+    return [r for r in rows if stage is None or r["stage"] == stage]
+
+
+def _record(run: Path, stage: str, epoch: int, loss: float, accuracy: float, q: Quality) -> None:
+    path = run / HISTORY
+    new = not path.exists()
+    with open(path, "a", newline="") as f:
+        out = csv.writer(f)
+        if new:
+            noisy = ["10 dB", "0 dB", "balanced 10 dB", "balanced 0 dB", "false/h", "score"]
+            out.writerow(["stage", "epoch", "loss", "accuracy", "validation", "balanced", *noisy])
+        values = [loss, accuracy, q.raw[0], q.balanced[0], *q.raw[1:], *q.balanced[1:]]
+        values += [q.false_events, q.score]
+        out.writerow([stage, epoch, *(round(float(v), 4) for v in values)])
+    clean, ten, zero = (f"{100 * v:.1f}" for v in q.raw)
+    log.print(
+        f"  {stage} {epoch}: loss {loss:.3f}, validation {clean}/{ten}/{zero} % at clean/10/0 dB, "
+        f"class mean {100 * np.mean(q.balanced):.1f} %, "
+        f"{q.false_events:.0f} false events an hour, score {100 * q.score:.2f}"
+    )
+
+
+def _arrays(model: keras.Model, optimizer: Any) -> dict[str, np.ndarray]:
+    out = {f"w{i}": np.asarray(w) for i, w in enumerate(model.weights)}
+    return out | {f"o{i}": np.asarray(v) for i, v in enumerate(optimizer.variables)}
+
+
+def _load(path: Path, model: keras.Model, optimizer: Any) -> tuple[int, float]:
+    """What `last` holds into the model and the optimiser; epochs done, best score."""
+    names = [f"w{i}" for i in range(len(model.weights))]
+    slots = [f"o{i}" for i in range(len(optimizer.variables))]
+    f = read_arrays(path, ["done", "top", *names, *slots])
+    try:
+        for name, v in zip(names + slots, [*model.weights, *optimizer.variables]):
+            v.assign(f[name])
+    except ValueError as e:
+        raise EdgeLpError(f"{path} is of another net ({e}); begin anew in another --out") from None
+    return int(f["done"]), float(f["top"])
+
+
+def _restore_best(path: Path, model: keras.Model) -> None:
+    f = read_arrays(path, [f"w{i}" for i in range(len(model.weights))])
+    for i, w in enumerate(model.weights):
+        w.assign(f[f"w{i}"])
+
+
+def run_stage(
+    run: Path,
+    plan: list[Stage],
+    number: int,
+    model: keras.Model,
+    sampler: Sampler,
+    check: Check,
+    config: TrainConfig,
+    guide: keras.Model | None = None,
+) -> None:
+    """Trains the model, or goes on training it, and leaves it with its best weights; of equals, the
+    latest. guide: a net whose posterior is part of the goal."""
+    stage = plan[number]
+    last, best = run / f"{stage.name}.last.npz", run / f"{stage.name}.best.npz"
+    optimizer = keras.optimizers.Adam(stage.rate, clipnorm=1.0)
+    optimizer.build(model.trainable_variables)
+    done, top = _load(last, model, optimizer) if last.exists() else (0, -np.inf)
+    if done < stage.epochs:
+        more = f", going on after {done}" if done else ""
+        steps = config.clips_per_epoch // config.batch
+        log.print(f"{stage.name}: {stage.epochs} epochs of {steps * config.batch} sequences{more}")
+        step, look, improved = _step(model, optimizer, config, guide), infer(model), done
+        epochs = sampler.epochs(stage.first + done)
+        try:
+            for epoch in range(done, stage.epochs):
+                began = time.monotonic()
+                loss, accuracy = _epoch(step, optimizer, stage, epoch, steps, next(epochs))
+                seconds = time.monotonic() - began
+                rest = (stage.epochs - epoch - 1) * stage.cost
+                rest += sum(s.epochs * s.cost for s in plan[number + 1 :])
+                log.print(
+                    f"  {stage.name} {epoch + 1}/{stage.epochs}: loss {loss:.3f}, accuracy "
+                    f"{100 * accuracy:.1f} %, {seconds:.0f} s; about "
+                    f"{rest / stage.cost * seconds / 60:.0f} min left"
+                )
+                if (epoch + 1) % CHECK_EVERY == 0 or epoch + 1 == stage.epochs:
+                    quality = check(look)
+                    _record(run, stage.name, epoch + 1, loss, accuracy, quality)
+                    if quality.score >= top:
+                        top, improved = quality.score, epoch + 1
+                        weights = {f"w{i}": np.asarray(w) for i, w in enumerate(model.weights)}
+                        write_arrays(best, weights)
+                    state = {"done": np.array(epoch + 1), "top": np.array(top)}
+                    write_arrays(last, state | _arrays(model, optimizer))
+                    if config.patience and epoch + 1 - improved >= config.patience:
+                        log.print(f"  {stage.name}: no better for {config.patience} epochs")
+                        break
+        finally:
+            epochs.close()
+    _restore_best(best, model)
+
+
+def _epoch(
+    step: Any, optimizer: Any, stage: Stage, epoch: int, steps: int, batches: Iterator[Sequences]
+) -> tuple[float, float]:
+    """One epoch at rates along a cosine; mean loss and accuracy."""
+    sums = []
+    for k, batch in enumerate(batches):
+        at = epoch * steps + k
+        part = 0.5 + 0.5 * np.cos(np.pi * at / (stage.epochs * steps))
+        rate = stage.last_rate + (stage.rate - stage.last_rate) * part
+        optimizer.learning_rate.assign(rate * min(1.0, (at + 1) / WARM_UP))
+        sums.append(step(*batch))
+    return tuple(np.mean([(float(a), float(b)) for a, b in sums], axis=0))
