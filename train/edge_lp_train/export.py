@@ -112,7 +112,7 @@ def to_spec(
         logit_mul=3,
         logit_shift=out + tau - 3,
         detector=DetectorConfig(
-            (config.window,), (config.threshold,), config.refractory, config.latency, config.hold
+            config.windows, (config.threshold,), config.refractory, config.latency, config.hold
         ),
         layers=layers,
         provenance=provenance,

@@ -51,7 +51,7 @@ class TrainConfig:
     stretch: tuple[float, float] = (0.85, 1.18)
     warp: tuple[float, float] = (0.9, 1.1)  # of the bands: other vocal tracts
     shift: float = 0.1  # s, either way
-    window: int = 60  # detector defaults: frames averaged,
+    windows: tuple[int, ...] = (20, 45, 90)  # detector defaults: frames averaged,
     threshold: float = 0.7  # posterior,
     refractory: int = 50  # frames without a further event,
     latency: int = 43  # frames from a word's middle to its best posterior,
