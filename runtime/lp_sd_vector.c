@@ -36,6 +36,9 @@ struct lp_sd {
 
 /* ------------------------------------------------------------------------------------- layout -- */
 
+/* From a 32-byte boundary on, where a->used is at one: vectors that cross cache lines cost a half. */
+static void *take32(lp_arena *a, size_t bytes) { return lp_take(a, (bytes + 31) & ~(size_t)31); }
+
 static void unpack(const lp_matrix *m, int8_t *rows, uint32_t padded)
 {
     lp_zero(rows, ((size_t)m->n_in + 1) * padded);
@@ -53,7 +56,7 @@ static void unpack(const lp_matrix *m, int8_t *rows, uint32_t padded)
 
 static source onto(const lp_matrix *m, uint32_t shift, uint32_t padded, lp_arena *a)
 {
-    source s = {lp_take(a, ((size_t)m->n_in + 1) * padded), (int16_t)(1 << (shift - m->scale))};
+    source s = {take32(a, ((size_t)m->n_in + 1) * padded), (int16_t)(1 << (shift - m->scale))};
     if (a->base) unpack(m, s.rows, padded);
     return s;
 }
@@ -65,7 +68,7 @@ static layer place(const lp_model *m, uint32_t l, lp_arena *a)
     layer y = {0};
     y.n = spec->n;
     y.padded = (y.n + 31) & ~31u;
-    y.u = lp_take(a, y.padded * sizeof(int32_t));
+    y.u = take32(a, y.padded * sizeof(int32_t));
     y.below = onto(&spec->w,
                    !l       ? spec->w.scale
                    : hidden ? m->synapse_shift
@@ -73,11 +76,11 @@ static layer place(const lp_model *m, uint32_t l, lp_arena *a)
                    y.padded, a);
     if (!hidden) return y;
     if (spec->recurrent) y.own = onto(&spec->u, m->synapse_shift, y.padded, a);
-    y.v = lp_take(a, y.padded * sizeof(int32_t));
-    y.b = lp_take(a, y.padded * sizeof(int32_t));
-    y.bias = lp_take(a, y.padded * sizeof(int32_t));
-    y.fired = lp_take(a, y.padded);
-    y.list = lp_take(a, (y.n + 8) * sizeof(uint16_t));
+    y.v = take32(a, y.padded * sizeof(int32_t));
+    y.b = take32(a, y.padded * sizeof(int32_t));
+    y.bias = take32(a, y.padded * sizeof(int32_t));
+    y.fired = take32(a, y.padded);
+    y.list = take32(a, (y.n + 8) * sizeof(uint16_t));
     for (uint32_t i = 0; a->base && i < y.padded; i++)
         y.bias[i] = i < y.n ? lp_le16s(spec->bias + 2 * i) * (1 << spec->bias_shift) : 0;
     return y;
@@ -86,14 +89,17 @@ static layer place(const lp_model *m, uint32_t l, lp_arena *a)
 lp_sd *lp_sd_place(const lp_model *m, uint32_t flags, lp_arena *a)
 {
     lp_sd *sd = lp_take(a, sizeof(lp_sd));
+    const size_t skew = a->base ? -(uintptr_t)(a->base + a->used) & 31 : 0;
     uint32_t widest = 0;
+    a->used += skew;
     for (uint32_t l = 0; l < m->n_layers; l++) {
         layer y = place(m, l, a);
         if (y.padded > widest) widest = y.padded;
         if (sd) sd->layers[l] = y;
     }
-    int16_t *acc = lp_take(a, widest * sizeof(int16_t));
-    bits *sets = lp_take(a, 256 * sizeof(bits));
+    int16_t *acc = take32(a, widest * sizeof(int16_t));
+    bits *sets = take32(a, 256 * sizeof(bits));
+    a->used += 32 - skew;
     if (!sd) return NULL;
     lp_zero(acc, widest * sizeof(int16_t));
     lp_zero(sets, 256 * sizeof(bits));
