@@ -147,9 +147,9 @@ class Frontend:
 
 
 class Net:
-    """Frames -> logits on the spiking network. kernel: it runs on the sigma-delta kernel, not on the
-    core; flags with STRICT or CORE, or a model that could leave a range, ask for the core. Both give
-    the same numbers."""
+    """Frames -> logits on the spiking network. kernel: it runs on the sigma-delta kernel, not on
+    the core, as with STRICT or CORE and for a model that could leave a range. Both give the same
+    numbers."""
 
     def __init__(self, model: Model, flags: int = 0) -> None:
         n = size_of(lib.lp_net_size, model.c, flags)
