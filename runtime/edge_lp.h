@@ -114,8 +114,7 @@ typedef struct {
 #define LP_STRICT 1 /* flags: check every range, stop with LP_E_OVERFLOW; several times slower */
 #define LP_COUNT 2  /* flags: count active compartment updates too; one more pass over the states */
 #define LP_CORE 4   /* flags of a network: on the core, even where the faster kernel would do */
-#define LP_BOARD \
-    8 /* flags of lp_net_size, lp_spotter_size: as built for a machine without vectors */
+#define LP_BOARD 8  /* flags of lp_net_size, lp_spotter_size: for a machine without vectors */
 
 typedef struct {
     const lp_group *groups;
