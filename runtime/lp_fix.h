@@ -34,15 +34,6 @@ static inline uint32_t lp_register(uint32_t x)
     return x;
 }
 
-#if !defined(LP_VECTORS) /* does the compiler vectorise for this machine? */
-#if defined(__SSE2__) || defined(__ARM_NEON) || defined(__ALTIVEC__) || defined(__riscv_vector) || \
-    defined(__wasm_simd128__)
-#define LP_VECTORS 1
-#else
-#define LP_VECTORS 0
-#endif
-#endif
-
 typedef char lp_assert_arithmetic_shift[((-3) >> 1) == -2 ? 1 : -1];
 typedef char lp_assert_modular_cast[(int16_t)0x8001u == -32767 ? 1 : -1];
 

@@ -107,16 +107,18 @@ class Model:
         m = getattr(self.c.layers[layer], matrix)
         return "sparse" if m.kind == lib.LP_SPARSE3 else "dense", m.bytes
 
-    def ram(self) -> dict[str, int]:
+    def ram(self, board: bool = True) -> dict[str, int]:
         """Bytes of working memory of each part and of the whole on a board: on a machine without
-        vectors, with pointers of this one, so at most a few bytes too many for one of 32 bits."""
+        vectors, with pointers of this one, so at most a few bytes too many for one of 32 bits.
+        board False: on this machine."""
+        flags = lib.LP_BOARD if board else 0
         return {
             "front end": lib.lp_frontend_size(),
-            "network": size_of(lib.lp_net_size, self.c, lib.LP_BOARD),
+            "network": size_of(lib.lp_net_size, self.c, flags),
             "detector": size_of(
                 lib.lp_detector_size, self.c.n_labels, ffi.addressof(self.c, "detector")
             ),
-            "spotter": size_of(lib.lp_spotter_size, self.c, lib.LP_BOARD),
+            "spotter": size_of(lib.lp_spotter_size, self.c, flags),
         }
 
 

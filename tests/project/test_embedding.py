@@ -44,6 +44,10 @@ def test_the_program(tmp_path):
     with pytest.raises(SystemExit) as ended:
         main(["export", str(tmp_path / "m.lpb"), "--format", "c", "-o", str(tmp_path / "model.h")])
     assert ended.value.code == 0
+    # the board's size, and this machine's, whose weights are unpacked for its vectors
+    sizes = re.findall(r"_ARENA (\d+)", (tmp_path / "model.h").read_text())
+    ram = [Model(model).ram(board)["spotter"] for board in (False, True)]
+    assert [int(n) for n in sizes] == [(n + 7) // 8 * 8 for n in ram]
     (tmp_path / "main.c").write_text(PROGRAM)
     sources = sorted((ROOT / "runtime").glob("*.c"))
     run("cc", "-std=c99", "-O3", "-Wall", "-Wextra", "-Wconversion", "-Werror",

@@ -26,7 +26,8 @@ def to_c(data: bytes, name: str = "edge_lp_model") -> str:
         raise EdgeLpError(
             f"{name!r} is not a C identifier: use letters, digits and _, a letter first"
         )
-    spec, arena = unpack(data), (Model(data).ram()["spotter"] + 7) // 8 * 8
+    spec, model = unpack(data), Model(data)
+    board, vectors = ((model.ram(b)["spotter"] + 7) // 8 * 8 for b in (True, False))
     test = " && ".join(
         f"LP_VERSION_{part} == {number}"
         for part, number in zip(("MAJOR", "MINOR", "PATCH"), version().split("."))
@@ -46,7 +47,11 @@ def to_c(data: bytes, name: str = "edge_lp_model") -> str:
 #include "edge_lp.h"
 
 /* Bytes of memory for lp_spotter_init without flags, and of stack for any call of the runtime. */
-#define {name.upper()}_ARENA {arena}
+#if LP_VECTORS
+#define {name.upper()}_ARENA {vectors}
+#else
+#define {name.upper()}_ARENA {board}
+#endif
 #define {name.upper()}_STACK {STACK}
 /* Not of this runtime: export the model again, with the edge-lp that the runtime is from. */
 typedef char {name}_is_for_this_runtime[({test}) ? 1 : -1];
