@@ -24,7 +24,7 @@ class TrainConfig:
     sub_steps: int = 2  # of the float net, a frame
     coarse_epochs: int = 18  # of the float stage, at first, with one sub-step: half the time
     float_epochs: int = 28
-    qat_epochs: int = 32
+    qat_epochs: int = 16
     clips_per_epoch: int = 12800
     reuse: int = 4  # epochs in which a sequence is seen, each time with other masks
     batch: int = 128
@@ -52,7 +52,7 @@ class TrainConfig:
     warp: tuple[float, float] = (0.9, 1.1)  # of the bands: other vocal tracts
     shift: float = 0.1  # s, either way
     windows: tuple[int, ...] = (20, 45, 90)  # detector defaults: frames averaged,
-    threshold: float = 0.7  # posterior,
+    threshold: float = 0.88  # posterior,
     refractory: int = 50  # frames without a further event,
     latency: int = 43  # frames from a word's middle to its best posterior,
     hold: int = 20  # frames for which that must stay unbeaten
