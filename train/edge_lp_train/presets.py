@@ -52,9 +52,9 @@ class TrainConfig:
     warp: tuple[float, float] = (0.9, 1.1)  # of the bands: other vocal tracts
     shift: float = 0.1  # s, either way
     windows: tuple[int, ...] = (20, 45, 90)  # detector defaults: frames averaged,
-    threshold: float = 0.88  # posterior,
+    threshold: float = 0.9  # posterior,
     refractory: int = 50  # frames without a further event,
-    latency: int = 43  # frames from a word's middle to its best posterior,
+    latency: int = 34  # frames from a word's middle to its best posterior,
     hold: int = 20  # frames for which that must stay unbeaten
     licence: str = ""  # of the training data, for the model's provenance
     seed: int = 1
