@@ -34,7 +34,7 @@ MODEL = "commands12"
 def image(model: bytes) -> dict[str, int]:
     """flash, RAM with the stack, and the stack's bound of the M4 firmware, as its build reports."""
     with tempfile.TemporaryDirectory() as folder:
-        _, said = build(target("m4"), model, Path(folder))
+        _, said = build(target("m4"), model, Path(folder), core=False)
     return {
         "flash": int(re.search(r"flash +(\d+)", said)[1]),
         "ram": int(re.search(r"RAM +(\d+)", said)[1]),

@@ -113,10 +113,16 @@ def build_folder() -> tempfile.TemporaryDirectory[str]:
 
 
 def build(
-    t: Target, model: bytes, folder: Path, program: str = "firmware", audio: bytes | None = None
+    t: Target,
+    model: bytes,
+    folder: Path,
+    program: str = "firmware",
+    audio: bytes | None = None,
+    core: bool = True,
 ) -> tuple[Path, str]:
     """Builds an image with the model (and 16 kHz int16 audio) in its flash -> the ELF file, and
-    what the build said. Budgets are not applied here."""
+    what the build said. Budgets are not applied here. core: link the core beside the kernel, with
+    the stack that it takes, so that any model that opens runs; without, as `make` builds it."""
     (folder / "model.lpb").write_bytes(model)
     variables = [
         f"BOARD={t.board}",
@@ -125,7 +131,7 @@ def build(
         f"PROGRAM={program}",
         "FLASH_BUDGET=4194304",
         "RAM_BUDGET=4194304",
-        "CORE=1",  # any model that opens
+        *(("CORE=1", "STACK_BYTES=4096") if core else ()),
     ]
     if t.cross:
         variables.append(f"CROSS={t.cross}")
