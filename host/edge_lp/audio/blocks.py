@@ -28,3 +28,10 @@ def with_tail(blocks: Iterable[np.ndarray], seconds: float) -> Blocks:
     """The blocks, then zeros."""
     yield from blocks
     yield np.zeros(round(seconds * SAMPLE_RATE), np.int16)
+
+
+def amplified(blocks: Iterable[np.ndarray], db: float) -> Blocks:
+    """Louder or softer, rounded to nearest; what would leave int16 is clipped."""
+    factor = 10 ** (db / 20)
+    for pcm in blocks:
+        yield np.clip(np.rint(pcm * factor), -32768, 32767).astype(np.int16)

@@ -24,10 +24,12 @@ RAW_SUFFIXES = (".raw", ".pcm", ".s16", ".s16le", ".sw")
 RATES = (4000, 768000)  # Hz: below, no speech is left; above, no recorder is
 
 
-def file_blocks(path: str | Path, note: Notice = notice, strict: bool = False) -> Blocks:
-    """A recording that libsndfile reads (wav, flac, ogg, mp3, ...). Stereo is mixed down and other
-    rates are resampled; these, and what Oddities finds, each with one notice. One that is damaged
-    ends there with a notice, or with an error if strict.
+def file_blocks(
+    path: str | Path, note: Notice = notice, strict: bool = False, channel: int | None = None
+) -> Blocks:
+    """A recording that libsndfile reads (wav, flac, ogg, mp3, ...). Channels are mixed down, unless
+    one is asked for, from 1; other rates are resampled; these, and what Oddities finds, each with
+    one notice. One that is damaged ends there with a notice, or with an error if strict.
 
     AudioError: no such file, not audio, a rate outside RATES, or no samples in it."""
     import soundfile
@@ -35,7 +37,7 @@ def file_blocks(path: str | Path, note: Notice = notice, strict: bool = False) -
     at = 0
     try:
         with _open(Path(path)) as f:
-            for pcm in _blocks(f, path, note):
+            for pcm in _blocks(f, path, note, channel):
                 yield pcm
                 at += len(pcm)
     except soundfile.LibsndfileError as e:
@@ -63,14 +65,16 @@ def read_file(path: str | Path, note: Notice = notice, seconds: float | None = N
     return np.concatenate(blocks)[:most]
 
 
-def _blocks(f: Any, path: str | Path, note: Notice) -> Blocks:
+def _blocks(f: Any, path: str | Path, note: Notice, channel: int | None) -> Blocks:
     """An open soundfile.SoundFile as blocks."""
     if not RATES[0] <= f.samplerate <= RATES[1]:
         raise AudioError(
             f"{path}: its header says {f.samplerate} Hz; expected {RATES[0]} to {RATES[1]} Hz"
         )
+    if channel is not None and not 1 <= channel <= f.channels:
+        raise AudioError(f"{path}: has no channel {channel}; expected 1 to {f.channels}")
     odd = Oddities(str(path), f.samplerate, note)
-    if f.channels > 1:
+    if f.channels > 1 and channel is None:
         note(f"note: {path}: {f.channels} channels, mixed down to one")
     if f.samplerate != SAMPLE_RATE:
         note(f"note: {path}: {f.samplerate} Hz, resampled to {SAMPLE_RATE} Hz")
@@ -79,10 +83,14 @@ def _blocks(f: Any, path: str | Path, note: Notice) -> Blocks:
         while len(pcm := f.read(BLOCK, dtype="int16")):
             yield odd.pcm(pcm)
         return
-    convert, size = Convert(f.samplerate, f.channels), BLOCK * f.samplerate // SAMPLE_RATE
+    used = slice(None) if channel is None else slice(channel - 1, channel)
+    convert, size = (
+        Convert(f.samplerate, 1 if channel else f.channels),
+        BLOCK * f.samplerate // SAMPLE_RATE,
+    )
     while len(frames := f.read(size, dtype="float32", always_2d=True)):
-        yield to_int16(convert(odd.floats(frames)))
-    yield to_int16(convert(np.zeros((0, f.channels), np.float32), last=True))
+        yield to_int16(convert(odd.floats(frames[:, used])))
+    yield to_int16(convert(np.zeros((0, f.channels), np.float32)[:, used], last=True))
 
 
 @contextmanager

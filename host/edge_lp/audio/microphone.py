@@ -97,13 +97,22 @@ class MicrophoneBlocks:
     bounded, and `lost` counts the samples it refused, `overruns` the times PortAudio reported lost
     input. Zeros stand in for what was lost or never came (audio.pace): the blocks keep the time. A
     device that cannot run at 16 kHz is captured at its own rate and resampled. reconnect: one that
-    is gone is waited for; else it is an AudioError."""
+    is gone is waited for; else it is an AudioError. channel: the one that is heard, from 1."""
 
     def __init__(
-        self, wanted: str | None = None, note: Notice = notice, reconnect: bool = False
+        self,
+        wanted: str | None = None,
+        note: Notice = notice,
+        reconnect: bool = False,
+        channel: int = 1,
     ) -> None:
         self.device, self.note, self.reconnect = find_microphone(wanted), note, reconnect
         self.name = f"microphone {self.device.name!r}"
+        if not 1 <= channel <= self.device.channels:
+            raise AudioError(
+                f"{self.name} has no channel {channel}; expected 1 to {self.device.channels}"
+            )
+        self.channel = channel
         self.lost = self.overruns = 0
         self._told: set[str] = set()
         self._queue: queue.Queue[tuple[float, int, np.ndarray]] = queue.Queue(
@@ -120,7 +129,7 @@ class MicrophoneBlocks:
             self._stream = sd.InputStream(
                 samplerate=self.rate,
                 device=self.device.index,
-                channels=1,
+                channels=self.channel,
                 dtype="int16",
                 blocksize=BLOCK * self.rate // SAMPLE_RATE,
                 callback=self._callback,
@@ -135,7 +144,10 @@ class MicrophoneBlocks:
     def _choose_rate(self, sd: Any) -> int:
         try:
             sd.check_input_settings(
-                device=self.device.index, channels=1, dtype="int16", samplerate=SAMPLE_RATE
+                device=self.device.index,
+                channels=self.channel,
+                dtype="int16",
+                samplerate=SAMPLE_RATE,
             )
             return SAMPLE_RATE
         except sd.PortAudioError:
@@ -153,7 +165,9 @@ class MicrophoneBlocks:
         if status.input_overflow:
             self.overruns += 1
         try:
-            self._queue.put_nowait((time.monotonic(), self._refused, indata[:, 0].copy()))
+            self._queue.put_nowait(
+                (time.monotonic(), self._refused, indata[:, self.channel - 1].copy())
+            )
             self._refused = 0
         except queue.Full:
             self.lost += frames

@@ -29,9 +29,20 @@ from edge_lp.cli.common import JSON, detector_options, show, show_json
     help="Pace of a recording or a pipe.",
 )
 @click.option("--record", metavar="WAV", help="Also write what is heard to this file.")
+@click.option(
+    "--channel",
+    type=click.IntRange(1),
+    help="The channel to listen to, from 1.  [default: a recording's mean, a microphone's first]",
+)
+@click.option("--gain", type=click.FloatRange(-60, 60), default=0, metavar="DB", help="Amplify.")
+@click.option("--reconnect", is_flag=True, help="Wait for a microphone that is unplugged.")
+@click.option("--plain", "as_lines", is_flag=True, help="Lines on a terminal too, no live view.")
 @JSON
 def listen(**options: Any) -> None:
-    """Print keywords as they are spoken. Ctrl-C stops.
+    """Show keywords as they are spoken: live on a terminal, else a line each. Ctrl-C stops.
+
+    In the live view q quits and the space bar holds the picture. Its screen goes away with it; the
+    detections are printed then.
 
     --json prints one line a detection: {"t": seconds, "keyword": word, "score": posterior}.
     """

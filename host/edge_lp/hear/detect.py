@@ -1,32 +1,68 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blocks of samples in, detections out: by the runtime on this machine, or by a board."""
+"""Blocks of samples in, detections out, and what led to them: by the runtime on this machine, or by
+a board."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from edge_lp.board.session import Board
+from edge_lp.board.session import POSTERIORS, Board
 from edge_lp.measure.stream import Detection
+from edge_lp.model.format import unpack
 from edge_lp.model.spec import DetectorConfig
-from edge_lp.runtime import FRAME_SECONDS, Event, Model, Spotter
+from edge_lp.runtime import FRAME_SECONDS, Detector, Event, Frontend, Model, Net
 
 
-def detections(
-    model: Model, config: DetectorConfig, blocks: Iterable[np.ndarray]
-) -> Iterator[Detection]:
-    """The C runtime on the host, block after block."""
-    spotter = Spotter(model, config=config)
-    for pcm in blocks:
-        for e in spotter.push(pcm):
-            yield _detection(e, model.labels)
+@dataclass(frozen=True)
+class Heard:
+    """What the frames that a block completed were taken for. features: (frames, 40) int16 Q10;
+    layers: of each hidden layer (neurons,) 0..1, the spikes low-passed as the next layer does, over
+    the ceiling, at the block's end; posteriors: (frames, labels) 0..1. A board tells no layers."""
+
+    features: np.ndarray
+    layers: list[np.ndarray]
+    posteriors: np.ndarray
+    detections: list[Detection]
 
 
-def board_detections(board: Board, blocks: Iterable[np.ndarray]) -> Iterator[Detection]:
-    """The runtime on a board, over its line."""
-    for e in board.stream(blocks):
-        yield _detection(e, board.labels)
+class HostEar:
+    """The C runtime on this machine, its parts one by one: the spotter's events, with all that lies
+    between."""
+
+    def __init__(self, model: Model, config: DetectorConfig) -> None:
+        self.labels, self.keywords, self.config = model.labels, model.keywords, config
+        spec = unpack(model.bytes)
+        self._full = -1 / (spec.ceiling + 1)  # a soma's own inhibition is its spikes, low-passed
+        self._somas = range(1, 2 * len(spec.layers) - 2, 2)
+        self._frontend, self._net = Frontend(), Net(model)
+        self._detector = Detector(len(model.labels), model.n_keywords, config)
+
+    def push(self, pcm: np.ndarray) -> Heard:
+        features = self._frontend.push(pcm)
+        events, posteriors = self._detector.push(self._net.push(features))
+        layers = [self._net.state(soma)["u"] * self._full for soma in self._somas]
+        found = [_detection(e, self.labels) for e in events]
+        return Heard(features, layers, posteriors / 32767, found)
+
+
+class BoardEar:
+    """The runtime on a board, over its line. picture: it is asked for posteriors too."""
+
+    def __init__(self, board: Board, config: DetectorConfig, picture: bool) -> None:
+        self.labels, self.config = board.labels, config
+        self.keywords = board.labels[: board.info.n_keywords]
+        board.configure(POSTERIORS if picture else 0, config)
+        self._board, self._frontend = board, Frontend()
+
+    def push(self, pcm: np.ndarray) -> Heard:
+        features = self._frontend.push(pcm)  # the same numbers as the board's, off the line
+        results = list(self._board.push(pcm))
+        rows = [r.posteriors for r in results if r.posteriors is not None]
+        posteriors = np.array(rows).reshape(-1, len(self.labels)) / 32767
+        found = [_detection(r.event, self.labels) for r in results if r.event]
+        return Heard(features, [], posteriors, found)
 
 
 def _detection(e: Event, labels: list[str]) -> Detection:

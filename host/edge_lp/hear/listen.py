@@ -4,101 +4,109 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from edge_lp.audio.blocks import real_time, with_tail
+from edge_lp.audio.blocks import amplified, real_time, with_tail
 from edge_lp.audio.files import file_blocks
 from edge_lp.audio.microphone import MicrophoneBlocks
+from edge_lp.audio.oddities import Oddities
 from edge_lp.audio.pipe import pipe_blocks
 from edge_lp.audio.record import Recorder
 from edge_lp.board.session import Board, parse_device
 from edge_lp.errors import EdgeLpError
-from edge_lp.hear.detect import Detection, board_detections, detections
-from edge_lp.hear.screen import Screen
+from edge_lp.hear.detect import BoardEar, HostEar
+from edge_lp.hear.screen import JsonLines, Lines, View, output
 from edge_lp.model.find import read_model
-from edge_lp.model.spec import DetectorConfig
 from edge_lp.model.tune import tuned
 from edge_lp.runtime import FRAME_SECONDS, SAMPLE_RATE, Model
-from edge_lp.text import notice
+from edge_lp.text import Notice, notice
+
+
+@dataclass(frozen=True)
+class Source:
+    """Blocks, what they come from, and how many samples have been lost so far."""
+
+    blocks: Iterable[np.ndarray]
+    name: str
+    lost: Callable[[], int] = lambda: 0
 
 
 @contextlib.contextmanager
 def open_device(
-    device: str, speed: str = "max", record: str | None = None
-) -> Iterator[Iterable[np.ndarray]]:
-    """The blocks of mic, mic:NAME, mic:INDEX, - (stdin) or a file. speed "real" paces a file or a
-    pipe like a microphone; record: also write what is heard to this wav file."""
+    device: str,
+    speed: str = "max",
+    record: str | None = None,
+    channel: int | None = None,
+    gain: float = 0.0,
+    reconnect: bool = False,
+    note: Notice = notice,
+) -> Iterator[Source]:
+    """mic, mic:NAME, mic:INDEX, - (stdin) or a file. speed "real" paces a file or a pipe like a
+    microphone; record: also write what is heard to this wav file; channel: this one alone, from 1;
+    gain: in dB; reconnect: wait for a microphone that is gone."""
+    microphone = device == "mic" or device.startswith("mic:")
+    if reconnect and not microphone:
+        raise EdgeLpError(f"--reconnect goes with a microphone; {device} is none")
     with contextlib.ExitStack() as stack:
         blocks: Iterable[np.ndarray]
-        if device == "mic" or device.startswith("mic:"):
-            microphone = stack.enter_context(MicrophoneBlocks(device[4:] or None))
-            notice(f"listening to {microphone.device.name!r}; Ctrl-C stops")
-            blocks = microphone
+        lost, name = (lambda: 0), "stdin" if device == "-" else device
+        if microphone:
+            mic = stack.enter_context(
+                MicrophoneBlocks(device[4:] or None, note, reconnect, channel or 1)
+            )
+            note(f"listening to {mic.device.name!r}; Ctrl-C stops")
+            blocks, lost, name = mic, (lambda: mic.lost), mic.device.name
         else:
-            blocks = pipe_blocks(sys.stdin.buffer) if device == "-" else file_blocks(device)
+            if device == "-" and channel is not None:
+                raise EdgeLpError("--channel does not go with stdin: raw samples are mono")
+            blocks = (
+                pipe_blocks(sys.stdin.buffer, note)
+                if device == "-"
+                else file_blocks(device, note, channel=channel)
+            )
             if speed == "real":
                 blocks = real_time(blocks)
+        if gain:
+            blocks = map(Oddities("--gain", SAMPLE_RATE, note).pcm, amplified(blocks, gain))
         if record:
-            blocks = stack.enter_context(Recorder(record)).through(blocks)
-        yield blocks
-
-
-class Listener:
-    """What listen does with a stream: counts its samples, prints its detections, says at the end
-    what there was."""
-
-    def __init__(self, as_json: bool) -> None:
-        self.screen = None if as_json else Screen()
-        self.samples, self.heard = 0, Counter[str]()
-
-    def __enter__(self) -> Listener:
-        if self.screen:
-            self.screen.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if self.screen:
-            self.screen.stop()
-
-    def watch(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        for pcm in blocks:
-            self.samples += len(pcm)
-            if self.screen:
-                self.screen.meter(self.samples / SAMPLE_RATE, pcm)
-            yield pcm
-
-    def show(self, d: Detection) -> None:
-        self.heard[d.keyword] += 1
-        if self.screen:
-            self.screen.show(d)
-        else:
-            print(json.dumps(asdict(d)), flush=True)
-
-    def summary(self) -> str:
-        words = ", ".join(f"{word} {n}" for word, n in self.heard.most_common()) or "none"
-        return f"{self.samples / SAMPLE_RATE:.1f} s heard, {self.heard.total()} detections: {words}"
+            blocks = stack.enter_context(Recorder(record, note)).through(blocks)
+        yield Source(blocks, name, lost)
 
 
 def listen(
     device: str,
     model: str | None = None,
     source: str | None = None,
+    as_json: bool = False,
+    as_lines: bool = False,
     speed: str = "max",
     record: str | None = None,
-    as_json: bool = False,
+    channel: int | None = None,
+    gain: float = 0.0,
+    reconnect: bool = False,
     **tuning: Any,
 ) -> None:
-    """Prints what is detected in a device's blocks, by the model on this machine (default
+    """Shows what is detected in a device's blocks, by the model on this machine (default
     commands12) or, for serial:PORT[@BAUD], by a board that is sent the blocks of `source` (default
-    mic). tuning: changes of the detector (model.tune.tuned). EdgeLpError: an option that does not
-    go with the device, and all that its parts raise."""
+    mic): on a terminal in the live view, unless as_lines; as_json: a line of JSON each. tuning:
+    changes of the detector (model.tune.tuned); the others are open_device's. EdgeLpError: an option
+    that does not go with the device, and all that its parts raise."""
+    opening = partial(
+        open_device,
+        speed=speed,
+        record=record,
+        channel=channel,
+        gain=gain,
+        reconnect=reconnect,
+    )
     if device.startswith("serial:"):
         if model is not None:
             raise EdgeLpError(
@@ -107,49 +115,49 @@ def listen(
         with Board(*parse_device(device)) as board:
             keywords = board.labels[: board.info.n_keywords]
             config = tuned(board.info.detector, keywords, **tuning)
-            board.configure(detector=config)
-            notice(
-                f"{board.info.name} {board.info.version} at {board.port}, model "
-                f"{board.info.model_id:08x}: {', '.join(keywords)}"
-            )
-            _run(
-                lambda blocks: board_detections(board, blocks),
-                source or "mic",
-                speed,
-                record,
-                config,
-                as_json,
-            )
+            name = f"{board.info.name} {board.info.version} at {board.port}"
+            notice(f"{name}, model {board.info.model_id:08x}: {', '.join(keywords)}")
+            ear = BoardEar(board, config, picture=not as_json and not as_lines)
+            _run(ear, partial(opening, source or "mic"), output(ear, name, as_json, as_lines))
         return
     if source is not None:
         raise EdgeLpError(
             "--source goes with a serial device only; use --device for the audio itself"
         )
     opened = Model(read_model(model or "commands12"))
-    config = tuned(opened.detector, opened.keywords, **tuning)
-    _run(lambda blocks: detections(opened, config, blocks), device, speed, record, config, as_json)
+    here = HostEar(opened, tuned(opened.detector, opened.keywords, **tuning))
+    shown = output(here, model or "commands12", as_json, as_lines)
+    _run(here, partial(opening, device), shown)
 
 
 def _run(
-    find: Callable[[Iterable[np.ndarray]], Iterable[Detection]],
-    device: str,
-    speed: str,
-    record: str | None,
-    config: DetectorConfig,
-    as_json: bool,
+    ear: HostEar | BoardEar,
+    opening: Callable[..., contextlib.AbstractContextManager[Source]],
+    shown: View | Lines | JsonLines,
 ) -> None:
     """Until the stream ends, somebody stops it, or nobody reads the output any more; in each case
     the recording is closed and the summary comes last. Behind a stream that ends come zeros, as
     many as the detector looks back and waits, so that its last word is decided too."""
-    listener = Listener(as_json)
+    samples, heard = 0, Counter[str]()
+
+    def counted(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        nonlocal samples
+        for pcm in blocks:
+            samples += len(pcm)
+            yield pcm
+
+    tail = (ear.config.windows[-1] + ear.config.hold) * FRAME_SECONDS
     try:
-        with open_device(device, speed, record) as blocks, listener:
-            for d in find(
-                with_tail(
-                    listener.watch(blocks), (config.windows[-1] + config.hold) * FRAME_SECONDS
-                )
-            ):
-                listener.show(d)
+        with opening(note=shown.note) as source, shown:
+            shown.source = source.name
+            for pcm in with_tail(counted(source.blocks), tail):
+                start = time.perf_counter()
+                found = ear.push(pcm)
+                heard.update(d.keyword for d in found.detections)
+                shown.take(pcm, found, time.perf_counter() - start, source.lost())
+                if shown.over:
+                    break
     finally:
-        if listener.samples:
-            notice(listener.summary())
+        if samples:
+            words = ", ".join(f"{word} {n}" for word, n in heard.most_common()) or "none"
+            notice(f"{samples / SAMPLE_RATE:.1f} s heard, {heard.total()} detections: {words}")

@@ -1,63 +1,77 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Detections for a reader: lines, and on a terminal a level meter below them."""
+"""What is heard, as it comes out: lines for a reader, lines of JSON, or the live view."""
 
 from __future__ import annotations
 
-import contextlib
-import math
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_lp.hear.detect import Detection
-from edge_lp.text import console, plain
+from edge_lp.hear.detect import BoardEar, Heard, HostEar
+from edge_lp.hear.view import View
+from edge_lp.measure.stream import Detection
+from edge_lp.text import console, notice, plain
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
-class Screen:
-    """Detections for a reader: one line each, and on a terminal a level meter below them."""
+def output(
+    ear: HostEar | BoardEar, model: str, as_json: bool, as_lines: bool
+) -> View | Lines | JsonLines:
+    """The live view where stdout is a terminal that has a cursor, if nothing else is asked for."""
+    if as_json:
+        return JsonLines()
+    lines = Lines()
+    out = lines.console
+    if as_lines or not out.is_terminal or out.is_dumb_terminal:
+        return lines
+    return View(out, ear, model, lines.show)
 
-    def __init__(self) -> None:
-        from rich.live import Live
 
-        self.console = console()
-        self.live = (
-            Live(console=self.console, refresh_per_second=10, transient=True)
-            if self.console.is_terminal
-            else None
-        )
+class JsonLines:
+    """A line of JSON a detection."""
 
-    def start(self) -> None:
-        if self.live:
-            self.live.start()
+    over = False
+    source = ""
 
-    def stop(self) -> None:
-        """Takes the meter away and shows the cursor again, if the terminal is still there."""
-        if self.live:
-            with contextlib.suppress(OSError):
-                self.live.stop()
+    def __enter__(self) -> JsonLines:
+        return self
 
-    def meter(self, t: float, pcm: np.ndarray) -> None:
-        """The level of a block, -60 to 0 dB of full scale."""
-        if self.live and len(pcm):
-            from rich.text import Text
+    def __exit__(self, *exc: object) -> None:
+        pass
 
-            db = 20 * math.log10(
-                max(1.0, float(np.sqrt(np.mean(pcm.astype(np.float64) ** 2)))) / 32768
-            )
-            filled = round(max(0.0, 1 + db / 60) * 30)
-            bar = "▮" * filled + "▯" * (30 - filled)
-            self.live.update(Text(f"{t:8.2f} s  {bar} {db:4.0f} dB", "dim"))
+    def take(self, pcm: np.ndarray, heard: Heard, work: float, lost: int) -> None:
+        for d in heard.detections:
+            self.show(d)
 
     def show(self, d: Detection) -> None:
-        from rich.text import Text
+        print(json.dumps(asdict(d)), flush=True)
 
-        bar = "█" * round(20 * d.score)
-        self.console.print(
-            Text.assemble(
-                f"{d.t:8.2f} s  ",
-                (f"{plain(d.keyword):<12}", "bold"),
-                " ",
-                (f"{bar:<20}", "green"),
-                f" {d.score:.2f}",
-            ),
-            soft_wrap=True,
-        )
+    def note(self, line: str) -> None:
+        notice(line)
+
+
+class Lines(JsonLines):
+    """A line for a reader a detection."""
+
+    def __init__(self) -> None:
+        self.console = console()
+
+    def show(self, d: Detection) -> None:
+        self.console.print(_line(d), soft_wrap=True)
+
+
+def _line(d: Detection) -> Text:
+    from rich.text import Text
+
+    bar = "█" * round(20 * d.score)
+    return Text.assemble(
+        f"{d.t:8.2f} s  ",
+        (f"{plain(d.keyword):<12}", "bold"),
+        " ",
+        (f"{bar:<20}", "green"),
+        f" {d.score:.2f}",
+    )

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A terminal as a grid of cells, of which only those that change are sent; and its keys.
+
+rich makes the styles and knows the terminal; its own Live would send the whole screen each time,
+which is 60 to 100 kB/s of a picture that moves. What scrolls is moved by the terminal itself (DCH,
+ECMA-48 8.3.26), so that only the new columns are sent."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[0m\x1b[?25h\x1b[?1049l"
+BRIDGE = 6  # cells of one style that are cheaper to send again than to jump over
+Cell = tuple[str, Any]  # a character, or "" behind a wide one, and its rich style
+
+
+class Terminal:
+    """A context manager: the alternate screen without a cursor, keys without Enter; what was there
+    before comes back in any case. A terminal that is gone is KeyboardInterrupt, as SIGHUP is."""
+
+    def __init__(self, console: Any, write: Callable[[bytes], None] | None = None) -> None:
+        from rich.console import COLOR_SYSTEMS
+
+        self.console, self.gone = console, False
+        self._colors = COLOR_SYSTEMS.get(console.color_system or "")
+        self._write = write or _to(console.file)
+        self._shown: list[list[Cell]] = []
+        self._keys: int | None = None
+        self._before: Any = None
+
+    def __enter__(self) -> Terminal:
+        # keys come from the terminal even where stdin is the sound
+        with contextlib.suppress(OSError, ValueError):
+            if os.isatty(sys.stdin.fileno()):
+                import termios
+                import tty
+
+                self._keys = sys.stdin.fileno()
+                self._before = termios.tcgetattr(self._keys)
+                tty.setcbreak(self._keys)
+        self._send(ENTER)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._before is not None and self._keys is not None:
+            import termios
+
+            with contextlib.suppress(OSError, termios.error):
+                termios.tcsetattr(self._keys, termios.TCSANOW, self._before)
+        with contextlib.suppress(KeyboardInterrupt):
+            self._send(LEAVE)
+
+    def key(self) -> str:
+        """The key that was pressed, or nothing; never waits."""
+        if self._keys is not None and select.select([self._keys], [], [], 0)[0]:
+            with contextlib.suppress(OSError):
+                return os.read(self._keys, 1).decode("latin-1")
+        return ""
+
+    def draw(
+        self, rows: Sequence[Text], moving: range = range(0), left: int = 0, by: int = 0
+    ) -> None:
+        """Shows rows, one a line of the screen. moving: those that are, from column `left` to the
+        end, what they were, `by` columns further to the left, but for what is new."""
+        width, height = self.console.size
+        now = [self._cells(row, width) for row in rows[:height]]
+        out = []
+        if [len(r) for r in self._shown] != [width] * len(now):
+            out.append("\x1b[0m\x1b[2J")
+            blank = (" ", self._style(None))
+            self._shown = [[blank] * width for _ in now]
+        elif by:
+            for y in moving:
+                out.append(f"\x1b[{y + 1};{left + 1}H\x1b[{by}P")
+                row = self._shown[y]
+                row[left:] = (row[left + by :] + [(" ", self._style(None))] * by)[: width - left]
+        for y, (before, row) in enumerate(zip(self._shown, now)):
+            out += [
+                f"\x1b[{y + 1};{a + 1}H" + self._text(row[a:b]) for a, b in _changes(before, row)
+            ]
+        self._shown = now
+        self._send("".join(out))
+
+    def _style(self, style: Any) -> Any:
+        from rich.style import Style
+
+        style = style or Style.null()
+        return style.without_color if self.console.no_color else style
+
+    def _cells(self, row: Text, width: int) -> list[Cell]:
+        from rich.cells import cell_len
+
+        cells: list[Cell] = []
+        for segment in row.render(self.console):
+            style = self._style(segment.style)
+            for c in segment.text:
+                cells += [(c, style), *[("", style)] * (cell_len(c) - 1)][: cell_len(c)]
+        if len(cells) > width and cells[width][0] == "":  # half of a wide character
+            cells[width - 1] = (" ", cells[width - 1][1])
+        return (cells + [(" ", self._style(None))] * (width - len(cells)))[:width]
+
+    def _text(self, cells: list[Cell]) -> str:
+        out, at = [], 0
+        while at < len(cells):
+            end = at
+            while end < len(cells) and cells[end][1] == cells[at][1]:
+                end += 1
+            text = "".join(c for c, _ in cells[at:end])
+            out.append(cells[at][1].render(text, color_system=self._colors))
+            at = end
+        return "".join(out)
+
+    def _send(self, text: str) -> None:
+        if self.gone or not text:
+            return
+        try:
+            self._write(text.encode(self.console.encoding, "edge-lp"))
+        except OSError as e:
+            self.gone = True
+            if e.errno not in (errno.EIO, errno.EPIPE, errno.EBADF):
+                raise
+            raise KeyboardInterrupt from None
+
+
+def _changes(before: list[Cell], now: list[Cell]) -> list[tuple[int, int]]:
+    """Stretches of cells to send."""
+    found: list[tuple[int, int]] = []
+    for x in (x for x, (a, b) in enumerate(zip(before, now)) if a != b):
+        start = x
+        while now[start][0] == "" and start:  # from its first half on
+            start -= 1
+        if found and (
+            start <= found[-1][1]
+            or start - found[-1][1] <= BRIDGE
+            and len({style for _, style in now[found[-1][1] - 1 : start + 1]}) == 1
+        ):
+            found[-1] = (found[-1][0], x + 1)
+        else:
+            found.append((start, x + 1))
+    return found
+
+
+def _to(file: Any) -> Callable[[bytes], None]:
+    """Past the file's buffer, in which nothing can be left then when the terminal goes."""
+
+    def write(data: bytes) -> None:
+        file.flush()
+        while data:
+            data = data[os.write(file.fileno(), data) :]
+
+    return write

@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is heard, as a picture on a terminal: level, log-mels, layers, posteriors, detections."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_lp.hear.detect import BoardEar, Heard, HostEar
+from edge_lp.hear.terminal import Terminal
+from edge_lp.measure.stream import Detection
+from edge_lp.runtime import FEATURES, SAMPLE_RATE
+from edge_lp.text import notice, plain
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+PERIOD = 0.15  # seconds between two pictures, at least
+COLUMN = 5  # frames in a column of the log-mels
+HISTORY = 1024  # columns that are kept
+LABEL = 8  # cells in front of each line
+DARK, LIGHT = -8.0, 4.0  # log-mels, level removed: between them lie the colours
+FLOOR = -60.0  # dB of full scale, left end of the meter
+SILENT = 1.0  # seconds of exact zeros that are marked
+MARKED = 2.0  # seconds for which clipping and a detection stand out
+# from silence to sound: of 256 colours and of 16, and where there are none
+COLORS = [f"color({c})" for c in (16, 17, 53, 54, 90, 126, 162, 197, 203, 209, 215, 222, 230)]
+SIXTEEN = ["black", "blue", "magenta", "red", "yellow", "bright_white"]
+SHADES = " .:-=+*#%@"
+LEVELS = "▁▂▃▄▅▆▇█"
+HALF = "▀"
+
+
+class View:
+    """A context manager: take() each block, note() each notice; `over` is set when q was pressed.
+    When the screen is as it was before, every detection is said by `show`, and every notice: they
+    are not lost with the picture."""
+
+    def __init__(
+        self, console: Any, ear: HostEar | BoardEar, model: str, show: Callable[[Detection], None]
+    ) -> None:
+        self.terminal, self.ear, self._show = Terminal(console), ear, show
+        self.model, self.source = plain(model), ""
+        self._open = False
+        self.over = self.paused = False
+        self.seconds, self.lost = 0.0, 0
+        self.found: list[tuple[Detection, float]] = []  # and how long after it was said
+        self.notes: list[str] = []
+        n = len(ear.keywords)
+        self.thresholds = np.resize(ear.config.thresholds, n)
+        self.best = np.zeros(n)
+        self._columns: deque[np.ndarray] = deque(maxlen=HISTORY)
+        self._frames, self._new = np.zeros((0, FEATURES)), 0
+        self._layers: list[np.ndarray] = []
+        self._power = self._peak = self._load = self._delay = 0.0
+        self._zeros, self._clipped = 0, -MARKED
+        self._drawn, self._start = -PERIOD, float("inf")
+        self._fresh = True
+
+    def __enter__(self) -> View:
+        self.terminal.__enter__()
+        self._open = True
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.terminal.__exit__(*exc)
+        self._open = False
+        for line in self.notes:
+            notice(line)
+        for d, _ in self.found:
+            if not self.terminal.gone:
+                self._show(d)
+
+    # -------------------------------------------------------------------------- what is heard --
+
+    def take(self, pcm: np.ndarray, heard: Heard, work: float, lost: int) -> None:
+        """A block, what it gave, the seconds this took, samples lost so far; then keys, and a new
+        picture if it is time."""
+        length = len(pcm) / SAMPLE_RATE
+        self.seconds += length
+        self.lost = lost
+        if len(pcm):
+            self._level(pcm.astype(np.float64))
+            self._load += (work / length - self._load) * min(1.0, length / 2)
+        now = time.monotonic()
+        self._start = min(self._start, now - self.seconds)
+        self._delay = now - self._start - self.seconds
+        self._layers = heard.layers
+        if len(heard.posteriors):
+            best = heard.posteriors[:, : len(self.best)].max(axis=0)
+            self.best = best if self._fresh else np.maximum(self.best, best)
+            self._fresh = False
+        frames = np.concatenate([self._frames, heard.features / 1024])
+        n = len(frames) // COLUMN
+        self._columns.extend(frames[: n * COLUMN].reshape(n, COLUMN, FEATURES).max(axis=1))
+        self._frames, self._new = frames[n * COLUMN :], self._new + n
+        for d in heard.detections:
+            self.found.append((d, self.seconds - d.t))
+        self._keys()
+        if not self.paused and now - self._drawn >= PERIOD:
+            self.draw()
+            self._drawn = now
+
+    def note(self, line: str) -> None:
+        if self._open:
+            self.notes.append(line)
+        else:
+            notice(line)
+
+    def _level(self, x: np.ndarray) -> None:
+        top = np.abs(x).max()
+        self._power, self._peak = float(np.mean(x**2)), float(top)
+        if (x == 32767).any() or (x == -32768).any():
+            self._clipped = self.seconds
+        self._zeros = 0 if top else self._zeros + len(x)
+
+    def _keys(self) -> None:
+        while key := self.terminal.key():
+            if key == "q":
+                self.over = True
+            elif key == " ":
+                self.paused = not self.paused
+                self.draw()
+
+    # --------------------------------------------------------------------------- the picture --
+
+    def draw(self) -> None:
+        width, height = self.terminal.console.size
+        rows, moving = self.rows(width, height)
+        by = min(self._new, max(0, width - LABEL))
+        self.terminal.draw(rows, moving, LABEL, by)
+        self._new, self._fresh = 0, True
+
+    def rows(self, width: int, height: int) -> tuple[list[Text], range]:
+        """The picture, a line a row, and which of them are the log-mels. The keywords come first:
+        the log-mels get the height that is left, detections what the log-mels cannot use."""
+        layers = [self._layer(i, a, width) for i, a in enumerate(self._layers)]
+        words = max(1, min(len(self.best), height - 4 - len(layers)))
+        tall = max(0, min(FEATURES // 2, height - 4 - len(layers) - words))
+        words = max(1, height - 4 - len(layers) - tall)
+        rows = [self._header(width), self._meter(width), *self._mels(tall, width), *layers]
+        left, right = self._bars(words, width // 2), self._detections(words)
+        rows += [_fit(a, width // 2).append_text(b) for a, b in zip(left, right)]
+        return [*rows, self._note(), self._footer()], range(2, 2 + tall)
+
+    def _header(self, width: int) -> Text:
+        state = "paused: still listening" if self.paused else "listening"
+        clock = f"{int(self.seconds) // 60:d}:{self.seconds % 60:04.1f} "
+        left = _text(
+            (" edge-lp ", "bold reverse"), f" {self.model} ", ("· ", "dim"), plain(self.source)
+        )
+        return _fit(left, width - len(state) - len(clock) - 3).append_text(
+            _text("  ", (state, "bold yellow" if self.paused else "green"), f" {clock}")
+        )
+
+    def _meter(self, width: int) -> Text:
+        rms, peak = _db(self._power**0.5), _db(self._peak)
+        size = max(8, width - LABEL - 34)
+        at, top = (round(size * min(1.0, max(0.0, 1 - x / FLOOR))) for x in (rms, peak))
+        color = "red" if peak > -1 else "yellow" if peak > -6 else "green"
+        mark: tuple[str, str] = ("", "")
+        if self.seconds - self._clipped < MARKED and self._clipped >= 0:
+            mark = ("CLIPPED", "bold red")
+        elif self._zeros >= SILENT * SAMPLE_RATE:
+            mark = ("SILENCE: muted?", "bold yellow")
+        return _text(
+            ("level   ", "dim"),
+            ("▮" * at, color),
+            ("▯" * max(0, top - at), color),
+            (" " * (size - max(at, top)), ""),
+            f" {rms:4.0f} dB, peak {peak:3.0f}  ",
+            mark,
+        )
+
+    def _mels(self, tall: int, width: int) -> list[Text]:
+        """The newest columns, low bands at the bottom. Two bands a cell where there are colours:
+        the upper one is the character's, the lower one the background's."""
+        if not tall:
+            return []
+        colors = self._palette()
+        n, cells = len(colors or SHADES), max(0, width - LABEL)
+        shown = list(self._columns)[-cells:] if cells else []
+        mel = np.full((cells, FEATURES), DARK)
+        if shown:
+            mel[-len(shown) :] = shown
+        bands = 2 * tall if colors else tall
+        edges = np.linspace(0, FEATURES, bands + 1).astype(int)[:-1]
+        value = np.maximum.reduceat(mel, edges, axis=1)[:, ::-1].T
+        level = np.clip((value - DARK) / (LIGHT - DARK) * n, 0, n - 1).astype(int)
+        out = []
+        for i in range(tall):
+            name = "high" if i == 0 else "low" if i == tall - 1 else "mel" if i == tall // 2 else ""
+            row = _text((f"{name:>{LABEL - 1}} ", "dim"))
+            if colors:
+                for a, b in zip(level[2 * i], level[2 * i + 1]):
+                    row.append(HALF, f"{colors[a]} on {colors[b]}")
+            else:
+                row.append("".join(SHADES[a] for a in level[i]))
+            out.append(row)
+        return out
+
+    def _palette(self) -> list[str]:
+        console = self.terminal.console
+        if console.no_color or not console.color_system or not _has(console, HALF):
+            return []
+        return SIXTEEN if console.color_system in ("standard", "windows") else COLORS
+
+    def _layer(self, index: int, activity: np.ndarray, width: int) -> Text:
+        """A layer's neurons side by side, several a cell where there is no room for all."""
+        size = max(1, min(len(activity), width - LABEL - 13))
+        edges = np.linspace(0, len(activity), size + 1).astype(int)[:-1]
+        top = np.maximum.reduceat(activity, edges)
+        marks = " " + LEVELS if _has(self.terminal.console, LEVELS) else SHADES
+        n = len(marks)
+        bars = "".join(marks[int(min(n - 1, max(0.0, a * n)))] for a in top)
+        return _text(
+            (f"layer {index + 1} ", "dim"),
+            (bars, "magenta"),
+            f" {100 * float((activity > 0.01).mean()):3.0f} % active",
+        )
+
+    def _bars(self, count: int, width: int) -> list[Text]:
+        """The best posterior of each keyword since the last picture, against its threshold. Where
+        there is no room for all, the likeliest."""
+        order = list(range(len(self.best)))
+        if len(self.best) > count:
+            order = sorted(int(k) for k in np.argsort(-self.best, kind="stable")[:count])
+        size = max(4, width - 20)
+        rows = []
+        for k in order:
+            p, t = self.best[k], self.thresholds[k]
+            over, at, cut = p >= t, round(size * p), min(size - 1, round(size * t))
+            bar = "█" * at + " " * (size - at)
+            style = "bold green" if over else "cyan"
+            rows.append(
+                _fit(_text((plain(self.ear.keywords[k]), "bold" if over else "")), 11)
+                .append(bar[:cut], style)
+                .append("│", "bold green" if over else "yellow")
+                .append(bar[cut + 1 :], style)
+                .append(f" {p:.2f}", "bold" if over else "")
+            )
+        return rows + [_text("") for _ in range(count - len(rows))]
+
+    def _detections(self, count: int) -> list[Text]:
+        rows = [
+            _text((f"{'time':>9}   {'word':<11} score   after", "dim")),
+        ]
+        for d, after in self.found[:-count:-1]:
+            new = self.seconds - d.t - after < MARKED
+            word = _fit(_text((f" {plain(d.keyword)}", "bold reverse green" if new else "")), 12)
+            rows.append(
+                _text(f"{d.t:7.2f} s  ")
+                .append_text(word)
+                .append(f"  {d.score:.2f}  {after:5.2f} s")
+            )
+        if not self.found:
+            rows.append(_text(("            nothing yet", "dim")))
+        return (rows + [_text("") for _ in range(count)])[:count]
+
+    def _note(self) -> Text:
+        return _text((plain(self.notes[-1]) if self.notes else "", "yellow"))
+
+    def _footer(self) -> Text:
+        return _text(
+            f" {100 * self._load:.1f} % of real time · ",
+            f"{1000 * max(0, self._delay):.0f} ms behind · ",
+            (f"{self.lost} samples lost", "bold red" if self.lost else ""),
+            (" · ", "dim"),
+            ("q", "bold"),
+            " quit  ",
+            ("space", "bold"),
+            " pause",
+        )
+
+
+def _db(amplitude: float) -> float:
+    """Of full scale, down to one count."""
+    return 20 * float(np.log10(max(1.0, amplitude) / 32768))
+
+
+def _has(console: Any, marks: str) -> bool:
+    with contextlib.suppress(UnicodeError, LookupError):
+        return bool(marks.encode(console.encoding))
+    return False
+
+
+def _text(*parts: Any) -> Text:
+    from rich.text import Text
+
+    return Text.assemble(*parts, no_wrap=True, overflow="crop", end="")
+
+
+def _fit(text: Text, cells: int) -> Text:
+    """Exactly so wide."""
+    text.truncate(max(0, cells), pad=True)
+    return text

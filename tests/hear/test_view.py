@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The live view: what it shows, that the bytes it sends add up to that on a terminal, how many they
+are; keys; the terminal afterwards."""
+
+import io
+import os
+import pty
+import re
+import subprocess
+import sys
+import termios
+
+import numpy as np
+import pytest
+import soundfile
+from edge_lp.audio.signals import babble
+from edge_lp.hear import view
+from edge_lp.hear.detect import HostEar
+from edge_lp.hear.screen import JsonLines, Lines, output
+from edge_lp.hear.terminal import Terminal
+from edge_lp.model.find import write_model
+from edge_lp.model.format import pack
+from edge_lp.runtime import Model, Spotter
+from random_model import random_spec
+from rich.console import Console
+from rich.text import Text
+
+PCM = babble(6)
+DATA = pack(random_spec(3))
+
+
+class Emulator:
+    """As much of a terminal as the view uses: CUP, ED, DCH, SGR (kept a cell) and private modes."""
+
+    def __init__(self, width, height):
+        self.width, self.height = width, height
+        self.sent, self.x, self.y, self.sgr = 0, 0, 0, ""
+        self.clear()
+
+    def clear(self):
+        self.cells = [[(" ", "")] * self.width for _ in range(self.height)]
+
+    def write(self, data):
+        self.sent += len(data)
+        for escape, c in re.findall(r"\x1b\[([?\d;]*[a-zA-Z])|([^\x1b])", data.decode()):
+            if c:
+                self.cells[self.y][self.x] = (c, self.sgr)
+                self.x += 1
+                continue
+            body, kind = escape[:-1], escape[-1]
+            if kind == "H":
+                self.y, self.x = (int(n) - 1 for n in body.split(";"))
+            elif kind == "P":
+                row = self.cells[self.y]
+                del row[self.x : self.x + int(body)]
+                row += [(" ", "")] * (self.width - len(row))
+            elif kind == "J":
+                self.clear()
+            elif kind == "m":
+                self.sgr = "" if body == "0" else body
+            else:
+                assert kind in "hl", escape
+
+    def lines(self):
+        return ["".join(c for c, _ in row).rstrip() for row in self.cells]
+
+
+def _console(width, height, **options):
+    options = {"color_system": "256", "force_terminal": True, "legacy_windows": False, **options}
+    return Console(file=io.StringIO(), width=width, height=height, _environ={}, **options)
+
+
+def _watch(width, height, monkeypatch, pcm=PCM, **options):
+    """A view that has heard a recording, drawn with every block -> view, its emulator."""
+    monkeypatch.setattr(view, "PERIOD", 0.0)
+    model = Model(DATA)
+    ear = HostEar(model, model.detector)
+    seen = view.View(_console(width, height, **options), ear, "a model", lambda d: None)
+    screen = Emulator(width, height)
+    seen.terminal = Terminal(seen.terminal.console, screen.write)
+    seen.source = "a\x1b[2Jrecording"
+    with seen:
+        for at in range(0, len(pcm), 1600):
+            seen.take(pcm[at : at + 1600], ear.push(pcm[at : at + 1600]), 0.001, 3)
+    return seen, screen
+
+
+@pytest.mark.parametrize("width, height", [(80, 24), (200, 50), (40, 12), (100, 8)])
+@pytest.mark.parametrize("options", [{}, {"color_system": "standard"}, {"no_color": True}])
+def test_what_was_sent_adds_up_to_the_picture(width, height, options, monkeypatch):
+    """Changes and moved columns leave the same cells, with the same colours, as a whole picture on
+    an empty screen."""
+    seen, screen = _watch(width, height, monkeypatch, **options)
+    whole = Emulator(width, height)
+    terminal = Terminal(seen.terminal.console, whole.write)
+    before = screen.lines()
+    seen.draw()
+    terminal.draw(seen.rows(width, height)[0])
+    assert len(before) == height and [r[0:0] for r in before] == [""] * height
+    assert screen.cells == whole.cells and any(screen.lines())
+
+
+def test_what_it_shows(monkeypatch):
+    seen, screen = _watch(80, 24, monkeypatch)
+    text = "\n".join(screen.lines())
+    assert "a\N{REPLACEMENT CHARACTER}[2Jrecording" in text and "a model" in text
+    assert re.search(r"level +▮+.* dB, peak", text) and "high ▀▀▀" in text and "low ▀▀▀" in text
+    assert "layer 1 " in text and "% active" in text
+    assert "% of real time" in text and "ms behind" in text and "3 samples lost" in text
+    assert all(word in text for word in seen.ear.keywords)
+    newest, after = seen.found[-1]
+    assert f"{newest.t:7.2f} s   {newest.keyword}" in text and f"{after:5.2f} s" in text
+    expected = Spotter(Model(DATA)).push(PCM)
+    assert [round(e.middle / 100, 2) for e in expected] == [d.t for d, _ in seen.found] != []
+
+
+def test_clipping_and_silence_are_marked(monkeypatch):
+    loud = np.tile(np.array([32767, -32768], np.int16), 8000)
+    assert "CLIPPED" in _watch(80, 24, monkeypatch, loud)[1].lines()[1]
+    silent = _watch(80, 24, monkeypatch, np.zeros(32000, np.int16))[1].lines()[1]
+    assert "SILENCE" in silent and "CLIPPED" not in silent
+
+
+def test_without_colours_shades_tell_the_level(monkeypatch):
+    seen, screen = _watch(80, 24, monkeypatch, no_color=True)
+    text = "\n".join(screen.lines())
+    assert "▀" not in text and len(set(text) & set("=+*#%@")) > 3
+    assert not any(re.search(r"\b[34]\d\b|38;|48;", s) for row in screen.cells for _, s in row)
+
+
+def test_it_is_cheap_to_send(monkeypatch):
+    """Below 20 kB/s at 80x24 with a picture every 200 ms, as listen makes them of 100 ms blocks:
+    here there are twice as many."""
+    _, screen = _watch(80, 24, monkeypatch)
+    assert screen.sent / 6 < 20000
+
+
+def test_a_new_size_is_drawn_whole():
+    console, screen = _console(20, 3), Emulator(30, 4)
+    terminal = Terminal(console, screen.write)
+    terminal.draw([Text("one"), Text("日本語" * 5)])
+    console.size = (30, 4)
+    terminal.draw([Text("one"), Text("x" * 40), Text("two")])
+    assert screen.lines() == ["one", "x" * 30, "two", ""]
+
+
+def test_which_output():
+    model = Model(DATA)
+    ear = HostEar(model, model.detector)
+    assert type(output(ear, "m", True, False)) is JsonLines
+    assert type(output(ear, "m", False, True)) is Lines
+
+
+# ---------------------------------------------------------------------------- on a terminal --
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("view")
+    write_model(folder / "m.lpb", DATA)
+    soundfile.write(folder / "a.wav", PCM, 16000)
+    return folder
+
+
+def _on_a_terminal(files, key, *options):
+    """Until `key` was pressed and it ended -> exit code, screen, terminal before and after."""
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
+    command = [sys.executable, "-m", "edge_lp", "listen", "--model", "m.lpb", "--device", "a.wav"]
+    env = {**os.environ, "TERM": "xterm-256color"}
+    env.pop("NO_COLOR", None)
+    p = subprocess.Popen(
+        [*command, "--speed", "real", *options],
+        cwd=files,
+        env=env,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: os.close(os.open(os.ttyname(theirs), os.O_RDWR)),  # it controls us
+    )
+    screen = b""
+    while b"word" not in screen or b"score" not in screen and "--plain" not in options:
+        screen += os.read(ours, 4096)
+    os.write(ours, key)
+    # our own end of it stays open, so that its settings can be read afterwards
+    os.set_blocking(ours, False)
+    while p.poll() is None:
+        try:
+            screen += os.read(ours, 4096)
+        except BlockingIOError:
+            try:
+                p.wait(0.05)
+            except subprocess.TimeoutExpired:
+                pass
+    try:
+        while piece := os.read(ours, 4096):
+            screen += piece
+    except BlockingIOError:
+        pass
+    after = termios.tcgetattr(theirs)
+    os.close(ours)
+    os.close(theirs)
+    return p.returncode, screen, before, after
+
+
+@pytest.mark.parametrize("key, code", [(b"q", 0), (b"\x03", 130)])
+def test_q_and_ctrl_c_restore_the_terminal(files, key, code):
+    got, screen, before, after = _on_a_terminal(files, key)
+    assert got == code and before == after
+    assert b"\x1b[?1049h" in screen and screen.count(b"\x1b[?1049l") == 1
+    behind = screen.partition(b"\x1b[?1049l")[2].decode()
+    assert "s heard" in behind and "Traceback" not in behind
+
+
+def test_plain_has_no_screen(files):
+    _, screen, _, _ = _on_a_terminal(files, b"\x03", "--plain")
+    assert b"\x1b[?1049h" not in screen and b"s heard" in screen
