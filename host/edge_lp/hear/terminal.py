@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A terminal as a grid of cells, of which only those that change are sent; and its keys.
 
-rich makes the styles and knows the terminal; its own Live would send the whole screen each time,
-which is 60 to 100 kB/s of a picture that moves. What scrolls is moved by the terminal itself (DCH,
+rich makes the styles and knows the terminal; its own Live would send the whole screen each time.
+What scrolls is moved by the terminal itself (DCH,
 ECMA-48 8.3.26), so that only the new columns are sent."""
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Terminal:
         self._before: Any = None
 
     def __enter__(self) -> Terminal:
-        # keys come from the terminal even where stdin is the sound
+        # keys come from stdin: there are none where it is the sound
         with contextlib.suppress(OSError, ValueError):
             if os.isatty(sys.stdin.fileno()):
                 import termios
