@@ -180,7 +180,8 @@ void lp_core_counts(const lp_core *core, lp_counts *counts);
 void lp_core_overflow(const lp_core *core, lp_overflow *where);
 /* The dynamic state is one block, sealed with a fingerprint of the network: copy it to stop here.
  * lp_core_restore goes on from a copy, on a core of the same build whose description differs in
- * nothing but weights and biases; else, or where the copy is damaged, LP_E_ARG and nothing is done. */
+ * nothing but weights and biases; else, or where the copy is damaged, LP_E_ARG and nothing is done.
+ */
 const void *lp_core_state(lp_core *core, size_t *bytes);
 int lp_core_restore(lp_core *core, const void *state, size_t bytes);
 size_t lp_dense3_row(uint32_t n_dst);
@@ -221,7 +222,8 @@ typedef struct {
 
 typedef struct { /* detector parameters; frames are 10 ms */
     /* frames over which logits are averaged: one to LP_MAX_WINDOWS windows that rise within
-     * 1..LP_MAX_WINDOW, then zeros. The posteriors of several are combined by their geometric mean */
+     * 1..LP_MAX_WINDOW, then zeros. The posteriors of several are combined by their geometric mean
+     */
     uint16_t windows[LP_MAX_WINDOWS];
     /* refractory: frames after an event in which none follows; latency: typical frames from a
      * word's middle to its best posterior, subtracted from event times; hold: frames for which a
@@ -292,12 +294,12 @@ void lp_net_reset(lp_net *net);
 /* One frame: features[LP_FEATURES] Q10 held over K steps; logits[n_labels] Q8, from the output's u
  * at the last step. */
 int lp_net_frame(lp_net *net, const int16_t *features, int32_t *logits);
-/* 1: runs on the sigma-delta kernel; 0: on the core, as a model must that could leave a range of the
- * kernel (DESIGN.md), and any with LP_STRICT or LP_CORE. Both compute the same. */
+/* 1: runs on the sigma-delta kernel; 0: on the core, as a model must that could leave a range of
+ * the kernel (DESIGN.md), and any with LP_STRICT or LP_CORE. Both compute the same. */
 int lp_net_kernel(const lp_net *net);
 lp_core *lp_net_core(lp_net *net); /* NULL on the kernel */
-/* Groups, as on the core: layer l has dendrites 2 l and somas 2 l + 1; the output is the last group,
- * alone. */
+/* Groups, as on the core: layer l has dendrites 2 l and somas 2 l + 1; the output is the last
+ * group, alone. */
 uint32_t lp_net_groups(const lp_net *net);
 /* Copies a group's state after the last frame, [n of its layer] each; NULL: not wanted. spikes: 1
  * where a soma spiked in the last step, else 0. LP_E_ARG: no such group. */
@@ -324,8 +326,9 @@ int lp_detector_size(uint32_t n_labels, const lp_detector_config *config, size_t
 /* LP_E_ARG: n_keywords > n_labels, or as lp_detector_configure */
 int lp_detector_init(lp_detector **detector, uint32_t n_labels, uint32_t n_keywords,
                      const lp_detector_config *config, void *memory, size_t bytes);
-/* Any time; windows, candidate, refractory period and wake word are forgotten. LP_E_ARG: a field out
- * of its range; LP_E_SPACE: a window longer than the memory has room for. Then nothing changes. */
+/* Any time; windows, candidate, refractory period and wake word are forgotten. LP_E_ARG: a field
+ * out of its range; LP_E_SPACE: a window longer than the memory has room for. Then nothing changes.
+ */
 int lp_detector_configure(lp_detector *detector, const lp_detector_config *config);
 void lp_detector_reset(lp_detector *detector);
 /* logits[n_labels] Q8. Returns 1 and fills event, or 0. */
@@ -344,14 +347,14 @@ int lp_spotter_size(const lp_model *model, uint32_t flags, size_t *bytes);
 int lp_spotter_init(lp_spotter **spotter, const lp_model *model, uint32_t flags, void *memory,
                     size_t bytes);
 void lp_spotter_reset(lp_spotter *spotter);
-/* Takes any number of samples (16 kHz, int16) and fills events[]. Returns their number, or an error:
- * LP_E_ARG, and nothing is taken, if room is not more than n / LP_HOP, the most events there can
- * be; LP_E_OVERFLOW in strict mode. */
+/* Takes any number of samples (16 kHz, int16) and fills events[]. Returns their number, or an
+ * error: LP_E_ARG, and nothing is taken, if room is not more than n / LP_HOP, the most events there
+ * can be; LP_E_OVERFLOW in strict mode. */
 int lp_spotter_hear(lp_spotter *spotter, const int16_t *pcm, size_t n, lp_event *events,
                     size_t room);
 /* The same in steps of a frame, to look between them: takes samples up to the next frame only, so
- * call it again with what is left. *used: samples taken. *frames: 1 if a frame was computed. Returns
- * 1 and fills event, 0, or an error: LP_E_ARG if a pointer is NULL. */
+ * call it again with what is left. *used: samples taken. *frames: 1 if a frame was computed.
+ * Returns 1 and fills event, 0, or an error: LP_E_ARG if a pointer is NULL. */
 int lp_spotter_push(lp_spotter *spotter, const int16_t *pcm, size_t n, size_t *used, int *frames,
                     lp_event *event);
 lp_frontend *lp_spotter_frontend(lp_spotter *spotter);

@@ -280,8 +280,8 @@ LP_CLONES static void hold(group_state *t)
     }
 }
 
-/* The spiking compartments, in order. The row is padded to 8 with zeros, the list too, and count <= i:
- * eight may be written at any time. */
+/* The spiking compartments, in order. The row is padded to 8 with zeros, the list too, and count <=
+ * i: eight may be written at any time. */
 #if VECTORS
 static uint32_t list_spikes(const lp_core *core, const uint8_t *spikes, uint32_t n)
 {

@@ -75,8 +75,8 @@ incoming lp_incoming(const lp_core_spec *s, uint32_t group);
 /* The spikes of list[count] into the slot where they are due. The synapses visited. */
 uint64_t lp_deliver(group_state *t, const lp_synapses *y, const uint16_t *list, size_t count);
 
-/* Strict mode's part of a step: updates a group, join NULL or the joined group's new v. 0, or 1 with
- * *where's index, what and value filled by the first compartment that left a range. */
+/* Strict mode's part of a step: updates a group, join NULL or the joined group's new v. 0, or 1
+ * with *where's index, what and value filled by the first compartment that left a range. */
 int lp_strict_update(group_state *t, const int32_t *join, lp_overflow *where);
 /* Strict mode's delivery: one source's spike into a slot's exact sums. The synapses visited. */
 uint64_t lp_strict_add(int64_t *wide, const lp_synapses *y, uint32_t n_dst, uint32_t src);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A model's layers, run by the sigma-delta kernel (lp_sd.c) where it can, else on the core: there
  * (SPEC.md, "Network") each hidden layer is a group of dendrites and a group of somas joined to it,
- * the output a group of silent compartments whose current is read. Here: the layout on the core, the
- * first layer's drive, which is held over a frame's steps, and the logits. */
+ * the output a group of silent compartments whose current is read. Here: the layout on the core,
+ * the first layer's drive, which is held over a frame's steps, and the logits. */
 #include "edge_lp.h"
 #include "lp_codes.h"
 #include "lp_fix.h"

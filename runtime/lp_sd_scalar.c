@@ -34,7 +34,7 @@ struct lp_sd {
     layer layers[1]; /* the hidden ones */
 };
 
-/* ------------------------------------------------------------------------------------- layout -- */
+/* ------------------------------------------------------------------------------------ layout -- */
 
 lp_sd *lp_sd_place_scalar(const lp_model *m, lp_arena *a)
 {
@@ -88,7 +88,7 @@ void lp_sd_reset(lp_sd *sd)
     }
 }
 
-/* ----------------------------------------------------------------------------------- currents -- */
+/* ---------------------------------------------------------------------------------- currents -- */
 
 /* Sums of one word of up to BLOCK rows, ten codes + 4 each: fields 0 and 3 of both halves in a, 1
  * and 4 in b; 2 is what is left of the whole, in every bit that counts (modulo 2^32). */
@@ -241,7 +241,7 @@ static void all_currents(lp_sd *sd, layer *y, const block *rows, int used)
     y->n_awake = (uint32_t)(p.woken - y->awake);
 }
 
-/* ----------------------------------------------------------------------------------- voltages -- */
+/* ---------------------------------------------------------------------------------- voltages -- */
 
 /* A sleeper's b after n more steps. */
 LP_INLINE int32_t rested(int32_t b, uint32_t s, uint32_t n)
@@ -314,7 +314,7 @@ static void step(lp_sd *sd, uint32_t k)
     }
 }
 
-/* ---------------------------------------------------------------------------------- interface -- */
+/* --------------------------------------------------------------------------------- interface -- */
 
 int32_t *lp_sd_drive(lp_sd *sd, uint32_t *stride)
 {

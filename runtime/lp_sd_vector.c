@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sigma-delta kernel (lp_sd.h) where the compiler vectorises: codes are unpacked to rows of int8
- * and all units of a layer are updated alike, with plain loops that it turns into vectors. */
+/* The sigma-delta kernel (lp_sd.h) where the compiler vectorises: codes are unpacked to rows of
+ * int8 and all units of a layer are updated alike, with plain loops that it turns into vectors. */
 #include "lp_sd.h"
 
 #if LP_VECTORS
@@ -34,9 +34,10 @@ struct lp_sd {
     layer layers[LP_MAX_LAYERS];
 };
 
-/* ------------------------------------------------------------------------------------- layout -- */
+/* ------------------------------------------------------------------------------------ layout -- */
 
-/* From a 32-byte boundary on, where a->used is at one: vectors that cross cache lines cost a half. */
+/* From a 32-byte boundary on, where a->used is at one: vectors that cross cache lines cost a half.
+ */
 static void *take32(lp_arena *a, size_t bytes) { return lp_take(a, (bytes + 31) & ~(size_t)31); }
 
 static void unpack(const lp_matrix *m, int8_t *rows, uint32_t padded)
@@ -128,7 +129,7 @@ void lp_sd_reset(lp_sd *sd)
     }
 }
 
-/* --------------------------------------------------------------------------------------- step -- */
+/* -------------------------------------------------------------------------------------- step -- */
 
 /* acc[i] += scale * the sum of the spiking sources' codes: four rows of int8 a pass; the list is
  * filled up with the row that is 0. n is a multiple of 32 here and below, which the mask tells the
@@ -240,7 +241,7 @@ static void step(lp_sd *sd)
     }
 }
 
-/* ---------------------------------------------------------------------------------- interface -- */
+/* --------------------------------------------------------------------------------- interface -- */
 
 int32_t *lp_sd_drive(lp_sd *sd, uint32_t *stride)
 {

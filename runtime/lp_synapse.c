@@ -67,10 +67,10 @@ int lp_synapses_check(const lp_core_spec *s, const lp_synapses *y)
  * whole words of LP_DENSE3 codes, so that none ever leaves 0..65535. `down` and `up` are the least
  * and the most that a lane may receive in a step. A group's compartment spikes at most once a step
  * and names a target once, which only 16-bit rows need not; of input axons at most n_inputs spikes
- * come in a step, which may all be of one axon. So a target gets at most as many codes of a block as
- * it has sources, and at most one weight of a diagonal, or n_inputs of them from the axons. With
- * 16-bit rows, or where the sums reach too far, codes are added one by one. base: what a lane starts
- * from, minus the least that it receives. */
+ * come in a step, which may all be of one axon. So a target gets at most as many codes of a block
+ * as it has sources, and at most one weight of a diagonal, or n_inputs of them from the axons. With
+ * 16-bit rows, or where the sums reach too far, codes are added one by one. base: what a lane
+ * starts from, minus the least that it receives. */
 incoming lp_incoming(const lp_core_spec *s, uint32_t group)
 {
     incoming in = {0, PAIRS(s->groups[group].n), 0, 1};

@@ -34,8 +34,8 @@ int EXPORT(open)(uint32_t size)
     return lp_spotter_init(&spotter, &model, 0, arena, sizeof arena);
 }
 
-/* Takes samples from..to of the buffer, up to the next frame. -1: nothing is open; else 1 if a frame
- * was computed, plus 2 if it decided a word. */
+/* Takes samples from..to of the buffer, up to the next frame. -1: nothing is open; else 1 if a
+ * frame was computed, plus 2 if it decided a word. */
 int EXPORT(push)(uint32_t from, uint32_t to)
 {
     int frames = 0;
@@ -86,7 +86,8 @@ int EXPORT(set_threshold)(uint32_t keyword, uint32_t q15)
     return lp_detector_configure(lp_spotter_detector(spotter), &model.detector);
 }
 
-/* A hidden layer after the last frame: the dendrites' voltages, then who spiked in its last step. */
+/* A hidden layer after the last frame: the dendrites' voltages, then who spiked in its last step.
+ */
 const int32_t *EXPORT(activity)(uint32_t layer)
 {
     lp_net_state(lp_spotter_net(spotter), 2 * layer, NULL, voltage, NULL);

@@ -113,7 +113,7 @@ class Check:
         events = 0
         for s in _scores(infer(self.speech)):
             last = -REFRACTORY
-            for t in np.flatnonzero(s[:, :n].max(axis=1) >= threshold):
+            for t in np.flatnonzero(s[:, :n].max(axis=1) >= threshold).tolist():
                 if t - last >= REFRACTORY:
                     events, last = events + 1, t
         return events / self.hours

@@ -78,7 +78,8 @@ class LowPassRNNCell(keras.layers.Layer):
             raise ValueError(f"sub_steps must be positive, received {sub_steps}")
         if clip <= 0:
             raise ValueError(f"clip (I_in) must be positive, received {clip}")
-        if np.ndim(alpha) not in (0, 1) or (np.ndim(alpha) == 1 and len(alpha) != units):  # type: ignore[arg-type]
+        each = np.ndim(alpha) > 0
+        if each and np.shape(alpha) != (units,):
             raise ValueError(
                 f"alpha must be one number or {units} numbers, received shape {np.shape(alpha)}"
             )
@@ -100,7 +101,7 @@ class LowPassRNNCell(keras.layers.Layer):
             recurrent,
             seed,
         )
-        self.alpha = alpha if np.ndim(alpha) == 0 else [float(a) for a in alpha]  # type: ignore[union-attr]
+        self.alpha = np.asarray(alpha, float).tolist() if each else alpha
         self.alpha_range = None if alpha_range is None else [float(a) for a in alpha_range]
         self.kernel_quantizer = (
             keras.saving.deserialize_keras_object(kernel_quantizer)

@@ -7,7 +7,7 @@ int16 features for `reuse` epochs and seen each time under other masks and in ot
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -189,7 +189,7 @@ class Sampler:
             np.array(speech),
         )  # fmt: skip
 
-    def epochs(self, first: int) -> Iterator[Iterator[Sequences]]:
+    def epochs(self, first: int) -> Generator[Iterator[Sequences], None, None]:
         """From epoch `first` on, endlessly, each epoch's batches; an epoch is the same whether
         training was resumed or not. The next block is made while an epoch is used."""
         pool: list[Sequences] = []
