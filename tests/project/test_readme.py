@@ -44,7 +44,8 @@ def invocations():
     redirections add."""
     for block in BLOCKS:
         if block["language"] == "sh":
-            for i, line in enumerate(block["code"].splitlines()):
+            whole = block["code"].replace("\\\n", " ")  # a line may go on behind a backslash
+            for i, line in enumerate(whole.splitlines()):
                 for part in re.split(r"[|;&>]+", line.split("  #")[0]):
                     if part.strip().startswith("edge-lp "):
                         yield pytest.param(

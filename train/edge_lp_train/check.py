@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from edge_lp.measure.clips import label_of
 from edge_lp.runtime import HOP, SAMPLE_RATE, Frontend
 
 from edge_lp_train.losses import detector_scores
 from edge_lp_train.presets import SILENCE, TrainConfig
-from edge_lp_train.sampler import Corpus, label_of, with_unknown
+from edge_lp_train.sampler import Corpus, with_unknown
 
 SNRS = (None, 10.0, 0.0)  # dB; None is clean
 MISSED = 0.2
@@ -71,7 +72,7 @@ class Check:
             noises = [rng.normal(0, 300, 4 * SAMPLE_RATE).astype(np.int16)]
         validation = with_unknown(validation, config)
         clips = [to_clip(c) for c in validation.clips]
-        label = [label_of(w, config) for w in validation.words]
+        label = np.array([label_of(w, config.labels) for w in validation.words]).tolist()
         quiet = [np.zeros(SAMPLE_RATE, np.int16)] * max(1, len(clips) // 12)
         for i, _ in enumerate(quiet):
             n = noises[int(rng.integers(len(noises)))]

@@ -8,11 +8,8 @@ are rounded.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from edge_lp.errors import EdgeLpError
-from edge_lp.model.format import pack
 from edge_lp.model.spec import DetectorConfig, Layer, Matrix, ModelSpec
 
 from edge_lp_train.presets import TrainConfig
@@ -117,26 +114,3 @@ def to_spec(
         layers=layers,
         provenance=provenance,
     )
-
-
-def load_run(run: Path) -> tuple[TrainConfig, dict[str, np.ndarray]]:
-    """The configuration and quantised weights of a finished run."""
-    config = TrainConfig.read(run / CONFIG)
-    try:
-        with np.load(run / QUANTISED) as f:
-            return config, dict(f)
-    except FileNotFoundError:
-        raise EdgeLpError(
-            f"{run} has no {QUANTISED}: its training did not get to the end; go on with edge-lp "
-            f"train --resume --out {run}"
-        ) from None
-
-
-def export_run(run: Path, provenance: dict[str, str] | None = None) -> bytes:
-    """A run directory -> the bytes of its .lpb model."""
-    import json
-
-    config, weights = load_run(Path(run))
-    if provenance is None:
-        provenance = json.loads((Path(run) / REPORT).read_text())["provenance"]
-    return pack(to_spec(config, weights, provenance))

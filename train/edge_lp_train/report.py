@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from edge_lp.files import write_file
+from edge_lp.measure.clips import label_of
 from edge_lp.model.format import pack
 from edge_lp.runtime import Frontend, Model, Net, version
 
@@ -17,7 +18,6 @@ from edge_lp_train.check import Check, to_clip
 from edge_lp_train.export import MODEL, REPORT, to_spec
 from edge_lp_train.files import log
 from edge_lp_train.presets import TrainConfig
-from edge_lp_train.sampler import label_of
 from edge_lp_train.splits import TESTING
 from edge_lp_train.stage import history
 
@@ -78,7 +78,7 @@ def _held_out(model: bytes, config: TrainConfig, material: data.Material) -> Non
     pairs = [(c, x) for c, x in zip(clips, found) if not isinstance(x, str) and len(x)]
     with ThreadPoolExecutor() as pool:
         x = np.stack(list(pool.map(lambda p: Frontend().push(to_clip(p[1])), pairs)))
-    truth = np.array([label_of(c.word, config) for c, _ in pairs])
+    truth = np.array([label_of(c.word, config.labels) for c, _ in pairs])
     right = float(np.mean(spiking_labels(model, x) == truth))
     speakers = len({c.speaker for c, _ in pairs})
     log.print(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
+from edge_lp.measure.clips import label_of
 from edge_lp.model.spec import INPUT_SCALE
 from edge_lp.runtime import FEATURES, HOP, SAMPLE_RATE, Frontend
 
@@ -83,10 +84,6 @@ def with_unknown(corpus: Corpus, config: TrainConfig) -> Corpus:
     )
 
 
-def label_of(word: str, config: TrainConfig) -> int:
-    return config.labels.index(word if word in config.labels else UNKNOWN)
-
-
 class Sampler:
     """Draws sequences. Sequence k of a seed is always the same, whatever thread computes it."""
 
@@ -96,7 +93,7 @@ class Sampler:
         self.frames = CLIP_FRAMES + config.context
         self.augment = Augment(config, corpus.noise, corpus.speech, corpus.rooms)
         rebuilt = corpus.rebuilt if len(corpus.rebuilt) else np.zeros(len(corpus.clips), bool)
-        label = np.array([label_of(w, config) for w in corpus.words], np.int64)
+        label = np.array([label_of(w, config.labels) for w in corpus.words], np.int64)
         n = len(config.words)
         self.choices = [np.flatnonzero(label == i) for i in range(n + 1)]
         self.choice_p = [self._weights(c, rebuilt) for c in self.choices]
