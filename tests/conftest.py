@@ -3,11 +3,18 @@
 missing there is an error, not an excuse."""
 
 import os
+import signal
 
 import pytest
 from paths import SHARED
 
 # recordings and golden cases, which some machines have beside the project
+
+
+# A runner that was started in the background ignores SIGINT, and so would all that it starts: tests
+# that press Ctrl-C would wait for ever.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _no_excuse(report):
