@@ -21,7 +21,7 @@ from edge_lp.model.reference import ReferenceNet
 from edge_lp.runtime import Frontend, Model, Net
 from edge_lp_train import data, fit, net, sampler, stage
 from edge_lp_train.augment import Augment
-from edge_lp_train.check import to_clip
+from edge_lp_train.check import Check, Quality, to_clip
 from edge_lp_train.export import to_spec
 from edge_lp_train.presets import TrainConfig, configure
 from edge_lp_train.splits import split_clips, which_set
@@ -352,3 +352,91 @@ def test_c6_a_bias_that_the_chip_cannot_hold_is_an_error(name, wrong):
         EdgeLpError, match="bias of the trained net is .*, the chip's bias register"
     ):
         to_spec(config, weights, {})
+
+
+def test_a_wake_word_reaches_the_model(folder, tmp_path):
+    """--wake puts the word first and into the detector, as frames; its halves are drawn as
+    unknown."""
+    config = configure(None, WORDS, wake=("stop",), wake_seconds=2.5, **SMALL)
+    assert config.words == ("stop", "yes") and config.halves == ("stop",)
+    fit.check_config(config)
+    weights = fit.zeros(config)
+    detector = to_spec(config, weights, {}).detector
+    assert (detector.wake_words, detector.wake) == (1, 250)
+    assert to_spec(configure(None, WORDS, **SMALL), weights, {}).detector.wake == 0
+    computer = configure("computer")
+    fit.check_config(computer)
+    assert computer.words[: len(computer.wake)] == computer.wake == computer.halves == ("computer",)
+    for change in (dict(wake_seconds=-1.0), dict(wake_seconds=700.0), dict(halves=("other",))):
+        with pytest.raises(EdgeLpError, match="wake_seconds|no keyword"):
+            fit.check_config(configure(None, WORDS, **change))
+    with pytest.raises(EdgeLpError, match="not the first"):
+        TrainConfig(words=("a", "b"), wake=("b",)).check()
+
+
+def test_halves_of_a_wake_word_are_no_keyword():
+    """A half holds 30 to 60 % of the clip's energy, and is drawn only where there are halves."""
+    clip = (8000 * np.sin(np.arange(16000) / 9)).astype(np.int16)
+    energy = lambda x: float(np.sum(x.astype(float) ** 2))
+    shares, begins = [], 0
+    for seed in range(50):
+        part = sampler.half(clip, np.random.default_rng(seed))
+        kept = part != 0
+        assert np.array_equal(part[kept], clip[kept])
+        shares.append(energy(part) / energy(clip))
+        begins += bool(part[:1000].any())
+    assert min(shares) > 0.29 and max(shares) < 0.61 and 10 < begins < 40
+
+
+def test_a_start_from_a_net_of_other_labels(tmp_path):
+    """Hidden layers as they are; of the output layer the columns of the labels that both have, by
+    the names in the file or, in older runs, in the configuration beside it."""
+    old = configure(None, ("yes", "no"), hidden=(4,))
+    new = configure(None, ("yes",), wake=("computer",), hidden=(4,))
+    model = net.build(old)
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(size=w.shape) for w in model.weights])
+    weights = net.weights_of(model, old)
+    (tmp_path / "config.json").write_text(old.to_json())
+    for names in (True, False):
+        path = tmp_path / "weights.npz"
+        np.savez(path, **{k: v for k, v in weights.items() if names or k != "labels"})
+        started = net.build(new)
+        fresh = net.weights_of(started, new)
+        net.start_from(started, new, path)
+        got = net.weights_of(started, new)
+        assert np.array_equal(got["u0"], weights["u0"])
+        # labels: computer yes unknown silence, of yes no unknown silence
+        assert np.array_equal(got["w1"][:, 1:], weights["w1"][:, [0, 2, 3]])
+        assert np.array_equal(got["w1"][:, 0], fresh["w1"][:, 0]) and got["b1"][0] == 0
+
+
+def test_missed_wake_words_count_in_the_choice_of_weights():
+    config = configure(None, ("stop",), wake=("yes",))
+    rng = np.random.default_rng(0)
+    noise = lambda n: rng.normal(0, 500, n).astype(np.int16)
+    corpus = sampler.Corpus(
+        [noise(16000) for _ in range(8)], ["yes", "stop", "other", "yes"] * 2, [noise(64000)],
+        [noise(16000 * 31)],
+    )  # fmt: skip
+    quality = Check(corpus, config)
+    loud = np.zeros(4)
+
+    def heard(x):  # one logit a frame for each label: on speech as on words, so nothing is above
+        return np.broadcast_to(loud, (*x.shape[:2], 4))
+
+    assert quality(heard).wake_missed == 1.0
+    speech = quality.speech.shape[1]
+    better = lambda x: heard(x) + (x.shape[1] != speech) * np.array([5.0, 0, 0, 0])
+    assert quality(better).wake_missed == 0.0
+    assert Quality((1,), (1,), 0.0, 0.5).score == pytest.approx(0.95)
+    assert Quality((1,), (1,), 0.0).score == 1.0
+
+
+def test_t9_a_half_written_row_of_the_history_is_passed_over(run, tmp_path):
+    text = (run / "history.csv").read_text()
+    (tmp_path / "history.csv").write_text(text + "float,9,0.5")
+    assert len(stage.history(tmp_path)) == len(stage.history(run))
+    stage._record(tmp_path, "float", 10, 0.5, 0.9, Quality((1, 1, 1), (1, 1, 1), 0.0))
+    rows = stage.history(tmp_path)
+    assert len(rows) == len(stage.history(run)) + 1 and rows[-1]["epoch"] == 10

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from edge_lp.errors import EdgeLpError
 from edge_lp.model.spec import DetectorConfig, Layer, Matrix, ModelSpec
+from edge_lp.runtime import HOP, SAMPLE_RATE
 
 from edge_lp_train.presets import TrainConfig
 from edge_lp_train.quantize import codes
@@ -109,7 +110,13 @@ def to_spec(
         logit_mul=3,
         logit_shift=out + tau - 3,
         detector=DetectorConfig(
-            config.windows, (config.threshold,), config.refractory, config.latency, config.hold
+            config.windows,
+            (config.threshold,),
+            config.refractory,
+            config.latency,
+            config.hold,
+            len(config.wake),
+            round(config.wake_seconds * SAMPLE_RATE / HOP) if config.wake else 0,
         ),
         layers=layers,
         provenance=provenance,

@@ -52,16 +52,21 @@ def check_config(config: TrainConfig) -> None:
     """Packs a net of zeros of this shape: what the model file cannot hold is found before the
     training. EdgeLpError."""
     config.check()
+    try:
+        pack(to_spec(config, zeros(config), {}))
+    except ValueError as e:
+        raise EdgeLpError(f"no model file can hold this net: {e}") from None
+
+
+def zeros(config: TrainConfig) -> dict[str, np.ndarray]:
+    """The weights and scales of a net of this shape, all 0."""
     sizes = [FEATURES, *config.hidden, len(config.labels)]
     weights: dict[str, np.ndarray] = {}
     for i, (below, n) in enumerate(zip(sizes, sizes[1:])):
         weights |= {f"w{i}": np.zeros((below, n)), f"b{i}": np.zeros(n), f"s_w{i}": np.array(3)}
         if i < len(config.hidden):
             weights |= {f"u{i}": np.zeros((n, n)), f"s_u{i}": np.array(3)}
-    try:
-        pack(to_spec(config, weights, {}))
-    except ValueError as e:
-        raise EdgeLpError(f"no model file can hold this net: {e}") from None
+    return weights
 
 
 def _folders(out: Path) -> dict[str, Path]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import numpy as np
 from edge_lp.errors import EdgeLpError
 from edge_lp.runtime import FEATURES
 
+from edge_lp_train.export import CONFIG
 from edge_lp_train.files import read_arrays
 from edge_lp_train.layers import LowPassRNN, ReadOut, frame_alpha
-from edge_lp_train.presets import TrainConfig
+from edge_lp_train.presets import SILENCE, UNKNOWN, TrainConfig
 from edge_lp_train.quantize import CodeQuantizer
 
 
@@ -75,9 +77,9 @@ def start_from(model: keras.Model, config: TrainConfig, path: Path) -> None:
         cell = model.get_layer(f"lp{i}").cell
         pairs += [(cell.kernel, f[f"w{i}"]), (cell.recurrent_kernel, f[f"u{i}"])]
         pairs += [(cell.bias, f[f"b{i}"])]
-    last = model.get_layer("readout")
-    pairs += [(last.kernel, _of_labels(np.asarray(last.kernel), f[f"w{n}"], config, f))]
-    pairs += [(last.bias, _of_labels(np.asarray(last.bias), f[f"b{n}"], config, f))]
+    last, theirs = model.get_layer("readout"), _labels_of(path, f)
+    pairs += [(last.kernel, _of_labels(np.asarray(last.kernel), f[f"w{n}"], config, theirs))]
+    pairs += [(last.bias, _of_labels(np.asarray(last.bias), f[f"b{n}"], config, theirs))]
     for part, value in pairs:
         if value.shape != tuple(part.shape):
             raise EdgeLpError(
@@ -88,10 +90,9 @@ def start_from(model: keras.Model, config: TrainConfig, path: Path) -> None:
 
 
 def _of_labels(
-    fresh: np.ndarray, given: np.ndarray, config: TrainConfig, f: dict[str, np.ndarray]
+    fresh: np.ndarray, given: np.ndarray, config: TrainConfig, theirs: list[str]
 ) -> np.ndarray:
     """The output layer's weights with the columns of the labels that the other net has, too."""
-    theirs = [str(w) for w in f.get("labels", config.labels)]
     if len(theirs) != given.shape[-1] or fresh.shape[:-1] != given.shape[:-1]:
         return fresh
     out = fresh.copy()
@@ -99,3 +100,13 @@ def _of_labels(
         if w in theirs:
             out[..., i] = given[..., theirs.index(w)]
     return out
+
+
+def _labels_of(path: Path, f: dict[str, np.ndarray]) -> list[str]:
+    """The labels of a run's weights: older ones do not name them, but its configuration does."""
+    if "labels" in f:
+        return [str(w) for w in f["labels"]]
+    try:
+        return [*json.loads((path.parent / CONFIG).read_text())["words"], UNKNOWN, SILENCE]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []

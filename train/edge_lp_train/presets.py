@@ -13,6 +13,7 @@ from edge_lp.errors import EdgeLpError
 
 COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 UNKNOWN, SILENCE = "_unknown_", "_silence_"
+MAX_WAKE = 655.0  # seconds: a model file counts up to 65535 frames
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class TrainConfig:
     batch: int = 128
     rate: float = 3e-3  # Adam, cosine decay to 0
     qat_rate: float = 1e-3
+    wake: tuple[str, ...] = ()  # wake words, the first of words: the others count behind one
+    wake_seconds: float = 5.0  # for which they count
     halves: tuple[str, ...] = ()  # long keywords of which a half alone is drawn as unknown
     label_smoothing: float = 0.05
     unknown_share: float = 0.16  # of an epoch's sequences
@@ -74,6 +77,15 @@ class TrainConfig:
         for name in ("float_epochs", "qat_epochs", "batch", "reuse"):
             if getattr(self, name) < 1:
                 raise EdgeLpError(f"{name} is {getattr(self, name)}, expected 1 or more")
+        if self.wake != self.words[: len(self.wake)]:
+            raise EdgeLpError(
+                f"the wake words {', '.join(self.wake)} are not the first of the keywords "
+                f"{', '.join(self.words)}; put them there"
+            )
+        if not 0 <= self.wake_seconds <= MAX_WAKE:
+            raise EdgeLpError(f"wake_seconds is {self.wake_seconds}, expected 0 to {MAX_WAKE:g}")
+        if strange := [w for w in self.halves if w not in self.words]:
+            raise EdgeLpError(f"{', '.join(strange)} is no keyword, so it has no halves")
         if not self.hidden or min(self.hidden) < 1:
             raise EdgeLpError(f"--hidden {self.hidden}: expected units of 1 or more, as 128,128")
         least = max(self.batch, self.reuse)
@@ -120,7 +132,12 @@ PRESETS = {
         "ten commands, unknown and silence: the 12 classes of Speech Commands",
     ),
     "computer": Preset(
-        TrainConfig(words=("computer", *COMMANDS), halves=("computer",), licence=_LICENCE),
+        TrainConfig(
+            words=("computer", *COMMANDS),
+            wake=("computer",),
+            halves=("computer",),
+            licence=_LICENCE,
+        ),
         "the wake word computer and the ten commands",
     ),
 }
@@ -134,9 +151,11 @@ def configure(
     preset: str | None = None,
     words: tuple[str, ...] | None = None,
     quick: bool = False,
+    wake: tuple[str, ...] | None = None,
     **changes: object,
 ) -> TrainConfig:
-    """A preset's configuration (commands12 unless named), with words and other fields changed."""
+    """A preset's configuration (commands12 unless named), with words and other fields changed.
+    wake: wake words, which become the first of the words; a half of one is no keyword."""
     name = preset or "commands12"
     if name not in PRESETS:
         raise EdgeLpError(f"no preset {name!r}; there is {', '.join(PRESETS)}")
@@ -144,6 +163,10 @@ def configure(
     if words:
         if len(set(words)) != len(words):
             raise EdgeLpError(f"a word is named twice in {','.join(words)}; name each once")
-        config = replace(config, words=tuple(words), licence="")
+        config = replace(config, words=tuple(words), wake=(), halves=(), licence="")
+    if wake:
+        wake = tuple(dict.fromkeys(wake))
+        others = tuple(w for w in config.words if w not in wake)
+        config = replace(config, words=(*wake, *others), wake=wake, halves=wake)
     changes = (QUICK if quick else {}) | {k: v for k, v in changes.items() if v is not None}
     return replace(config, **changes)  # type: ignore[arg-type]

@@ -100,28 +100,32 @@ def history(run: Path, stage: str | None = None) -> list[dict[str, Any]]:
     if not (run / HISTORY).exists():
         return []
     with open(run / HISTORY, newline="") as f:
-        rows = [
-            {k: v if k == "stage" else float(v) for k, v in r.items()} for r in csv.DictReader(f)
-        ]
+        whole = [r for r in csv.DictReader(f) if None not in r and None not in r.values()]
+    rows = [{k: v if k == "stage" else float(v) for k, v in r.items()} for r in whole]
     return [r for r in rows if stage is None or r["stage"] == stage]
 
 
 def _record(run: Path, stage: str, epoch: int, loss: float, accuracy: float, q: Quality) -> None:
     path = run / HISTORY
     new = not path.exists()
+    cut = not new and not path.read_bytes().endswith(b"\n")  # a row of which half was written
     with open(path, "a", newline="") as f:
         out = csv.writer(f)
+        f.write("\r\n" * cut)
         if new:
-            noisy = ["10 dB", "0 dB", "balanced 10 dB", "balanced 0 dB", "false/h", "score"]
-            out.writerow(["stage", "epoch", "loss", "accuracy", "validation", "balanced", *noisy])
+            noisy = ["10 dB", "0 dB", "balanced 10 dB", "balanced 0 dB", "false/h", "wake missed"]
+            names = ["stage", "epoch", "loss", "accuracy", "validation", "balanced"]
+            out.writerow([*names, *noisy, "score"])
         values = [loss, accuracy, q.raw[0], q.balanced[0], *q.raw[1:], *q.balanced[1:]]
-        values += [q.false_events, q.score]
+        values += [q.false_events, q.wake_missed, q.score]
         out.writerow([stage, epoch, *(round(float(v), 4) for v in values)])
     clean, ten, zero = (f"{100 * v:.1f}" for v in q.raw)
+    missed = 100 * q.wake_missed
+    wake = "" if np.isnan(missed) else f"{missed:.0f} % of the wake words missed at none, "
     log.print(
         f"  {stage} {epoch}: loss {loss:.3f}, validation {clean}/{ten}/{zero} % at clean/10/0 dB, "
         f"class mean {100 * np.mean(q.balanced):.1f} %, "
-        f"{q.false_events:.0f} false events an hour, score {100 * q.score:.2f}"
+        f"{q.false_events:.0f} false events an hour, {wake}score {100 * q.score:.2f}"
     )
 
 

@@ -28,6 +28,11 @@ from edge_lp.errors import MissingDependency
 @click.option("--preset", help="Words and settings under one name.  [default: commands12]")
 @click.option("--words", help="Keywords, separated by commas, in place of the preset's.")
 @click.option(
+    "--wake",
+    help="Keywords that are wake words: the others count only in the seconds behind one.",
+)
+@click.option("--wake-seconds", type=click.FloatRange(0, 655), help="These seconds.  [default: 5]")
+@click.option(
     "--noise",
     type=click.Path(),
     help="Folder of background noise.  [default: _background_noise_ in --data]",
@@ -93,6 +98,8 @@ def train(
     download: str | None,
     preset: str | None,
     words: str | None,
+    wake: str | None,
+    wake_seconds: float | None,
     noise: str | None,
     speech: str | None,
     rooms: str | None,
@@ -159,6 +166,8 @@ def train(
         rate=rate,
         patience=patience,
         quick=quick,
+        wake=words_of(wake),
+        wake_seconds=wake_seconds,
     )
     click.echo(run / "model.lpb")
 
