@@ -237,7 +237,7 @@ class _FakeAudio:
 @pytest.fixture
 def audio(monkeypatch):
     fake = _FakeAudio()
-    monkeypatch.setattr(microphone, "_sounddevice", lambda: fake)
+    monkeypatch.setattr(microphone, "portaudio", lambda: fake)
     return fake
 
 

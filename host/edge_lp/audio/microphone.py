@@ -25,7 +25,8 @@ TICK = 0.5  # seconds between two looks at a microphone that delivers nothing
 SILENCE_SECONDS = 5.0  # exact zeros for so long: a muted or wrong input
 
 
-def _sounddevice() -> Any:
+def portaudio() -> Any:
+    """The package sounddevice. MissingDependency: it, or the library under it, is not here."""
     try:
         import sounddevice
     except ModuleNotFoundError:
@@ -52,7 +53,7 @@ class Microphone:
 
 def microphones() -> list[Microphone]:
     """Every input device. MissingDependency: no sounddevice or no PortAudio."""
-    sd = _sounddevice()
+    sd = portaudio()
     default = sd.default.device[0]
     return [
         Microphone(
@@ -121,7 +122,7 @@ class MicrophoneBlocks:
         self._open()
 
     def _open(self) -> None:
-        sd = _sounddevice()
+        sd = portaudio()
         self.rate = self._choose_rate(sd)
         self._convert = None if self.rate == SAMPLE_RATE else Convert(self.rate, 1)
         self._refused = 0  # samples since the last block that was queued
@@ -225,7 +226,7 @@ class MicrophoneBlocks:
             raise AudioError(f"{self.name} stopped delivering: was it unplugged?")
         self._tell("is gone; waiting for it")
         self._stream.close()
-        sd = _sounddevice()
+        sd = portaudio()
         # PortAudio makes its list of devices once
         sd._terminate()
         sd._initialize()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keywords as they are spoken: listen, devices, demo."""
+"""Keywords as they are spoken: listen, record, devices, demo."""
 
 from __future__ import annotations
 
@@ -49,6 +49,40 @@ def listen(**options: Any) -> None:
     from edge_lp.hear.listen import listen as run
 
     run(**options)
+
+
+@click.command()
+@click.argument("word")
+@click.option("--out", required=True, type=click.Path(), help="Folder that holds a folder a word.")
+@click.option("--speaker", help="Name in the files' names.  [default: the login]")
+@click.option(
+    "--takes",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Takes of this word by this speaker, those that are there included.",
+)
+@click.option(
+    "--device",
+    default="mic",
+    show_default=True,
+    help="mic, mic:NAME, mic:INDEX, a recording, or - (raw int16 PCM, 16 kHz, on stdin).",
+)
+@click.option("--channel", type=click.IntRange(1), help="The channel to listen to, from 1.")
+@click.option("--play", is_flag=True, help="Play each take and ask whether to keep it.")
+def record(word: str, play: bool, **options: Any) -> None:
+    """Record takes of WORD to train with: a countdown, two seconds to say it, a verdict.
+
+    A take that is silent, clipped, cut off or lost in noise is asked for again. The others are cut
+    to the word and written to OUT/WORD/SPEAKER_NN.wav at once: Ctrl-C loses none, the same command
+    goes on, nothing is ever overwritten. Say the word as you will later: near, far, fast, slow.
+    """
+    from edge_lp.hear.takes import record as run
+
+    def ask() -> bool:
+        return click.confirm("keep it?", default=True, err=True)
+
+    click.echo(run(word, ask=ask if play else None, **options))
 
 
 @click.command()
