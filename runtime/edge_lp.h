@@ -326,9 +326,9 @@ int lp_detector_size(uint32_t n_labels, const lp_detector_config *config, size_t
 /* LP_E_ARG: n_keywords > n_labels, or as lp_detector_configure */
 int lp_detector_init(lp_detector **detector, uint32_t n_labels, uint32_t n_keywords,
                      const lp_detector_config *config, void *memory, size_t bytes);
-/* Any time; windows, candidate, refractory period and wake word are forgotten. LP_E_ARG: a field
- * out of its range; LP_E_SPACE: a window longer than the memory has room for. Then nothing changes.
- */
+/* Any time; counts from the next frame on. Where windows or the number of wake words change, what
+ * was heard is forgotten: windows, candidate, refractory period, open frames. LP_E_ARG: a field out
+ * of its range; LP_E_SPACE: a window longer than the memory has room for: then nothing changes. */
 int lp_detector_configure(lp_detector *detector, const lp_detector_config *config);
 void lp_detector_reset(lp_detector *detector);
 /* logits[n_labels] Q8. Returns 1 and fills event, or 0. */

@@ -64,6 +64,7 @@ int lp_detector_init(lp_detector **out, uint32_t n_labels, uint32_t n_keywords,
     d->n_labels = n_labels;
     d->n_keywords = n_keywords;
     d->rows = rows < LP_MAX_WINDOW ? (uint32_t)rows : LP_MAX_WINDOW;
+    d->config.windows[0] = 0; /* no configuration has that: this one is new, and clears */
     if ((e = lp_detector_configure(d, config))) return e;
     d->frame = 0;
     *out = d;
@@ -79,11 +80,21 @@ static void clear(lp_detector *d)
     d->has_candidate = 0;
 }
 
+/* Sums, ring and open frames mean the same under both. */
+static int goes_on(const lp_detector_config *a, const lp_detector_config *b)
+{
+    for (uint32_t i = 0; i < LP_MAX_WINDOWS; i++)
+        if (a->windows[i] != b->windows[i]) return 0;
+    return a->wake_words == b->wake_words;
+}
+
 int lp_detector_configure(lp_detector *d, const lp_detector_config *c)
 {
     if (!c || !detector_valid(c, d->n_keywords)) return LP_E_ARG;
     if (detector_longest(c) > d->rows) return LP_E_SPACE;
+    const int keep = goes_on(&d->config, c);
     d->config = *c;
+    if (keep) return LP_OK;
     d->longest = detector_longest(c);
     for (d->n_windows = 1; d->n_windows < LP_MAX_WINDOWS && c->windows[d->n_windows];)
         d->n_windows++;

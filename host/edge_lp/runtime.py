@@ -196,13 +196,18 @@ class Detector:
     def __init__(self, n_labels: int, n_keywords: int, config: DetectorConfig) -> None:
         c = _detector_config(config, n_keywords)
         n = size_of(lib.lp_detector_size, n_labels, c)
-        self.n_labels, self._mem = n_labels, memory(n)
+        self.n_labels, self.n_keywords, self._mem = n_labels, n_keywords, memory(n)
         out = ffi.new("lp_detector **")
         check(lib.lp_detector_init(out, n_labels, n_keywords, c, self._mem, n))
         self._p = out[0]
 
     def reset(self) -> None:
         lib.lp_detector_reset(self._p)
+
+    def configure(self, config: DetectorConfig) -> None:
+        """Counts from the next frame on; what was heard is forgotten only if the windows or the
+        number of wake words change. MemoryError: a longer window."""
+        check(lib.lp_detector_configure(self._p, _detector_config(config, self.n_keywords)))
 
     def push(self, logits: np.ndarray) -> tuple[list[Event], np.ndarray]:
         """(frames, labels) int32 Q8 -> events, posteriors (frames, labels) uint16 Q15."""

@@ -77,7 +77,7 @@ uint32_t EXPORT(label_length)(uint32_t index)
     return (uint32_t)length;
 }
 
-/* Thresholds, Q15, of each keyword. Setting one starts the detector's windows anew. */
+/* Thresholds, Q15, of each keyword. */
 uint32_t EXPORT(threshold)(uint32_t keyword) { return model.detector.thresholds[keyword]; }
 int EXPORT(set_threshold)(uint32_t keyword, uint32_t q15)
 {

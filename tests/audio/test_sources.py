@@ -265,13 +265,14 @@ def test_microphones_are_found_by_index_and_name(audio):
 def test_a_microphone_at_16_khz_passes_bits_through(audio):
     notes = []
     with microphone.MicrophoneBlocks("webcam", notes.append) as mic:
-        for i in range(0, 8000, blocks.BLOCK):
-            block = PCM[i : i + blocks.BLOCK].copy()
+        for i in range(0, 8000, blocks.LIVE_BLOCK):
+            block = PCM[i : i + blocks.LIVE_BLOCK].copy()
             audio.deliver(block)
             block[:] = 0  # the callback has to copy
         it = iter(mic)
         assert (
-            np.array_equal(np.concatenate([next(it) for _ in range(5)]), PCM[:8000]) and notes == []
+            np.array_equal(np.concatenate([next(it) for _ in range(25)]), PCM[:8000])
+            and notes == []
         )
     assert not audio.stream.active
 
@@ -289,20 +290,20 @@ def test_a_microphone_at_another_rate_is_resampled(audio):
 
 
 def test_losses_are_counted_and_told(audio):
-    notes, capacity = [], microphone.QUEUE_SECONDS * 10
+    notes, capacity = [], microphone.QUEUE_SECONDS * 50
     with microphone.MicrophoneBlocks("webcam", notes.append) as mic:
         audio.status.input_overflow = True
         for _ in range(capacity + 3):
-            audio.deliver(PCM[: blocks.BLOCK])
-        assert mic.lost == 3 * blocks.BLOCK and mic.overruns == capacity + 3
-    assert "4800 samples" in notes[0] and f"{capacity + 3} overruns" in notes[1]
+            audio.deliver(PCM[: blocks.LIVE_BLOCK])
+        assert mic.lost == 3 * blocks.LIVE_BLOCK and mic.overruns == capacity + 3
+    assert "960 samples" in notes[0] and f"{capacity + 3} overruns" in notes[1]
 
 
 def test_zeros_are_told_once(audio):
-    notes, many = [], int(microphone.SILENCE_SECONDS * 10) + 10
+    notes, many = [], int(microphone.SILENCE_SECONDS * 50) + 50
     with microphone.MicrophoneBlocks("webcam", notes.append) as mic:
         for _ in range(many):
-            audio.deliver(np.zeros(blocks.BLOCK, np.int16))
+            audio.deliver(np.zeros(blocks.LIVE_BLOCK, np.int16))
         it = iter(mic)
         for _ in range(many):
             next(it)
@@ -319,18 +320,20 @@ def test_a_microphone_that_is_gone(audio, monkeypatch):
 
 def test_refused_samples_count_into_the_time_a17(audio):
     """The queue is full: what it refused is zeros in its place, and told while it happens."""
-    notes, capacity = [], microphone.QUEUE_SECONDS * 10
+    notes, capacity = [], microphone.QUEUE_SECONDS * 50
     with microphone.MicrophoneBlocks("webcam", notes.append) as mic:
         for _ in range(capacity + 3):
-            audio.deliver(np.full(blocks.BLOCK, 7, np.int16))
+            audio.deliver(np.full(blocks.LIVE_BLOCK, 7, np.int16))
         it = iter(mic)
         heard = [next(it)]
-        audio.deliver(np.full(blocks.BLOCK, 9, np.int16))
+        audio.deliver(np.full(blocks.LIVE_BLOCK, 9, np.int16))
         heard += [next(it) for _ in range(capacity)]
         assert len(notes) == 1 and "gaps" in notes[0]
     heard = np.concatenate(heard)
-    assert np.count_nonzero(heard == 0) == 3 * blocks.BLOCK
-    assert (heard[: capacity * blocks.BLOCK] == 7).all() and (heard[-blocks.BLOCK :] == 9).all()
+    assert np.count_nonzero(heard == 0) == 3 * blocks.LIVE_BLOCK
+    assert (heard[: capacity * blocks.LIVE_BLOCK] == 7).all() and (
+        heard[-blocks.LIVE_BLOCK :] == 9
+    ).all()
 
 
 def test_a_microphone_that_is_gone_is_waited_for(audio, monkeypatch):
@@ -341,14 +344,14 @@ def test_a_microphone_that_is_gone_is_waited_for(audio, monkeypatch):
     monkeypatch.setattr(microphone, "TICK", 0.001)
     with microphone.MicrophoneBlocks("webcam", notes.append, reconnect=True) as mic:
         arrivals = mic._arrivals()
-        audio.deliver(PCM[: blocks.BLOCK])
+        audio.deliver(PCM[: blocks.LIVE_BLOCK])
         next(arrivals)
         audio.stream.active = False
         audio.query_devices = lambda: inputs[:2]
         assert [next(arrivals)[1] for _ in range(3)] == [None] * 3 and len(tries) == 3
         audio.query_devices = lambda: [*inputs[:2], inputs[1], inputs[2]]  # at another index
         next(arrivals)
-        audio.deliver(PCM[: blocks.BLOCK])
-        assert np.array_equal(next(arrivals)[1], PCM[: blocks.BLOCK])
+        audio.deliver(PCM[: blocks.LIVE_BLOCK])
+        assert np.array_equal(next(arrivals)[1], PCM[: blocks.LIVE_BLOCK])
     assert mic.device.index == 3
     assert [n.split("' ")[1] for n in notes] == ["is gone; waiting for it", "is back"]

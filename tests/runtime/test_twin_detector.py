@@ -388,3 +388,25 @@ def test_c10_samples_beyond_a_frame_are_not_lost(chain):
     ]
     assert wrong == [lib.LP_E_ARG] * len(wrong)
     assert lib.lp_spotter_hear(s[0], ffi.NULL, 0, events, 1) == 0
+
+
+def test_a_threshold_may_change_while_it_listens():
+    """Neither an open wake window nor the means so far are lost with a new threshold; other windows
+    or wake words start anew."""
+    c = config(4, 20000, 0, 0, 0, 1, 50)
+    wake, command = np.array([4000, 0, 0], np.int32), np.array([0, 4000, 0], np.int32)
+    for change, kept in (
+        ({"thresholds": (0.1, 0.2)}, True),
+        ({"refractory": 1, "hold": 1, "latency": 3, "wake": 9}, True),
+        ({"windows": (3,)}, False),
+        ({"wake_words": 0, "wake": 0}, False),
+    ):
+        d = runtime.Detector(3, 2, c)
+        assert [e.wake for e in d.push(np.tile(wake, (4, 1)))[0]][:1] == [True]
+        awake = d.awake()
+        d.configure(replace(c, **change))
+        assert d.awake() == (awake if kept else 0) and awake > 40
+        leads = int(d.push(command)[1][0].argmax())
+        assert leads == (0 if kept else 1), change  # three of four frames were the wake word's
+    with pytest.raises(MemoryError):
+        d.configure(config(5, 20000, 0, 0, 0, 1, 50))

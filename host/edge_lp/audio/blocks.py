@@ -11,17 +11,20 @@ import numpy as np
 
 from edge_lp.runtime import HOP, SAMPLE_RATE
 
-BLOCK = 10 * HOP  # samples: 100 ms
+BLOCK = 10 * HOP  # samples of a recording that are read at once: 100 ms
+LIVE_BLOCK = 2 * HOP  # of a microphone: 20 ms, as an event waits for the end of its block
 Blocks = Iterator[np.ndarray]
 
 
 def real_time(blocks: Iterable[np.ndarray]) -> Blocks:
-    """Holds each block back until the moment a microphone would have delivered it."""
+    """As a microphone would deliver them: each piece is held back until its samples have passed."""
     start, at = time.monotonic(), 0
-    for pcm in blocks:
-        at += len(pcm)
-        time.sleep(max(0.0, start + at / SAMPLE_RATE - time.monotonic()))
-        yield pcm
+    for block in blocks:
+        for first in range(0, len(block), LIVE_BLOCK):
+            pcm = block[first : first + LIVE_BLOCK]
+            at += len(pcm)
+            time.sleep(max(0.0, start + at / SAMPLE_RATE - time.monotonic()))
+            yield pcm
 
 
 def with_tail(blocks: Iterable[np.ndarray], seconds: float) -> Blocks:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_lp.audio.blocks import BLOCK, Blocks
+from edge_lp.audio.blocks import LIVE_BLOCK, Blocks
 from edge_lp.audio.oddities import Oddities
 from edge_lp.audio.pace import paced
 from edge_lp.audio.resample import Convert, to_int16
@@ -117,7 +117,7 @@ class MicrophoneBlocks:
         self.lost = self.overruns = 0
         self._told: set[str] = set()
         self._queue: queue.Queue[tuple[float, int, np.ndarray]] = queue.Queue(
-            QUEUE_SECONDS * SAMPLE_RATE // BLOCK
+            QUEUE_SECONDS * SAMPLE_RATE // LIVE_BLOCK
         )
         self._open()
 
@@ -132,7 +132,7 @@ class MicrophoneBlocks:
                 device=self.device.index,
                 channels=self.channel,
                 dtype="int16",
-                blocksize=BLOCK * self.rate // SAMPLE_RATE,
+                blocksize=LIVE_BLOCK * self.rate // SAMPLE_RATE,
                 callback=self._callback,
             )
         except sd.PortAudioError as e:

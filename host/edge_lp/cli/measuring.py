@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from edge_lp.cli.common import (
     JSON,
     NUMBERS,
     OUTPUT,
+    detector_options,
     model_bytes,
     progress,
     report,
@@ -288,3 +291,66 @@ def bench_board(model: str, boards: tuple[str, ...], audio: str | None, as_json:
         show_json(found)
     else:
         show(*count.table(found))
+
+
+@bench.command("latency")
+@click.argument("model", default="commands12")
+@click.option(
+    "--positives",
+    multiple=True,
+    required=True,
+    metavar="DIR",
+    help="Folder of clips of the keywords, a folder a word; may be repeated.",
+)
+@click.option("--noise", metavar="DIR", help="Recordings to lie under the clips.  [default: none]")
+@click.option(
+    "--snr", type=float, default=20, show_default=True, help="dB by which they lie below."
+)
+@click.option(
+    "--each",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Clips of a word, at most.",
+)
+@click.option(
+    "--block",
+    type=click.FloatRange(1, 1000),
+    default=20,
+    show_default=True,
+    metavar="MS",
+    help="Samples are handed over in blocks of this length.",
+)
+@detector_options
+@JSON
+def bench_latency(
+    model: str,
+    positives: tuple[str, ...],
+    noise: str | None,
+    snr: float,
+    each: int,
+    block: float,
+    as_json: bool,
+    **tuning: Any,
+) -> None:
+    """Seconds from the end of a word to its event, by stage.
+
+    On the same streams of clips as `calibrate`, with its cache; of the words that are hit. The
+    buffers of a microphone come on top: the live view of `listen` shows them.
+    """
+    from edge_lp.measure import latency as measure
+
+    found = measure.latency(
+        model_bytes(model),
+        positives,
+        tuning,
+        noise,
+        snr,
+        each,
+        round(block * 16),
+        progress("listening"),
+    )
+    if as_json:
+        show_json(measure.json(found))
+    else:
+        show(*measure.tables(found))
