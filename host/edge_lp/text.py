@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import os
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 Notice = Callable[[str], None]
@@ -21,7 +22,7 @@ GONE = "\N{REPLACEMENT CHARACTER}"
 # turn the direction of what follows: a name can look like another one
 BIDI = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
 # where the encoding of an output has no such mark
-MARKS = dict(zip("█▮▯│✓·…–—−→‘’“”µμδτα×≤≥", "##-|v..--->''\"\"uudtax<>", strict=True))
+MARKS = dict(zip("█▮▯│✓·…–—−→‘’“”µμδτα×≤≥↑↓", "##-|v..--->''\"\"uudtax<>^v", strict=True))
 WIDE = 10_000  # columns of an output that is no terminal: nothing folds
 
 
@@ -44,6 +45,37 @@ def notice(line: str) -> None:
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             print(plain(line), file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def only_our_lines() -> Iterator[None]:
+    """What libraries write to file descriptor 2 by themselves, from threads of their own (PortAudio
+    when an audio server dies), goes nowhere; what Python writes to stderr goes where it went."""
+    ours = sys.stderr
+    try:
+        kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # there is none
+        yield
+        return
+    if ours is not None:
+        ours.flush()
+    os.dup2(null, 2)
+    os.close(null)
+    with open(kept, "w", encoding="utf-8", errors="backslashreplace", buffering=1) as still:
+        if ours is not None and _is_on(ours, 2):
+            sys.stderr = still
+        try:
+            yield
+        finally:
+            sys.stderr = ours
+            os.dup2(kept, 2)
+
+
+def _is_on(stream: Any, fd: int) -> bool:
+    try:
+        return stream.fileno() == fd
+    except (OSError, ValueError):
+        return False
 
 
 def _degrade(e: UnicodeError) -> tuple[str | bytes, int]:

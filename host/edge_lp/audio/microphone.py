@@ -95,8 +95,9 @@ class MicrophoneBlocks:
     """A microphone as blocks, until the user stops. A context manager.
 
     The callback looks at the clock and its status, copies and queues, nothing else; the queue is
-    bounded, and `lost` counts the samples it refused, `overruns` the times PortAudio reported lost
-    input. Zeros stand in for what was lost or never came (audio.pace): the blocks keep the time. A
+    bounded, and `refused` counts the samples for which it had no room, `overruns` the times
+    PortAudio reported lost input. Zeros stand in for what was refused or never came (audio.pace),
+    `lost` counts both: the blocks keep the time. A
     device that cannot run at 16 kHz is captured at its own rate and resampled. reconnect: one that
     is gone is waited for; else it is an AudioError. channel: the one that is heard, from 1."""
 
@@ -114,7 +115,7 @@ class MicrophoneBlocks:
                 f"{self.name} has no channel {channel}; expected 1 to {self.device.channels}"
             )
         self.channel = channel
-        self.lost = self.overruns = 0
+        self.refused = self.overruns = self._missing = 0
         self._told: set[str] = set()
         self._queue: queue.Queue[tuple[float, int, np.ndarray]] = queue.Queue(
             QUEUE_SECONDS * SAMPLE_RATE // LIVE_BLOCK
@@ -171,7 +172,7 @@ class MicrophoneBlocks:
             )
             self._refused = 0
         except queue.Full:
-            self.lost += frames
+            self.refused += frames
             self._refused += frames
 
     def _start(self) -> None:
@@ -186,13 +187,26 @@ class MicrophoneBlocks:
 
     def __exit__(self, *exc: object) -> None:
         self._stream.close()
-        if self.lost:
-            self.note(f"note: {self.lost} samples were lost: this machine is too slow, or busy")
+        if self.refused:
+            self.note(f"note: {self.refused} samples were lost: this machine is too slow, or busy")
         if self.overruns:
             self.note(f"note: the audio system reported {self.overruns} overruns")
 
+    @property
+    def latency(self) -> float:
+        """Seconds that a sample takes to get here, as PortAudio tells."""
+        return float(self._stream.latency)
+
+    @property
+    def lost(self) -> int:
+        """Samples at 16 kHz, for which zeros stand in."""
+        return self.refused * SAMPLE_RATE // self.rate + self._missing
+
     def __iter__(self) -> Blocks:
-        return paced(self._arrivals(), self.name, self.note)
+        return paced(self._arrivals(), self.name, self.note, self._miss)
+
+    def _miss(self, samples: int) -> None:
+        self._missing += samples
 
     def _arrivals(self) -> Iterator[tuple[float, np.ndarray | None]]:
         """When, and the block at 16 kHz that came then, zeros before it for what the queue refused;

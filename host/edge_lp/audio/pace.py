@@ -4,7 +4,7 @@ time of what follows is right."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -15,12 +15,19 @@ from edge_lp.text import Notice
 GAP = 0.5  # seconds that have to be missing before zeros stand in for them
 RESUMED = 0.05  # the same behind a stall, whose last part has to be made up for
 STALL = 5.0  # seconds without samples that are told while they last
+_NOTHING = np.zeros(0, np.int16)
 DRIFT = 1e-3  # by which the source's clock may be slower than ours; crystals keep 1e-4
 
 
-def paced(arrivals: Iterable[tuple[float, np.ndarray | None]], name: str, note: Notice) -> Blocks:
+def paced(
+    arrivals: Iterable[tuple[float, np.ndarray | None]],
+    name: str,
+    note: Notice,
+    missing: Callable[[int], None] = lambda samples: None,
+) -> Blocks:
     """The blocks as they came, with zeros where samples are missing. arrivals: when (seconds on a
-    monotonic clock), and the block that came then; None: nothing has come since.
+    monotonic clock), and the block that came then; None: nothing has come since, which is handed on
+    as an empty block. missing: told how many zeros stand in, before they do.
 
     A block is due when its samples have passed. One that is late may only have been held up: then
     those behind it come at once and make up for it. So it is kept until one comes in its own time;
@@ -42,6 +49,7 @@ def paced(arrivals: Iterable[tuple[float, np.ndarray | None]], name: str, note: 
         gap = RESUMED if stalled else GAP
         if pcm is None:
             if not stalled and late < STALL:
+                yield _NOTHING
                 continue
             if not stalled:
                 note(
@@ -60,6 +68,7 @@ def paced(arrivals: Iterable[tuple[float, np.ndarray | None]], name: str, note: 
                 told = True
                 note(f"note: {name} lost {late:.1f} s of sound; they count as silence")
         if pcm is None or late >= gap:
+            missing(round(late * SAMPLE_RATE))
             yield from _zeros(round(late * SAMPLE_RATE))
             due += late
         else:

@@ -28,18 +28,19 @@ HEADERS = (
     ("CAF", b"caff"),
     ("MP3", b"ID3"),
 )
+TICK = 0.1  # seconds: keys are answered while nothing comes
 MAGIC = 4  # bytes, the longest of them
 
 
 def pipe_blocks(stream: BinaryIO, note: Notice = notice) -> Blocks:
     """Raw PCM, int16 little-endian, mono, 16 kHz. Yields what has arrived, without waiting for a
-    full block.
+    full block; while nothing comes, an empty one every TICK.
 
     AudioError: nothing came, a terminal, or a file with a header, which would be heard as noise."""
     if stream.isatty():
         raise AudioError(f"stdin: is a terminal; pipe {RAW}, into it")
     arrivals, head = _arrivals(stream), b""
-    while len(head) < MAGIC and (data := next(arrivals, b"")):
+    while len(head) < MAGIC and (data := next(arrivals, None)) is not None:
         head += data
     _check(head)
     odd, half = Oddities("stdin", SAMPLE_RATE, note), b""
@@ -52,14 +53,24 @@ def pipe_blocks(stream: BinaryIO, note: Notice = notice) -> Blocks:
 
 
 def _arrivals(stream: BinaryIO) -> Iterator[bytes]:
-    """What comes, as it comes, never empty. From below Python's buffer, which takes a pipe that is
-    empty for the moment, and does not block, for one at its end."""
+    """What comes, as it comes, nothing every TICK. From below Python's buffer, which takes a pipe
+    that is empty for the moment, and does not block, for one at its end."""
     raw = getattr(stream, "raw", stream)
-    while (data := raw.read(2 * BLOCK)) != b"":
-        if data is None:
-            select.select([raw], [], [])
-        else:
+    while True:
+        if not _ready(raw):
+            yield b""
+        elif (data := raw.read(2 * BLOCK)) == b"":
+            return
+        elif data is not None:
             yield data
+
+
+def _ready(raw: BinaryIO) -> bool:
+    """Waits for something to read, or for TICK."""
+    try:
+        return bool(select.select([raw], [], [], TICK)[0])
+    except (OSError, ValueError):  # nothing that can be waited for
+        return True
 
 
 def _check(head: bytes) -> None:

@@ -42,7 +42,7 @@ class Recorder:
         """EdgeLpError: the recording cannot be made there."""
         if path == STDOUT:
             raise AudioError("--record - would mix with the detections on stdout; name a file")
-        self._path, self._note, self._going = path, note, True
+        self.path, self._note, self._going = path, note, True
         self._out = Output(path)
         try:
             self._out.write(wav_header(None))
@@ -57,17 +57,18 @@ class Recorder:
 
     def through(self, blocks: Iterable[np.ndarray]) -> Blocks:
         for pcm in blocks:
-            if self._going:
-                self._write(pcm)
+            self.write(pcm)
             yield pcm
 
-    def _write(self, pcm: np.ndarray) -> None:
+    def write(self, pcm: np.ndarray) -> None:
+        if not self._going:
+            return
         try:
             self._out.write(np.ascontiguousarray(pcm, "<i2"))
         except OSError as e:
             self._going = False
             self._note(
-                f"note: {self._path}: {e.strerror}: the recording ends at "
+                f"note: {self.path}: {e.strerror}: the recording ends at "
                 f"{self.samples / SAMPLE_RATE:.1f} s, listening goes on"
             )
 
@@ -83,7 +84,7 @@ class Recorder:
                 self._out.truncate(HEADER.size + 2 * self.samples)
                 self._out.patch(wav_header(2 * self.samples))
             except OSError as e:
-                self._note(f"note: {self._path}: {e.strerror}: its header does not say its length")
+                self._note(f"note: {self.path}: {e.strerror}: its header does not say its length")
         kept = self._out.keep()
-        if kept != self._path:
-            self._note(f"note: {self._path} was written by somebody else; this one is {kept}")
+        if kept != self.path:
+            self._note(f"note: {self.path} was written by somebody else; this one is {kept}")

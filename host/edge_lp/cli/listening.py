@@ -37,12 +37,34 @@ from edge_lp.cli.common import JSON, detector_options, show, show_json
 @click.option("--gain", type=click.FloatRange(-60, 60), default=0, metavar="DB", help="Amplify.")
 @click.option("--reconnect", is_flag=True, help="Wait for a microphone that is unplugged.")
 @click.option("--plain", "as_lines", is_flag=True, help="Lines on a terminal too, no live view.")
+@click.option(
+    "--exec",
+    "command",
+    metavar="CMD",
+    help="Run this on each detection: EDGE_LP_KEYWORD, EDGE_LP_SCORE and EDGE_LP_TIME are in its "
+    "environment; no shell; one at a time, up to 8 wait.",
+)
+@click.option(
+    "--exec-timeout",
+    "timeout",
+    type=click.FloatRange(0.1),
+    default=10,
+    show_default=True,
+    metavar="S",
+    help="Seconds after which it is ended.",
+)
+@click.option(
+    "--folder",
+    default=".",
+    show_default=True,
+    help="Where the keys r and s of the live view write.",
+)
 @JSON
 def listen(**options: Any) -> None:
     """Show keywords as they are spoken: live on a terminal, else a line each. Ctrl-C stops.
 
-    In the live view q quits and the space bar holds the picture. Its screen goes away with it; the
-    detections are printed then.
+    In the live view the key ? shows what the keys do: thresholds, recordings, the last seconds. Its
+    screen goes away with it; the detections are printed then.
 
     --json prints one line a detection: {"t": seconds, "keyword": word, "score": posterior}.
     """

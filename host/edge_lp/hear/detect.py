@@ -4,13 +4,13 @@ a board."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from edge_lp.board.session import POSTERIORS, Board
 from edge_lp.measure.stream import Detection
-from edge_lp.model.format import unpack
+from edge_lp.model.format import pack, unpack
 from edge_lp.model.spec import DetectorConfig
 from edge_lp.runtime import FRAME_SECONDS, Detector, Event, Frontend, Model, Net
 
@@ -33,11 +33,21 @@ class HostEar:
 
     def __init__(self, model: Model, config: DetectorConfig) -> None:
         self.labels, self.keywords, self.config = model.labels, model.keywords, config
-        spec = unpack(model.bytes)
+        self._spec = spec = unpack(model.bytes)
         self._full = -1 / (spec.ceiling + 1)  # a soma's own inhibition is its spikes, low-passed
         self._somas = range(1, 2 * len(spec.layers) - 2, 2)
         self._frontend, self._net = Frontend(), Net(model)
         self._detector = Detector(len(model.labels), model.n_keywords, config)
+
+    @property
+    def data(self) -> bytes:
+        """The .lpb that hears so."""
+        return pack(replace(self._spec, detector=self.config))
+
+    def configure(self, config: DetectorConfig) -> None:
+        """Another detector from now on; with the same windows, what was heard stays."""
+        self._detector.configure(config)
+        self.config = config
 
     def push(self, pcm: np.ndarray) -> Heard:
         features = self._frontend.push(pcm)
@@ -53,8 +63,14 @@ class BoardEar:
     def __init__(self, board: Board, config: DetectorConfig, picture: bool) -> None:
         self.labels, self.config = board.labels, config
         self.keywords = board.labels[: board.info.n_keywords]
-        board.configure(POSTERIORS if picture else 0, config)
+        self._outputs = POSTERIORS if picture else 0
+        board.configure(self._outputs, config)
         self._board, self._frontend = board, Frontend()
+
+    def configure(self, config: DetectorConfig) -> None:
+        """As HostEar's."""
+        self._board.configure(self._outputs, config)
+        self.config = config
 
     def push(self, pcm: np.ndarray) -> Heard:
         features = self._frontend.push(pcm)  # the same numbers as the board's, off the line

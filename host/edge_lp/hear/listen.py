@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 import time
 from collections import Counter
@@ -22,21 +23,25 @@ from edge_lp.audio.pipe import pipe_blocks
 from edge_lp.audio.record import Recorder
 from edge_lp.board.session import Board, parse_device
 from edge_lp.errors import EdgeLpError
+from edge_lp.hear.command import Command
 from edge_lp.hear.detect import BoardEar, HostEar
 from edge_lp.hear.screen import JsonLines, Lines, View, output
 from edge_lp.model.find import read_model
-from edge_lp.model.tune import tuned
+from edge_lp.model.spec import DetectorConfig
+from edge_lp.model.tune import arguments, tuned
 from edge_lp.runtime import FRAME_SECONDS, SAMPLE_RATE, Model
-from edge_lp.text import Notice, notice
+from edge_lp.text import Notice, notice, only_our_lines
 
 
 @dataclass(frozen=True)
 class Source:
-    """Blocks, what they come from, and how many samples have been lost so far."""
+    """Blocks, what they come from, how many samples have been lost so far, and how many seconds a
+    sample takes to get here."""
 
     blocks: Iterable[np.ndarray]
     name: str
     lost: Callable[[], int] = lambda: 0
+    buffer: float = 0.0
 
 
 @contextlib.contextmanager
@@ -57,13 +62,15 @@ def open_device(
         raise EdgeLpError(f"--reconnect goes with a microphone; {device} is none")
     with contextlib.ExitStack() as stack:
         blocks: Iterable[np.ndarray]
-        lost, name = (lambda: 0), "stdin" if device == "-" else device
+        lost, buffer, name = (lambda: 0), 0.0, "stdin" if device == "-" else device
         if microphone:
+            stack.enter_context(only_our_lines())
             mic = stack.enter_context(
                 MicrophoneBlocks(device[4:] or None, note, reconnect, channel or 1)
             )
             note(f"listening to {mic.device.name!r}; Ctrl-C stops")
             blocks, lost, name = mic, (lambda: mic.lost), mic.device.name
+            buffer = mic.latency
         else:
             if device == "-" and channel is not None:
                 raise EdgeLpError("--channel does not go with stdin: raw samples are mono")
@@ -78,7 +85,7 @@ def open_device(
             blocks = map(Oddities("--gain", SAMPLE_RATE, note).pcm, amplified(blocks, gain))
         if record:
             blocks = stack.enter_context(Recorder(record, note)).through(blocks)
-        yield Source(blocks, name, lost)
+        yield Source(blocks, name, lost, buffer)
 
 
 def listen(
@@ -92,13 +99,17 @@ def listen(
     channel: int | None = None,
     gain: float = 0.0,
     reconnect: bool = False,
+    command: str | None = None,
+    timeout: float = 10.0,
+    folder: str = ".",
     **tuning: Any,
 ) -> None:
     """Shows what is detected in a device's blocks, by the model on this machine (default
     commands12) or, for serial:PORT[@BAUD], by a board that is sent the blocks of `source` (default
-    mic): on a terminal in the live view, unless as_lines; as_json: a line of JSON each. tuning:
-    changes of the detector (model.tune.tuned); the others are open_device's. EdgeLpError: an option
-    that does not go with the device, and all that its parts raise."""
+    mic): on a terminal in the live view, unless as_lines; as_json: a line of JSON each. command:
+    run on each detection (hear.command), for timeout seconds at most; folder: where the view's keys
+    write; tuning: changes of the detector (model.tune.tuned); the others are open_device's.
+    EdgeLpError: an option that does not go with the device, and all that its parts raise."""
     opening = partial(
         open_device,
         speed=speed,
@@ -118,7 +129,9 @@ def listen(
             name = f"{board.info.name} {board.info.version} at {board.port}"
             notice(f"{name}, model {board.info.model_id:08x}: {', '.join(keywords)}")
             ear = BoardEar(board, config, picture=not as_json and not as_lines)
-            _run(ear, partial(opening, source or "mic"), output(ear, name, as_json, as_lines))
+            shown = output(ear, name, as_json, as_lines, folder)
+            with _changes(ear, "MODEL", board.info.detector):
+                _run(ear, partial(opening, source or "mic"), shown, command, timeout)
         return
     if source is not None:
         raise EdgeLpError(
@@ -126,14 +139,30 @@ def listen(
         )
     opened = Model(read_model(model or "commands12"))
     here = HostEar(opened, tuned(opened.detector, opened.keywords, **tuning))
-    shown = output(here, model or "commands12", as_json, as_lines)
-    _run(here, partial(opening, device), shown)
+    name = model or "commands12"
+    shown = output(here, name, as_json, as_lines, folder)
+    with _changes(here, name, opened.detector):
+        _run(here, partial(opening, device), shown, command, timeout)
+
+
+@contextlib.contextmanager
+def _changes(ear: HostEar | BoardEar, model: str, original: DetectorConfig) -> Iterator[None]:
+    """At the end, how to keep the detector for good, if a key has changed it."""
+    given = ear.config
+    try:
+        yield
+    finally:
+        if ear.config != given:
+            options = shlex.join(arguments(original, ear.config, ear.keywords))
+            notice(f"to keep it: edge-lp tune {shlex.quote(model)} {options} -o mine.lpb")
 
 
 def _run(
     ear: HostEar | BoardEar,
     opening: Callable[..., contextlib.AbstractContextManager[Source]],
     shown: View | Lines | JsonLines,
+    command: str | None,
+    timeout: float,
 ) -> None:
     """Until the stream ends, somebody stops it, or nobody reads the output any more; in each case
     the recording is closed and the summary comes last. Behind a stream that ends come zeros, as
@@ -144,16 +173,25 @@ def _run(
         nonlocal samples
         for pcm in blocks:
             samples += len(pcm)
+            shown.keep(pcm)
             yield pcm
 
     tail = (ear.config.windows[-1] + ear.config.hold) * FRAME_SECONDS
     try:
-        with opening(note=shown.note) as source, shown:
-            shown.source = source.name
+        with contextlib.ExitStack() as stack:
+            run = lambda d: None
+            if command:
+                quiet = isinstance(shown, View)
+                run = stack.enter_context(Command(command, timeout, shown.note, quiet)).run
+            source = stack.enter_context(opening(note=shown.note))
+            stack.enter_context(shown)
+            shown.source, shown.buffer = source.name, source.buffer
             for pcm in with_tail(counted(source.blocks), tail):
                 start = time.perf_counter()
                 found = ear.push(pcm)
-                heard.update(d.keyword for d in found.detections)
+                for d in found.detections:
+                    heard[d.keyword] += 1
+                    run(d)
                 shown.take(pcm, found, time.perf_counter() - start, source.lost())
                 if shown.over:
                     break

@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
 
 def output(
-    ear: HostEar | BoardEar, model: str, as_json: bool, as_lines: bool
+    ear: HostEar | BoardEar, model: str, as_json: bool, as_lines: bool, folder: str = "."
 ) -> View | Lines | JsonLines:
-    """The live view where stdout is a terminal that has a cursor, if nothing else is asked for."""
+    """The live view, whose keys write into folder, where stdout is a terminal that has a cursor, if
+    nothing else is asked for."""
     if as_json:
         return JsonLines()
     lines = Lines()
     out = lines.console
     if as_lines or not out.is_terminal or out.is_dumb_terminal:
         return lines
-    return View(out, ear, model, lines.show)
+    return View(out, ear, model, lines.show, folder)
 
 
 class JsonLines:
@@ -36,11 +37,15 @@ class JsonLines:
 
     over = False
     source = ""
+    buffer = 0.0
 
     def __enter__(self) -> JsonLines:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        pass
+
+    def keep(self, pcm: np.ndarray) -> None:
         pass
 
     def take(self, pcm: np.ndarray, heard: Heard, work: float, lost: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import select
 import sys
 from collections.abc import Callable, Sequence
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[0m\x1b[?25h\x1b[?1049l"
 BRIDGE = 6  # cells of one style that are cheaper to send again than to jump over
+# what a key sends: an escape sequence (ECMA-48 5.4), or a character
+KEY = re.compile(r"\x1b[\[O][0-?]*[ -/]*[@-~]|.", re.DOTALL)
+ARROWS = {
+    f"\x1b{c}{k}": name for c in "[O" for k, name in zip("ABCD", ("up", "down", "right", "left"))
+}
 Cell = tuple[str, Any]  # a character, or "" behind a wide one, and its rich style
 
 
@@ -35,6 +41,7 @@ class Terminal:
         self._write = write or _to(console.file)
         self._shown: list[list[Cell]] = []
         self._keys: int | None = None
+        self._typed = ""
         self._before: Any = None
 
     def __enter__(self) -> Terminal:
@@ -60,11 +67,14 @@ class Terminal:
             self._send(LEAVE)
 
     def key(self) -> str:
-        """The key that was pressed, or nothing; never waits."""
+        """The key that was pressed, arrows by name, or nothing; never waits."""
         if self._keys is not None and select.select([self._keys], [], [], 0)[0]:
             with contextlib.suppress(OSError):
-                return os.read(self._keys, 1).decode("latin-1")
-        return ""
+                self._typed += os.read(self._keys, 64).decode("latin-1")
+        if not (pressed := KEY.match(self._typed)):
+            return ""
+        self._typed = self._typed[pressed.end() :]
+        return ARROWS.get(pressed[0], pressed[0])
 
     def draw(
         self, rows: Sequence[Text], moving: range = range(0), left: int = 0, by: int = 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_lp.hear.controls import HELP, Controls
 from edge_lp.hear.detect import BoardEar, Heard, HostEar
 from edge_lp.hear.terminal import Terminal
 from edge_lp.measure.stream import Detection
@@ -37,22 +38,27 @@ HALF = "▀"
 
 
 class View:
-    """A context manager: take() each block, note() each notice; `over` is set when q was pressed.
-    When the screen is as it was before, every detection is said by `show`, and every notice: they
-    are not lost with the picture."""
+    """A context manager: keep() each block that was heard, take() it with what it gave, note() each
+    notice; `over` is set when q was pressed. buffer: seconds that a sample takes to get here. When
+    the screen is as it was before, every detection is said by `show`, and every notice: they are
+    not lost with the picture."""
 
     def __init__(
-        self, console: Any, ear: HostEar | BoardEar, model: str, show: Callable[[Detection], None]
+        self,
+        console: Any,
+        ear: HostEar | BoardEar,
+        model: str,
+        show: Callable[[Detection], None],
+        folder: str = ".",
     ) -> None:
         self.terminal, self.ear, self._show = Terminal(console), ear, show
-        self.model, self.source = plain(model), ""
+        self.model, self.source, self.buffer = plain(model), "", 0.0
+        self.controls = Controls(ear, folder, self.note)
         self._open = False
-        self.over = self.paused = False
         self.seconds, self.lost = 0.0, 0
         self.found: list[tuple[Detection, float]] = []  # and how long after it was said
         self.notes: list[str] = []
         n = len(ear.keywords)
-        self.thresholds = np.resize(ear.config.thresholds, n)
         self.best = np.zeros(n)
         self._columns: deque[np.ndarray] = deque(maxlen=HISTORY)
         self._frames, self._new = np.zeros((0, FEATURES)), 0
@@ -61,6 +67,10 @@ class View:
         self._zeros, self._clipped = 0, -MARKED
         self._drawn, self._start = -PERIOD, float("inf")
         self._fresh = True
+
+    @property
+    def over(self) -> bool:
+        return self.controls.over
 
     def __enter__(self) -> View:
         self.terminal.__enter__()
@@ -75,8 +85,12 @@ class View:
         for d, _ in self.found:
             if not self.terminal.gone:
                 self._show(d)
+        self.controls.close()
 
     # -------------------------------------------------------------------------- what is heard --
+
+    def keep(self, pcm: np.ndarray) -> None:
+        self.controls.take(pcm)
 
     def take(self, pcm: np.ndarray, heard: Heard, work: float, lost: int) -> None:
         """A block, what it gave, the seconds this took, samples lost so far; then keys, and a new
@@ -102,7 +116,7 @@ class View:
         for d in heard.detections:
             self.found.append((d, self.seconds - d.t))
         self._keys()
-        if not self.paused and now - self._drawn >= PERIOD:
+        if not self.controls.paused and now - self._drawn >= PERIOD:
             self.draw()
             self._drawn = now
 
@@ -121,11 +135,8 @@ class View:
 
     def _keys(self) -> None:
         while key := self.terminal.key():
-            if key == "q":
-                self.over = True
-            elif key == " ":
-                self.paused = not self.paused
-                self.draw()
+            self.controls.press(key)
+            self.draw()
 
     # --------------------------------------------------------------------------- the picture --
 
@@ -139,6 +150,8 @@ class View:
     def rows(self, width: int, height: int) -> tuple[list[Text], range]:
         """The picture, a line a row, and which of them are the log-mels. The keywords come first:
         the log-mels get the height that is left, detections what the log-mels cannot use."""
+        if self.controls.help:
+            return [self._header(width), *self._help(), self._footer()][:height], range(0)
         layers = [self._layer(i, a, width) for i, a in enumerate(self._layers)]
         words = max(1, min(len(self.best), height - 4 - len(layers)))
         tall = max(0, min(FEATURES // 2, height - 4 - len(layers) - words))
@@ -149,13 +162,17 @@ class View:
         return [*rows, self._note(), self._footer()], range(2, 2 + tall)
 
     def _header(self, width: int) -> Text:
-        state = "paused: still listening" if self.paused else "listening"
+        paused, recorded = self.controls.paused, self.controls.recorded
+        state = "paused: still listening" if paused else "listening"
+        style = "bold yellow" if paused else "green"
+        if recorded is not None:
+            state, style = f"recording {recorded:.1f} s", "bold red"
         clock = f"{int(self.seconds) // 60:d}:{self.seconds % 60:04.1f} "
         left = _text(
             (" edge-lp ", "bold reverse"), f" {self.model} ", ("· ", "dim"), plain(self.source)
         )
         return _fit(left, width - len(state) - len(clock) - 3).append_text(
-            _text("  ", (state, "bold yellow" if self.paused else "green"), f" {clock}")
+            _text("  ", (state, style), f" {clock}")
         )
 
     def _meter(self, width: int) -> Text:
@@ -226,25 +243,40 @@ class View:
 
     def _bars(self, count: int, width: int) -> list[Text]:
         """The best posterior of each keyword since the last picture, against its threshold. Where
-        there is no room for all, the likeliest."""
-        order = list(range(len(self.best)))
+        there is no room for all, the selected one and the likeliest."""
+        order, selected = list(range(len(self.best))), self.controls.selected
         if len(self.best) > count:
-            order = sorted(int(k) for k in np.argsort(-self.best, kind="stable")[:count])
-        size = max(4, width - 20)
+            first = -self.best - 2 * (np.arange(len(self.best)) == selected)
+            order = sorted(int(k) for k in np.argsort(first, kind="stable")[:count])
+        size = max(4, width - 26)
+        thresholds = np.resize(self.ear.config.thresholds, len(self.best))
         rows = []
         for k in order:
-            p, t = self.best[k], self.thresholds[k]
+            p, t = self.best[k], thresholds[k]
             over, at, cut = p >= t, round(size * p), min(size - 1, round(size * t))
             bar = "█" * at + " " * (size - at)
             style = "bold green" if over else "cyan"
             rows.append(
-                _fit(_text((plain(self.ear.keywords[k]), "bold" if over else "")), 11)
+                _fit(self._name(k, over), 11)
                 .append(bar[:cut], style)
                 .append("│", "bold green" if over else "yellow")
                 .append(bar[cut + 1 :], style)
                 .append(f" {p:.2f}", "bold" if over else "")
+                .append(f" ≥{t:.2f}" if k == selected else "", "yellow")
             )
         return rows + [_text("") for _ in range(count - len(rows))]
+
+    def _name(self, keyword: int, over: bool) -> Text:
+        selected = keyword == self.controls.selected
+        style = ("bold " if over else "") + ("reverse" if selected else "")
+        return _text(">" if selected else " ", (plain(self.ear.keywords[keyword]), style.strip()))
+
+    def _help(self) -> list[Text]:
+        return [
+            _text(""),
+            *(_text((f"{key:>9}   ", "bold"), what) for key, what in HELP),
+            _text(""),
+        ]
 
     def _detections(self, count: int) -> list[Text]:
         rows = [
@@ -268,13 +300,13 @@ class View:
     def _footer(self) -> Text:
         return _text(
             f" {100 * self._load:.1f} % of real time · ",
-            f"{1000 * max(0, self._delay):.0f} ms behind · ",
+            f"{1000 * (self.buffer + max(0, self._delay)):.0f} ms behind · ",
             (f"{self.lost} samples lost", "bold red" if self.lost else ""),
             (" · ", "dim"),
+            ("?", "bold"),
+            " help  ",
             ("q", "bold"),
-            " quit  ",
-            ("space", "bold"),
-            " pause",
+            " quit",
         )
 
 

@@ -10,7 +10,13 @@ from typing import Any
 
 from edge_lp.errors import EdgeLpError
 from edge_lp.model.format import pack, unpack
-from edge_lp.model.spec import MAX_WINDOW, MAX_WINDOWS, DetectorConfig, ModelSpec
+from edge_lp.model.spec import (
+    MAX_WINDOW,
+    MAX_WINDOWS,
+    THRESHOLD_ONE,
+    DetectorConfig,
+    ModelSpec,
+)
 from edge_lp.runtime import FRAME_SECONDS
 
 WAKE_SECONDS = 5.0  # behind a wake word that is new
@@ -43,6 +49,23 @@ def tuned(
             raise EdgeLpError("--wake-seconds: this model has no wake word, all words always count")
         c = replace(c, wake=_frames("--wake-seconds", wake_seconds, 0, 65535))
     return c
+
+
+def arguments(before: DetectorConfig, now: DetectorConfig, keywords: Sequence[str]) -> list[str]:
+    """The options with which tuned() makes `now` of `before`, as far as they differ: thresholds to
+    four digits, wake words left out."""
+    out: list[str] = []
+    old, new = (c.integers(len(keywords)) for c in (before, now))
+    for word, a, b in zip(keywords, old.thresholds, new.thresholds):
+        if a != b:
+            out += ["--threshold", f"{word}={b / THRESHOLD_ONE:.4f}".rstrip("0").rstrip(".")]
+    if now.windows != before.windows:
+        out += ["--window", ",".join(f"{w * FRAME_SECONDS:.2f}" for w in now.windows)]
+    for name in ("refractory", "hold", "wake"):
+        if getattr(now, name) != getattr(before, name):
+            option = "--wake-seconds" if name == "wake" else f"--{name}"
+            out += [option, f"{getattr(now, name) * FRAME_SECONDS:.2f}"]
+    return out
 
 
 def with_wake_words(spec: ModelSpec, words: Sequence[str]) -> ModelSpec:
