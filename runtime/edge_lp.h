@@ -30,21 +30,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lp_machine.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* Does the compiler vectorise for this machine? Where it does, weights are unpacked into memory. */
-#if defined(LP_VECTORS) /* set when it was built */
-#elif defined(__SSE2__) || defined(__ARM_NEON) || defined(__ALTIVEC__) || \
-    defined(__riscv_vector) || defined(__wasm_simd128__)
-#define LP_VECTORS 1
-#else
-#define LP_VECTORS 0
-#endif
-
-/* On a machine whose int has 16 bits the same code computes other numbers: it does not compile. */
-typedef char lp_int_has_32_bits[sizeof(int) >= 4 ? 1 : -1];
 
 /* cdef: the Python binding is cut from here to the line "cdef end". */
 
@@ -97,7 +87,7 @@ typedef struct {
 
 typedef enum {
     LP_DENSE16, /* int16 weights[n_src][n_dst], in accumulator units */
-    /* 3-bit codes, rows of lp_dense3_row(n_dst) bytes, SPEC.md "Dense coding"; weight = code <<
+    /* 3-bit codes, rows of 4 ceil(n_dst / 10) bytes, SPEC.md "Dense coding"; weight = code <<
      * shift */
     LP_DENSE3,
     LP_SPARSE16, /* rows[n_src + 1] offsets into int16 weights[] and uint16 targets[] */
@@ -151,11 +141,10 @@ typedef struct { /* where strict mode stopped */
     int64_t value; /* the value that did not fit */
 } lp_overflow;
 
-typedef struct { /* one row a step, n of the group wide */
+typedef struct { /* rows[step][n of the group] */
     uint32_t group;
     lp_what what; /* U, V -> int32_t rows; SPIKES -> uint8_t rows (0 or 1) */
     void *rows;
-    size_t stride; /* distance of two rows, in elements */
 } lp_probe;
 
 typedef struct lp_core lp_core;
@@ -164,12 +153,9 @@ typedef struct lp_core lp_core;
 int lp_core_size(const lp_core_spec *spec, size_t *bytes);
 int lp_core_init(lp_core **core, const lp_core_spec *spec, void *memory, size_t bytes);
 void lp_core_reset(lp_core *core); /* all states, counters and the clock to 0 */
-/* inputs: the axons that spike in this step, each < spec.n_inputs, and no more than that many (else
- * LP_E_ARG and nothing is done); they act like spikes of this step. One that is named twice counts
- * twice. */
-int lp_core_step(lp_core *core, const uint16_t *inputs, size_t n_inputs);
-/* `steps` steps; those of step k are inputs[starts[k]] .. inputs[starts[k + 1] - 1]. starts may be
- * NULL: no input. */
+/* `steps` steps. inputs[starts[k]] .. inputs[starts[k + 1] - 1] are the axons that spike in step k,
+ * each < spec.n_inputs, and no more than that many (else LP_E_ARG and nothing is done); they act
+ * like spikes of that step. One that is named twice counts twice. starts may be NULL: no input. */
 int lp_core_run(lp_core *core, size_t steps, const uint32_t *starts, const uint16_t *inputs,
                 const lp_probe *probes, size_t n_probes);
 const int32_t *lp_core_u(const lp_core *core, uint32_t group);
@@ -184,7 +170,6 @@ void lp_core_overflow(const lp_core *core, lp_overflow *where);
  */
 const void *lp_core_state(lp_core *core, size_t *bytes);
 int lp_core_restore(lp_core *core, const void *state, size_t bytes);
-size_t lp_dense3_row(uint32_t n_dst);
 
 typedef enum { LP_SIGN_MIXED = 1, LP_SIGN_EXCITATORY = 2, LP_SIGN_INHIBITORY = 3 } lp_sign_mode;
 /* Weight in accumulator units (SPEC.md, "Weights"): mantissa truncated to the grid of its bits and
@@ -294,15 +279,14 @@ void lp_net_reset(lp_net *net);
 /* One frame: features[LP_FEATURES] Q10 held over K steps; logits[n_labels] Q8, from the output's u
  * at the last step. */
 int lp_net_frame(lp_net *net, const int16_t *features, int32_t *logits);
-/* 1: runs on the sigma-delta kernel; 0: on the core, as a model must that could leave a range of
- * the kernel (DESIGN.md), and any with LP_STRICT or LP_CORE. Both compute the same. */
-int lp_net_kernel(const lp_net *net);
-lp_core *lp_net_core(lp_net *net); /* NULL on the kernel */
-/* Groups, as on the core: layer l has dendrites 2 l and somas 2 l + 1; the output is the last
- * group, alone. */
-uint32_t lp_net_groups(const lp_net *net);
+/* NULL: it runs on the sigma-delta kernel. Else the core, on which a model must run that could
+ * leave a range of the kernel (DESIGN.md), and any with LP_STRICT or LP_CORE. Both compute the
+ * same. */
+lp_core *lp_net_core(lp_net *net);
 /* Copies a group's state after the last frame, [n of its layer] each; NULL: not wanted. spikes: 1
- * where a soma spiked in the last step, else 0. LP_E_ARG: no such group. */
+ * where a soma spiked in the last step, else 0. Groups, as on the core: hidden layer l has
+ * dendrites 2 l and somas 2 l + 1, the output is the last, 2 n_layers - 2. LP_E_ARG: no such group.
+ */
 int lp_net_state(const lp_net *net, uint32_t group, int32_t *u, int32_t *v, uint8_t *spikes);
 void lp_net_counts(const lp_net *net, lp_counts *counts);
 
@@ -357,7 +341,6 @@ int lp_spotter_hear(lp_spotter *spotter, const int16_t *pcm, size_t n, lp_event 
  * Returns 1 and fills event, 0, or an error: LP_E_ARG if a pointer is NULL. */
 int lp_spotter_push(lp_spotter *spotter, const int16_t *pcm, size_t n, size_t *used, int *frames,
                     lp_event *event);
-lp_frontend *lp_spotter_frontend(lp_spotter *spotter);
 lp_net *lp_spotter_net(lp_spotter *spotter);
 lp_detector *lp_spotter_detector(lp_spotter *spotter);
 const int16_t *lp_spotter_features(const lp_spotter *spotter); /* of the last frame */

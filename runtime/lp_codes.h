@@ -8,6 +8,9 @@
 
 #define DENSE3_WORDS(n_dst) (((n_dst) + 9u) / 10u) /* ten codes a word, five in each half */
 
+/* Bytes of a row. */
+static inline size_t dense3_row(uint32_t n_dst) { return 4u * (size_t)DENSE3_WORDS(n_dst); }
+
 /* Code -4..3 of target i in a dense row. Word k, field j (bits 3 j) holds targets 2 (j words + k)
  * in its lower half, one more above. */
 static inline int32_t dense3_code(const uint8_t *row, uint32_t words, uint32_t i)

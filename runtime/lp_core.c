@@ -386,20 +386,15 @@ static int check_inputs(const lp_core *core, const uint16_t *inputs, size_t n)
     return LP_OK;
 }
 
-int lp_core_step(lp_core *core, const uint16_t *inputs, size_t n_inputs)
-{
-    return check_inputs(core, inputs, n_inputs) ? LP_E_ARG : step(core, inputs, n_inputs);
-}
-
 static void record(const lp_core *core, const lp_probe *p, size_t row)
 {
     const group_state *t = &core->groups[p->group];
     const size_t n = t->spec->n;
     if (p->what != LP_WHAT_SPIKES)
-        lp_copy((int32_t *)p->rows + row * p->stride, p->what == LP_WHAT_U ? t->u : t->v,
+        lp_copy((int32_t *)p->rows + row * n, p->what == LP_WHAT_U ? t->u : t->v,
                 n * sizeof(int32_t));
-    else if (t->spikes) lp_copy((uint8_t *)p->rows + row * p->stride, t->spikes, n);
-    else lp_zero((uint8_t *)p->rows + row * p->stride, n);
+    else if (t->spikes) lp_copy((uint8_t *)p->rows + row * n, t->spikes, n);
+    else lp_zero((uint8_t *)p->rows + row * n, n);
 }
 
 int lp_core_run(lp_core *core, size_t steps, const uint32_t *starts, const uint16_t *inputs,

@@ -57,7 +57,7 @@ static int matrix(cursor *c, lp_matrix *m, uint32_t n_in, uint32_t n_out)
     m->codes = take(c, m->bytes);
     if (c->bad || coding > 1) return LP_E_FORMAT;
     m->kind = coding ? LP_SPARSE3 : LP_DENSE3;
-    if (m->kind == LP_DENSE3) return m->bytes == n_in * lp_dense3_row(n_out) ? LP_OK : LP_E_FORMAT;
+    if (m->kind == LP_DENSE3) return m->bytes == n_in * dense3_row(n_out) ? LP_OK : LP_E_FORMAT;
     return sparse3_valid(m->codes, m->bytes, n_in, n_out) ? LP_OK : LP_E_FORMAT;
 }
 

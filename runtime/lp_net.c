@@ -163,9 +163,7 @@ void lp_net_reset(lp_net *net)
     else if (HAS_CORE) lp_core_reset(net->general->core);
 }
 
-int lp_net_kernel(const lp_net *net) { return net->sd != NULL; }
 lp_core *lp_net_core(lp_net *net) { return net->general ? net->general->core : NULL; }
-uint32_t lp_net_groups(const lp_net *net) { return 2 * net->model->n_layers - 1u; }
 
 void lp_net_counts(const lp_net *net, lp_counts *counts)
 {
@@ -175,7 +173,7 @@ void lp_net_counts(const lp_net *net, lp_counts *counts)
 
 int lp_net_state(const lp_net *net, uint32_t group, int32_t *u, int32_t *v, uint8_t *spikes)
 {
-    if (group >= lp_net_groups(net)) return LP_E_ARG;
+    if (group >= 2 * net->model->n_layers - 1u) return LP_E_ARG;
     const uint32_t n = net->model->layers[group / 2].n;
     if (net->sd) {
         lp_sd_state(net->sd, group, u, v, spikes);
@@ -258,14 +256,13 @@ int lp_net_frame(lp_net *net, const int16_t *features, int32_t *logits)
     const lp_model *m = net->model;
     const lp_layer *out = &m->layers[m->n_layers - 1];
     const int32_t *u = NULL;
-    int e = LP_OK;
     drive(net, features);
     if (net->sd) {
         lp_sd_frame(net->sd);
         u = lp_sd_output(net->sd);
     } else if (HAS_CORE) {
         /* strict mode: the core's state is that of the step that failed */
-        for (uint32_t k = 0; k < m->steps && !e; k++) e = lp_core_step(net->general->core, NULL, 0);
+        int e = lp_core_run(net->general->core, m->steps, NULL, NULL, NULL, 0);
         if (e) return e;
         u = lp_core_u(net->general->core, 2 * m->n_layers - 2u);
     }

@@ -44,7 +44,7 @@ static void unpack(const lp_matrix *m, int8_t *rows, uint32_t padded)
 {
     lp_zero(rows, ((size_t)m->n_in + 1) * padded);
     for (uint32_t j = 0; j < m->n_in; j++, rows += padded) {
-        const uint8_t *e = m->codes + j * lp_dense3_row(m->n_out);
+        const uint8_t *e = m->codes + j * dense3_row(m->n_out);
         uint32_t count = m->kind == LP_DENSE3 ? m->n_out : sparse3_row(m->codes, j, &e);
         for (uint32_t k = 0; k < count; k++) {
             uint32_t i = k;

@@ -81,7 +81,6 @@ int lp_spotter_hear(lp_spotter *s, const int16_t *pcm, size_t n, lp_event *event
     return found;
 }
 
-lp_frontend *lp_spotter_frontend(lp_spotter *s) { return s->frontend; }
 lp_net *lp_spotter_net(lp_spotter *s) { return s->net; }
 lp_detector *lp_spotter_detector(lp_spotter *s) { return s->detector; }
 const int16_t *lp_spotter_features(const lp_spotter *s) { return s->features; }

@@ -44,7 +44,7 @@ uint64_t lp_strict_add(int64_t *wide, const lp_synapses *y, uint32_t n_dst, uint
     uint32_t from = 0, to = n_dst;
     if (y->kind == LP_SPARSE16) from = y->rows[src], to = y->rows[src + 1];
     if (y->kind == LP_SPARSE3) to = sparse3_row(row, src, &e);
-    if (y->kind == LP_DENSE3) row += src * lp_dense3_row(n_dst);
+    if (y->kind == LP_DENSE3) row += src * dense3_row(n_dst);
     if (y->kind == LP_DIAGONAL) from = src, to = src + 1;
     for (uint32_t k = from; k < to; k++) {
         uint32_t i = k;

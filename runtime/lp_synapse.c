@@ -10,8 +10,6 @@
 
 #define PAIRS(n) (((n) + 1u) / 2u)
 
-size_t lp_dense3_row(uint32_t n_dst) { return 4u * (size_t)DENSE3_WORDS(n_dst); }
-
 int lp_weight(int32_t mantissa, uint32_t bits, lp_sign_mode mode, int32_t exponent, int32_t *weight)
 {
     if (!weight || bits < 1 || bits > 8 || exponent < -8 || exponent > 7) return LP_E_ARG;
@@ -47,7 +45,7 @@ int lp_synapses_check(const lp_core_spec *s, const lp_synapses *y)
     if (y->kind != LP_DIAGONAL && !y->data && n_src) return LP_E_ARG;
     switch (y->kind) {
     case LP_DENSE16: return LP_OK;
-    case LP_DENSE3: return y->bytes == n_src * lp_dense3_row(n_dst) ? LP_OK : LP_E_ARG;
+    case LP_DENSE3: return y->bytes == n_src * dense3_row(n_dst) ? LP_OK : LP_E_ARG;
     case LP_SPARSE16:
         if (!y->rows || y->rows[0] != 0) return LP_E_ARG;
         for (uint32_t i = 0; i < n_src; i++)
@@ -149,8 +147,8 @@ LP_CLONES static void add_dense16(lanes *acc, const int16_t *weights, uint32_t n
 
 /* Word k of a row, field j (bits 3 j) of its halves: codes + 4 of compartments 2 (j words + k) and
  * one more. Up to nine rows are summed before they are unpacked, every other field at a time: 9 * 7
- * = 63 fills the 6 bits that a field then has. lanes_hold has shown that no lane passes 65535, so w
- * + w is two 16-bit sums. */
+ * = 63 fills the 6 bits that a field then has. lp_incoming has shown that no lane passes 65535, so
+ * w + w is two 16-bit sums. */
 LP_CLONES static void add_dense3(lanes *restrict acc, const uint8_t *codes, uint32_t words,
                                  uint32_t shift, const uint16_t *list, size_t count)
 {

@@ -407,7 +407,6 @@ class Core:
         c_probes = ffi.new("lp_probe[]", max(1, len(rows)))
         for c, (g, w), r in zip(c_probes, probes, rows):
             c.group, c.what, c.rows = g, _PROBES[w][0], pointer("void *", r)
-            c.stride = r.shape[1]
         starts, inputs = ffi.NULL, ffi.NULL
         if events is not None:
             starts = pointer("uint32_t *", events[0]) + at

@@ -159,8 +159,8 @@ class Net:
         out = ffi.new("lp_net **")
         check(lib.lp_net_init(out, model.c, flags, self._mem, n))
         self._p = out[0]
-        self.kernel = bool(lib.lp_net_kernel(self._p))
-        self.n_groups: int = lib.lp_net_groups(self._p)
+        self.kernel = lib.lp_net_core(self._p) == ffi.NULL
+        self.n_groups: int = 2 * model.c.n_layers - 1
 
     def reset(self) -> None:
         lib.lp_net_reset(self._p)
@@ -181,7 +181,7 @@ class Net:
         return counts_of(lib.lp_net_counts, self._p)
 
     def state(self, group: int) -> dict[str, np.ndarray]:
-        """u, v and, of somas, spikes of a group (edge_lp.h, lp_net_groups) after the last step,
+        """u, v and, of somas, spikes of a group (edge_lp.h, lp_net_state) after the last step,
         copied."""
         n = self.model.c.layers[group // 2].n
         u, v, spikes = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.uint8)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs drawn networks on the core and prints a digest of every u, v and spike: the same on every
- * machine (tests/test_core_machines.py).
+ * machine (tests/runtime/test_core_machines.py).
  *
  *     cc -std=c99 -O2 -Iruntime tests/c/core_test.c runtime/lp_*.c -o core_test && ./core_test */
 #include "edge_lp.h"
@@ -84,7 +84,7 @@ static void draw_synapses(network *w, uint32_t k)
     const int32_t most = draw(2) ? 100 : 32767;
     for (uint32_t i = 0; i < n_src * n; i++) w->weights[k][i] = (int16_t)between(-most, most);
     if (y->kind == LP_DENSE3) {
-        y->bytes = n_src * lp_dense3_row(n);
+        y->bytes = n_src * 4 * ((n + 9) / 10);
         for (size_t i = 0; i < y->bytes; i++) w->codes[k][i] = (uint8_t)draw(256);
     } else if (y->kind == LP_SPARSE16) {
         uint32_t at = 0;
@@ -149,7 +149,8 @@ static uint32_t run(network *w, uint32_t crc, lp_counts *total)
             if (draw(4) == 0) inputs[n++] = (uint16_t)i;
         if (t == STEPS / 2)
             for (uint32_t i = 0; i < w->spec.n_groups; i++) w->bias[i][0] = -w->bias[i][0];
-        if (lp_core_step(core, inputs, n)) exit(1);
+        const uint32_t starts[2] = {0, (uint32_t)n};
+        if (lp_core_run(core, 1, starts, inputs, NULL, 0)) exit(1);
         for (uint32_t i = 0; i < w->spec.n_groups; i++) {
             const uint8_t *s = lp_core_spikes(core, i);
             crc = fold(crc, lp_core_u(core, i), w->groups[i].n);

@@ -42,7 +42,7 @@ static lp_net *make(const lp_model *model, uint32_t flags)
 static int differs(const lp_model *m, lp_net *kernel, lp_net *core, size_t frame)
 {
     static result a, b;
-    for (uint32_t g = 0; g < lp_net_groups(kernel); g++) {
+    for (uint32_t g = 0; g < 2 * m->n_layers - 1u; g++) {
         const uint32_t n = m->layers[g / 2].n;
         lp_net_state(kernel, g, a.u, a.v, a.spikes);
         lp_net_state(core, g, b.u, b.v, b.spikes);
@@ -67,7 +67,7 @@ int main(int argc, char **argv)
     if (argc != 3 || lp_model_open(&model, model_bytes, slurp(argv[1], model_bytes))) return 2;
     const size_t frames = slurp(argv[2], feature_bytes) / (2 * LP_FEATURES);
     lp_net *kernel = make(&model, 0), *core = make(&model, LP_CORE);
-    if (!lp_net_kernel(kernel) || lp_net_kernel(core)) return 2;
+    if (lp_net_core(kernel) || !lp_net_core(core)) return 2;
     for (int pass = 0; pass < 2; pass++) { /* a reset leaves nothing behind */
         for (size_t i = 0; i < frames; i++) {
             int16_t x[LP_FEATURES];

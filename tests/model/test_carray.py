@@ -55,7 +55,7 @@ def test_sizes_are_of_one_runtime(tmp_path, part):
     assert "#define KWS_ARENA " in source and "#define KWS_STACK 4096\n" in source
     (tmp_path / "kws.c").write_text(source)
     header = (RUNTIME / "edge_lp.h").read_text()
-    command = ["gcc", "-std=c99", "-fsyntax-only", "kws.c"]
+    command = ["gcc", "-std=c99", "-fsyntax-only", f"-I{RUNTIME}", "kws.c"]
     (tmp_path / "edge_lp.h").write_text(header)
     subprocess.run(command, cwd=tmp_path, check=True)
     (tmp_path / "edge_lp.h").write_text(

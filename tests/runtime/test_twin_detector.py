@@ -377,6 +377,7 @@ def test_c10_samples_beyond_a_frame_are_not_lost(chain):
         ]
     assert found == [(e.frame, e.label) for e in expected]
     used, frames = ffi.new("size_t *"), ffi.new("int *")
+    frontend = runtime.Frontend()
     wrong = [
         lib.lp_spotter_push(s[0], samples, 1, ffi.NULL, frames, events),
         lib.lp_spotter_push(s[0], samples, 1, used, ffi.NULL, events),
@@ -384,7 +385,7 @@ def test_c10_samples_beyond_a_frame_are_not_lost(chain):
         lib.lp_spotter_push(s[0], ffi.NULL, 1, used, frames, events),
         lib.lp_spotter_hear(s[0], ffi.NULL, 1, events, 4),
         lib.lp_spotter_hear(s[0], samples, 1, ffi.NULL, 4),
-        lib.lp_frontend_push(lib.lp_spotter_frontend(s[0]), samples, 1, ffi.NULL, ffi.NULL),
+        lib.lp_frontend_push(frontend._p, samples, 1, ffi.NULL, ffi.NULL),
     ]
     assert wrong == [lib.LP_E_ARG] * len(wrong)
     assert lib.lp_spotter_hear(s[0], ffi.NULL, 0, events, 1) == 0
