@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
 import numpy as np
 from edge_lp.loihi import Network
+from edge_lp.loihi.description import Connection
 from edge_lp.loihi.limits import V_CEILINGS, V_FLOORS
 from hypothesis import strategies as st
 
@@ -62,6 +67,21 @@ def networks(draw: st.DrawFn, wild: bool = True) -> tuple[Network, np.random.Gen
             delay=rng.integers(0, 63, m.shape) if delay is None else delay,
         )
     return net, rng
+
+
+def rebuilt(net: Network, given: Callable[[Connection], tuple[Any, Any]]) -> tuple[Network, dict]:
+    """The same network again, with the mantissas and delays of each connection as given() has them;
+    and which group, connection and input of it stands for which."""
+    other = Network(net.inputs.n, cores=net.cores)
+    twin: dict[Any, Any] = {None: None, net.inputs: other.inputs}
+    for g in net.groups:
+        parameters = {f.name: getattr(g, f.name) for f in fields(g) if f.init}
+        twin[g] = other.group(**{**parameters, "join": twin[g.join]})
+    for c in net.connections:
+        mantissas, delay = given(c)
+        how = dict(bits=c.bits, sign_mode=c.sign_mode, exponent=c.exponent, delay=delay)
+        twin[c] = other.connect(twin[c.src], twin[c.dst], mantissas, **how)
+    return other, twin
 
 
 def stimulus(rng: np.random.Generator, steps: int, net: Network) -> np.ndarray:

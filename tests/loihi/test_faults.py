@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from core_networks import networks, stimulus
+from core_networks import networks, rebuilt, stimulus
 from edge_lp.errors import OverflowDetected
 from edge_lp.loihi import LimitError, Network
 from hypothesis import given, settings
@@ -199,38 +199,18 @@ FORMS = {
 def test_b7_sparse_is_dense(case, form, steps) -> None:
     """The same network given as matrices and as sparse ones, delays mixed or not."""
     net, rng = case
-    other = Network(net.inputs.n, cores=None)
-    twin = {net.inputs: other.inputs}
-    for g in net.groups:
-        twin[g] = other.group(
-            g.n,
-            g.decay_u,
-            g.decay_v,
-            threshold=g.threshold,
-            bias=g.bias,
-            bias_exponent=g.bias_exponent,
-            refractory=g.refractory,
-            v_min=g.v_min,
-            v_max=g.v_max,
-            join=twin.get(g.join),
-            silent=g.silent,
-        )
-    for c in net.connections:
-        given_, delay = FORMS[form](c.mantissas), c.delays
+
+    def given_(c):
+        m, delay = FORMS[form](c.mantissas), c.delays
         if np.ndim(delay):
-            i, j = (given_.row, given_.col) if form == "coo" else np.nonzero(c.mantissas)
+            i, j = (m.row, m.col) if form == "coo" else np.nonzero(c.mantissas)
             delay = delay[i, j] if form != "tocoo" else delay[i, j][::-1]
-        d = other.connect(
-            twin[c.src],
-            twin[c.dst],
-            given_,
-            bits=c.bits,
-            sign_mode=c.sign_mode,
-            exponent=c.exponent,
-            delay=delay,
-        )
-        np.testing.assert_array_equal(d.mantissas, c.mantissas)
-        np.testing.assert_array_equal(d.weights, oracle.weights(c))
+        return m, delay
+
+    other, twin = rebuilt(net, given_)
+    for c in net.connections:
+        np.testing.assert_array_equal(twin[c].mantissas, c.mantissas)
+        np.testing.assert_array_equal(twin[c].weights, oracle.weights(c))
     assert other.resources() == net.resources()
     spikes_in = stimulus(rng, steps, net)
     expected, got = (n.run(steps, spikes_in, ALL) for n in (net, other))

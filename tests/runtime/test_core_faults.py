@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults of the core that were found by use (B1, B2, B5, B8, B9, B11, B12), each as a kind."""
+"""Faults of the core that were found by use (B1, B2, B5, B9 to B12), each as a kind;
+what a step may cost (B8, B9) is in test_core_cost.py."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import threading
 
 import numpy as np
 import pytest
+from edge_lp.binding import ffi, lib
 from edge_lp.core import STRICT, Core, Group, Synapses
 from edge_lp.model.format import pack_dense, pack_sparse
 from hypothesis import given, settings
@@ -142,6 +144,15 @@ def test_b2_input_spikes_are_checked_before_any_is_read(starts, inputs, told) ->
     assert core.counts().steps == 0
 
 
+@pytest.mark.parametrize("starts", [[4000000000, 4000000001, 0], [0, 1, 0], [0, 3, 3], [0, 0, 3]])
+def test_b2_the_c_core_checks_all_starts_before_it_reads_an_input(starts) -> None:
+    """A C caller has no other check: what lies between two that fall is nobody's memory."""
+    core, inputs = core_of(), ffi.new("uint16_t[]", [0, 1, 0])
+    c_starts = ffi.new("uint32_t[]", starts)
+    assert lib.lp_core_run(core._p, 2, c_starts, inputs, ffi.NULL, 0) == lib.LP_E_ARG
+    assert core.counts().steps == 0
+
+
 @pytest.mark.parametrize(
     "change, told",
     [
@@ -254,19 +265,7 @@ def test_b5_repeated_axons_add_up_in_every_coding(n, diagonal, shift, kinds, see
         np.testing.assert_array_equal(u[t + 1], 64 * oracle.wrap(exact, 16))
 
 
-# ------------------------------------------------------------------ B8, B9: what a step may cost --
-
-
-def test_b8_a_spike_costs_its_own_synapses_alone() -> None:
-    """3,000 groups of one that all spike in every step, 6,000 blocks: wrong in nothing before, but
-    16 steps/s; 690 with blocks found by their source, on the machine where it was measured."""
-    n, steps = 3000, 100
-    groups = [Group(1, 4096, 4096, vth=63) for _ in range(n)]
-    ring = [Synapses(i, (i + 1) % n, diagonal=1) for i in range(n)]
-    core = Core(groups, [*ring, *(Synapses(None, i, diagonal=1) for i in range(n))], 1)
-    core.run(steps, np.append([0], np.ones(steps, int)), [0])
-    assert core.counts().spikes == (steps - 1) * n
-    assert core.counts().synops == n + (steps - 1) * n
+# ------------------------------------------------------------------------- B9: ways of a step --
 
 
 def joined(n: int, bias, each: bool) -> Core:
