@@ -237,18 +237,7 @@ def run_test_program(t, folder, model, *variables):
         *variables,
     )
     assert done.returncode == 0, done.stderr
-    command = [part.format(elf=folder / "runtime_test.elf") for part in t.run]
-    if command[0].startswith("qemu-system"):
-        command += [
-            "-display",
-            "none",
-            "-monitor",
-            "none",
-            "-serial",
-            "stdio",
-            "-semihosting-config",
-            "enable=on,target=native",
-        ]
+    command = emulate.run_command(t, folder / "runtime_test.elf")
     ran = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
     )
@@ -310,79 +299,37 @@ def test_same_digest_as_arduino_builds_it(tmp_path, model, reference):
     assert run_test_program(need_board("m4"), tmp_path / "b", model, *variables) == reference
 
 
+def sanitized(compiler, folder, model, *sources):
+    """A program of this machine with the runtime, the model in it and the kernel of boards, that
+    stops at the first undefined behaviour."""
+    make(folder, model, "BOARD=posix")
+    flags = ["-std=c99", "-g", "-O1", "-Wall", "-Wextra", "-DLP_NO_CLONES", "-DLP_VECTORS=0"]
+    flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    flags += ["-Iruntime", "-Ifirmware", "-include", f"{folder / 'sizes.h'}"]
+    flags += [f'-DMODEL_FILE="{folder / "m.lpb"}"']
+    runtime = sorted((ROOT / "runtime").glob("*.c"))
+    command = [compiler, *flags, *sources, "firmware/model.S", *runtime, "-o", folder / "program"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder / "program"
+
+
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_under_sanitizers(tmp_path, model, reference, compiler):
     need(compiler)
-    make(tmp_path, model, "BOARD=posix")
-    done = subprocess.run(
-        [
-            compiler,
-            "-std=c99",
-            "-g",
-            "-O1",
-            "-Wall",
-            "-Wextra",
-            "-fsanitize=address,undefined",
-            "-fno-sanitize-recover=all",
-            "-DLP_VECTORS=0",
-            "-include",
-            str(tmp_path / "sizes.h"),
-            f'-DMODEL_FILE="{tmp_path / "m.lpb"}"',
-            "-I",
-            "runtime",
-            "-I",
-            "firmware",
-            "firmware/tools/runtime_test.c",
-            "firmware/boards/posix/hal.c",
-            "firmware/model.S",
-            *map(str, sorted((ROOT / "runtime").glob("*.c"))),
-            "-o",
-            str(tmp_path / "t"),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+    program = sanitized(
+        compiler, tmp_path, model, "firmware/tools/runtime_test.c", "firmware/boards/posix/hal.c"
     )
-    assert done.returncode == 0, done.stderr
-    ran = subprocess.run([str(tmp_path / "t")], capture_output=True, text=True, timeout=120)
+    ran = subprocess.run([program], capture_output=True, text=True, timeout=120)
     assert (ran.returncode, ran.stdout) == (0, reference), ran.stderr[-2000:]
 
 
 def test_session_survives_anything(tmp_path, model):
     """The seeded form of the fuzz harness, under sanitizers."""
     need("clang")
-    make(tmp_path, model, "BOARD=posix")
-    subprocess.run(
-        [
-            "clang",
-            "-std=c99",
-            "-g",
-            "-O1",
-            "-fsanitize=address,undefined",
-            "-fno-sanitize-recover=all",
-            "-DLP_NO_CLONES",
-            "-DLP_VECTORS=0",
-            "-include",
-            str(tmp_path / "sizes.h"),
-            f'-DMODEL_FILE="{tmp_path / "m.lpb"}"',
-            "-I",
-            "runtime",
-            "-I",
-            "firmware",
-            "tests/c/fuzz_session.c",
-            "firmware/session.c",
-            "firmware/frame.c",
-            "firmware/model.S",
-            *map(str, sorted((ROOT / "runtime").glob("*.c"))),
-            "-o",
-            str(tmp_path / "fuzz"),
-        ],
-        cwd=ROOT,
-        check=True,
-    )
-    ran = subprocess.run(
-        [str(tmp_path / "fuzz"), "2000"], capture_output=True, text=True, timeout=120
-    )
+    sources = ("tests/c/fuzz_session.c", "firmware/session.c", "firmware/frame.c")
+    program = sanitized("clang", tmp_path, model, *sources)
+    ran = subprocess.run([program, "2000"], capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stderr[-2000:]
     assert int(re.fullmatch(r"2000 inputs, (\d+) configured\n", ran.stdout)[1]) > 50
 

@@ -15,12 +15,10 @@ import numpy as np
 import pytest
 import soundfile
 from edge_lp.audio.signals import babble
-from edge_lp.model.find import write_model
-from edge_lp.model.format import pack
 from edge_lp.model.spec import DetectorConfig
 from edge_lp.model.tune import tuned
 from edge_lp.runtime import Model, Spotter
-from random_model import random_spec
+from support import things_to_hear
 
 CLI = [sys.executable, "-m", "edge_lp", "listen"]
 PCM = babble(6)
@@ -28,11 +26,7 @@ PCM = babble(6)
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A model that hears something in everything, and a recording."""
-    folder = tmp_path_factory.mktemp("listen")
-    write_model(folder / "m.lpb", pack(random_spec(3)))
-    soundfile.write(folder / "a.wav", PCM, 16000)
-    return folder
+    return things_to_hear(tmp_path_factory.mktemp("listen"), PCM)
 
 
 def _listen(files, *options, stdin=None):

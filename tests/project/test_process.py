@@ -17,12 +17,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner
 from edge_lp.audio.signals import babble
 from edge_lp.board import discover, emulate
+from edge_lp.cli import main
 from edge_lp.errors import EdgeLpError
-from edge_lp.model.find import write_model
 from edge_lp.model.format import pack
 from random_model import random_spec
+from support import raising, things_to_hear
 
 CLI = [sys.executable, "-m", "edge_lp"]
 PCM = babble(4)
@@ -30,11 +32,7 @@ PCM = babble(4)
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A model that hears something in everything, and a recording."""
-    folder = tmp_path_factory.mktemp("process")
-    write_model(folder / "m.lpb", pack(random_spec(3)))
-    soundfile.write(folder / "a.wav", PCM, 16000)
-    return folder
+    return things_to_hear(tmp_path_factory.mktemp("process"), PCM)
 
 
 def cli(files, *arguments, **kwargs):
@@ -300,12 +298,19 @@ def test_a11_the_demo_takes_any_label(odd, tmp_path):
 # ------------------------------------------------------------------------------- other people's --
 
 
-def test_a20_bench_runs_nothing_unasked(files, tmp_path, monkeypatch):
-    from edge_lp.measure import cost
-
-    assert "shared" not in Path(cost.__file__).read_text(encoding="utf-8")
-    run = cli(files, "bench", "--model", "m.lpb", "--json")
-    assert json.loads(run.stdout)["peers"] == [] and run.stderr == b""
+def test_a20_bench_runs_nothing_unasked(files, monkeypatch):
+    """No program is started but where --peers names one."""
+    script = files / "peers.py"
+    script.write_text("print('{}')")
+    command = ["bench", "--model", str(files / "m.lpb"), "--json"]
+    started = []
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda *a, **k: started.append(a) or raising(OSError)()
+    )
+    alone = CliRunner().invoke(main, command)
+    assert alone.exit_code == 0 and json.loads(alone.stdout)["peers"] == [] and not started
+    CliRunner().invoke(main, [*command, "--peers", str(script)])
+    assert len(started) == 1 and str(script) in started[0][0]
 
 
 def test_a21_links_only_in_a_folder_of_our_own(tmp_path, monkeypatch):

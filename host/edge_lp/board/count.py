@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edge_lp.audio.signals import babble
-from edge_lp.board.emulate import Target, build, build_folder, sources, target
+from edge_lp.board.emulate import Target, build, build_folder, run_command, sources, target
 from edge_lp.errors import EdgeLpError
 from edge_lp.runtime import FRAME_SECONDS
 
@@ -23,17 +23,7 @@ TOP = 8
 
 
 def _run(t: Target, elf: Path, folder: Path, plugin: Path | None) -> str:
-    command = [part.format(elf=elf) for part in t.run] + [
-        "-display",
-        "none",
-        "-monitor",
-        "none",
-        "-serial",
-        "stdio",
-        "-semihosting-config",
-        "enable=on,target=native",
-        *t.counting,
-    ]
+    command = [*run_command(t, elf), *t.counting]
     if plugin:
         command += ["-plugin", f"{plugin},out={folder / 'profile.txt'}"]
     done = subprocess.run(

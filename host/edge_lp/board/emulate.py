@@ -105,6 +105,16 @@ def sources() -> Path:
     )
 
 
+def run_command(t: Target, elf: Path, line: str = "") -> list[str]:
+    """What runs an image. line: QEMU's options for the serial line of an emulated machine; by
+    default it is stdin and stdout, and the program may end the machine with an exit code."""
+    command = [part.format(elf=elf) for part in t.run]
+    if command[0].startswith("qemu-system"):
+        line = line or "-serial stdio -semihosting-config enable=on,target=native"
+        command += ["-display", "none", "-monitor", "none", *line.split()]
+    return command
+
+
 def build_folder() -> tempfile.TemporaryDirectory[str]:
     """A folder to build in. make takes a space, $, # or : in a name for its own: in that case not
     where TMPDIR says."""
@@ -164,22 +174,10 @@ class Emulator:
         self._process: subprocess.Popen[bytes] | None = None
         try:
             elf, self.report = build(t, self._model, Path(self._folder.name))
-            command = [part.format(elf=elf) for part in t.run]
-            if command[0].startswith("qemu-system"):
-                # Through a multiplexer, for its buffer: a bare pty hands over one byte a turn, too
-                # slow for audio. -echr 256: it has no escape character.
-                command += [
-                    "-display",
-                    "none",
-                    "-monitor",
-                    "none",
-                    "-echr",
-                    "256",
-                    "-chardev",
-                    "pty,id=line,mux=on",
-                    "-serial",
-                    "chardev:line",
-                ]
+            # Through a multiplexer, for its buffer: a bare pty hands over one byte a turn, too slow
+            # for audio. -echr 256: it has no escape character.
+            line = "-echr 256 -chardev pty,id=line,mux=on -serial chardev:line"
+            command = run_command(t, elf, line)
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             )
