@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the cffi module edge_lp._runtime from the public header, so that Python cannot disagree
-with C.
+"""Writes a cffi module from a C header, so that Python cannot disagree with C.
 
-    python host/make_binding.py runtime/edge_lp.h OUT.c
+    python host/make_binding.py edge_lp._runtime runtime/edge_lp.h OUT.c
 """
 
+import os
 import re
 import sys
 
@@ -24,11 +24,11 @@ def cdef(header: str) -> str:
 
 
 def main() -> None:
-    header, out = sys.argv[1:]
+    module, header, out = sys.argv[1:]
     ffi = FFI()
     with open(header, encoding="utf-8") as f:
         ffi.cdef(cdef(f.read()))
-    ffi.set_source("edge_lp._runtime", '#include "edge_lp.h"', py_limited_api=True)
+    ffi.set_source(module, f'#include "{os.path.basename(header)}"', py_limited_api=True)
     ffi.emit_c_code(out)
 
 

@@ -16,9 +16,10 @@ from edge_lp.runtime import FEATURES
 
 from edge_lp_train.export import CONFIG
 from edge_lp_train.files import read_arrays
-from edge_lp_train.layers import LowPassRNN, ReadOut, frame_alpha
+from edge_lp_train.layers import ReadOut, frame_alpha
 from edge_lp_train.presets import SILENCE, UNKNOWN, TrainConfig
 from edge_lp_train.quantize import CodeQuantizer
+from edge_lp_train.scan import recurrent_layer
 
 
 def build(
@@ -31,7 +32,7 @@ def build(
 
     x = features = keras.Input((None, FEATURES), name="features")
     for i, units in enumerate(config.hidden):
-        x = LowPassRNN(
+        x = recurrent_layer()(
             units,
             alpha=frame_alpha(config.delta, config.steps),
             sub_steps=sub_steps or config.sub_steps,

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The low-pass layer with its recurrence in C (train/scan.c) in place of one TensorFlow operation
+for each product: the same numbers to float rounding, forward and backward, in a fraction of the
+time. The trainer's nets are made of it where there is the C module; models of one's own are made of
+layers.LowPassRNN, which needs nothing but Keras."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import keras
+import numpy as np
+
+from edge_lp_train.layers import LowPassRNN
+
+try:
+    from edge_lp_train import _scan
+except ImportError:  # a compiler without vectors, or an installation without a compiler
+    _scan = None
+
+THREADS = int(os.environ.get("TF_NUM_INTRAOP_THREADS") or os.cpu_count() or 1)
+_pool = ThreadPoolExecutor(THREADS)
+
+
+def recurrent_layer() -> type[LowPassRNN]:
+    """The fastest low-pass layer there is."""
+    fast = _scan is not None and keras.backend.backend() == "tensorflow"
+    return ScanRNN if fast else LowPassRNN
+
+
+def _pointer(a: np.ndarray) -> Any:
+    kind = {"f": "float *", "u": "uint8_t *"}[a.dtype.kind]
+    return _scan.ffi.cast(kind, a.ctypes.data)
+
+
+def _empty(shape: tuple[int, ...], kind: Any) -> np.ndarray:
+    """An array where TensorFlow takes it over; one that does not lie on 64 bytes it would copy."""
+    size = int(np.prod(shape)) * np.dtype(kind).itemsize
+    memory = np.empty(size + 64, np.uint8)
+    first = -memory.ctypes.data % 64
+    return memory[first : first + size].view(kind).reshape(shape)
+
+
+def _rows(call: Callable[[int, int], int], batch: int) -> None:
+    """call(first, last) on the rows of a batch, a share for each thread. cffi lets go of the
+    interpreter's lock."""
+    edges = np.linspace(0, batch, min(THREADS, max(1, batch // 8)) + 1).astype(int).tolist()
+    if any(_pool.map(call, edges, edges[1:])):
+        raise MemoryError("no memory for the recurrence")
+
+
+class _Scan:
+    """A call of the C code. a (units,): retention of a sub-step; limit: I_in; shape: of the drive,
+    (batch, frames, units). Other arrays: scan.h."""
+
+    def __init__(self, a: np.ndarray, limit: float, sub_steps: int, shape: tuple[int, ...]) -> None:
+        batch, frames, units = self.shape = shape
+        self.steps = (batch, frames * sub_steps, units)
+        self.a = np.ascontiguousarray(a)  # the C struct points to it
+        self.c = _scan.ffi.new(
+            "lp_scan *", (frames, sub_steps, batch, units, _pointer(self.a), limit)
+        )
+
+    def forward(self, drive: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, ...]:
+        drive, u = np.ascontiguousarray(drive), np.ascontiguousarray(u)
+        before, inside = _empty(self.steps, np.float32), _empty(self.steps, np.uint8)
+        out = _empty(self.shape, np.float32)
+        fixed = tuple(map(_pointer, (u, drive, before, inside, out)))
+        _rows(lambda i, k: _scan.lib.lp_scan_forward(self.c, i, k, *fixed), self.shape[0])
+        return out, before, inside
+
+    def backward(
+        self, dy: np.ndarray, u: np.ndarray, before: np.ndarray, inside: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        dy, transposed = np.ascontiguousarray(dy), np.ascontiguousarray(u.T)
+        dz, d_drive = _empty(self.steps, np.float32), _empty(self.shape, np.float32)
+        fixed = tuple(map(_pointer, (transposed, dy, inside, dz, d_drive)))
+        _rows(lambda i, k: _scan.lib.lp_scan_backward(self.c, i, k, *fixed), self.shape[0])
+        return d_drive, before.reshape(-1, len(u)).T @ dz.reshape(-1, len(u))
+
+
+def recurrence(drive: Any, u: Any, a: Any, limit: float, sub_steps: int) -> Any:
+    """drive (batch, frames, units), u (units, units), a (units,) -> y (batch, frames, units) of
+    each frame's last sub-step. There is no gradient for a."""
+    import tensorflow as tf
+
+    limit, real = float(limit), tf.float32
+
+    def forward(d: np.ndarray, u: np.ndarray, a: np.ndarray) -> Any:
+        return _Scan(a, limit, sub_steps, d.shape).forward(d, u)
+
+    def backward(dy: np.ndarray, a: np.ndarray, *kept: np.ndarray) -> Any:
+        return _Scan(a, limit, sub_steps, dy.shape).backward(dy, *kept)
+
+    @tf.custom_gradient
+    def run(drive: Any, u: Any, a: Any) -> Any:
+        y, *kept = tf.numpy_function(forward, [drive, u, a], [real, real, tf.uint8])
+        y.set_shape(drive.shape)
+
+        def grad(dy: Any) -> Any:
+            d_drive, du = tf.numpy_function(backward, [dy, a, u, *kept], [real, real])
+            d_drive.set_shape(drive.shape)
+            du.set_shape(u.shape)
+            return d_drive, du, None
+
+        return y, grad
+
+    return run(drive, u, a)
+
+
+class ScanRNN(LowPassRNN):
+    """LowPassRNN for whole sequences from a state of zero, in float32, with alpha not learnt."""
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(units, **kwargs)
+        if not self.return_sequences or self.cell.learn_alpha or self.stateful:
+            raise ValueError("the C recurrence takes return_sequences, no state and no learn_alpha")
+
+    def call(
+        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
+    ) -> Any:
+        import tensorflow as tf
+
+        if initial_state is not None or mask is not None:
+            return super().call(sequences, initial_state, mask, training)
+        cell = self.cell
+        w = cell.kernel if cell.kernel_quantizer is None else cell.kernel_quantizer(cell.kernel)
+        u = cell.recurrent_kernel
+        u = u if cell.recurrent_quantizer is None else cell.recurrent_quantizer(u)
+        w, u = tf.convert_to_tensor(w), tf.convert_to_tensor(u)
+        drive = tf.matmul(sequences, w) + cell.bias
+        a = tf.pow(tf.convert_to_tensor(cell.retention()), 1.0 / cell.sub_steps)
+        return recurrence(drive, u, a, cell.clip, cell.sub_steps)
