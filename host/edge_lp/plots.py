@@ -374,6 +374,7 @@ _GATES = {
 }
 
 
+@_picture
 def explain(e: Explanation, path: str | Path) -> Path:
     """Features; of each hidden layer the float states, what the spikes stand for, and the spikes;
     logits, spiking and float; posteriors and the detector's gates; over one time axis."""
