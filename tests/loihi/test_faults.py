@@ -319,6 +319,24 @@ def test_b12_threads_lose_no_steps() -> None:
     assert sum(int(r.spikes[net.groups[0]].sum()) for r in results) == whole.sum()
 
 
+def test_b12_a_result_counts_its_own_run_alone(monkeypatch) -> None:
+    """Another thread wants its turn just behind a run's first look at the counters."""
+    simulation = small().build()
+    other, counts = threading.Thread(target=simulation.run, args=(25,)), simulation._core.counts
+
+    def counts_and_another():
+        now = counts()
+        if other.ident is None:
+            other.start()
+            other.join(0.5)  # it waits for us; without a lock it would be done by then
+        return now
+
+    monkeypatch.setattr(simulation._core, "counts", counts_and_another)
+    assert simulation.run(25).counts.steps == 25
+    other.join()
+    assert simulation.counts.steps == 50
+
+
 # --------------------------------------------------------------------------- B13: one clear line --
 
 

@@ -344,3 +344,19 @@ def test_b12_threads_take_their_turns() -> None:
         t.join()
     alone.run(8000)
     assert core.save() == alone.save()
+
+
+def test_b12_no_run_comes_between_the_pieces_of_another() -> None:
+    core = core_of(bias=50)
+    core._chunk = 1  # step: a piece
+    other, seen = threading.Thread(target=core.run, args=(100,)), []
+
+    def take(at, rows) -> None:
+        if at == 0:
+            other.start()
+            other.join(0.5)  # it waits for us; without a lock it would be done by then
+        seen.append(core.counts().steps)
+
+    core.stream(3, take)
+    other.join()
+    assert seen == [1, 2, 3] and core.counts().steps == 103
