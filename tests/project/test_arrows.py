@@ -143,6 +143,8 @@ def test_the_light_package_stays_light(name):
 def test_only_the_bindings_touch_cffi(name):
     touched = [n for n in imports(MODULES[name]) if within(n, "cffi", "edge_lp._runtime")]
     assert not touched or name in ("edge_lp.binding", "make_binding")
+    scan = [n for n in imports(MODULES[name]) if within(n, "edge_lp_train._scan")]
+    assert not scan or name == "edge_lp_train.scan"
     from_binding = "edge_lp.binding" in GRAPH[name]
     assert not from_binding or name in ("edge_lp.core", "edge_lp.runtime")
 
