@@ -64,6 +64,27 @@ static inline int32_t lp_mac2(uint32_t a, uint32_t b, int32_t acc)
     __asm__("smlad %0, %1, %2, %3" : "=r"(x) : "r"(a), "r"(b), "r"(acc));
     return x;
 }
+/* the lower half of a below that of b */
+static inline uint32_t lp_halves(int32_t a, int32_t b)
+{
+    uint32_t x;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(x) : "r"(a), "r"(b));
+    return x;
+}
+/* a >> 15, 16 bits of it, below those of b >> 15 */
+static inline uint32_t lp_halves_15(int32_t a, int32_t b)
+{
+    uint32_t x;
+    __asm__("pkhtb %0, %1, %2, asr #15" : "=r"(x) : "r"((uint32_t)b << 1), "r"(a));
+    return x;
+}
+/* acc + the lower half of a times the upper one of b - the upper one of a times the lower one of b */
+static inline int32_t lp_mac2_crossed(uint32_t a, uint32_t b, int32_t acc)
+{
+    int32_t x;
+    __asm__("smlsdx %0, %1, %2, %3" : "=r"(x) : "r"(a), "r"(b), "r"(acc));
+    return x;
+}
 #else
 #define LP_DSP 0
 static inline int32_t lp_mac_high(int32_t a, int32_t b, int32_t acc)
@@ -109,6 +130,20 @@ static inline int32_t lp_top_bit(uint32_t x)
     for (int32_t k = 16; k; k >>= 1)
         if (x >> (e + k)) e += k;
     return e;
+#endif
+}
+
+/* The 16 bits of x from its highest one on, and that one's place, 0 < x < 2^63. */
+static inline uint32_t lp_top_bits(uint64_t x, int32_t *place)
+{
+#if defined(__GNUC__) && (defined(__x86_64__) || defined(__aarch64__) || defined(__wasm__))
+    *place = 63 - __builtin_clzll(x);
+    return (uint32_t)(x << (63 - *place) >> 48);
+#else
+    const uint32_t high = (uint32_t)(x >> 32), low = (uint32_t)x;
+    const int32_t top = lp_top_bit(high ? high : low);
+    *place = high ? 32 + top : top;
+    return (high ? high << (31 - top) | low >> (top + 1) : low << (31 - top)) >> 16;
 #endif
 }
 

@@ -42,72 +42,110 @@ int lp_frontend_init(lp_frontend **out, void *memory, size_t bytes)
 
 void lp_frontend_reset(lp_frontend *f) { lp_zero(f, sizeof *f); }
 
-/* (a * c + b * s) / 2^15, rounded to nearest. |a|, |b| < 2^31, |c|, |s| <= 2^15: the sum stays
- * below 2^47. Only the low 32 bits of the quotient are kept, so a logical shift does, which vector
- * units have. */
-static inline int32_t rounded(int64_t sum) { return (int32_t)((uint64_t)(sum + 16384) >> 15); }
-static inline int32_t rotate(int32_t a, int32_t c, int32_t b, int32_t s)
+typedef struct {
+    int32_t re, im;
+} point;
+
+/* A point is turned in 32 bits, in two halves: z = 2^15 high + low, 0 <= low < 2^15, and as |re|,
+ * |im| < 2^30 high has 16 bits. A Cortex-M4 multiplies both parts of a half at once, from one word.
+ */
+#if LP_DSP
+typedef uint32_t pair;
+LP_INLINE pair low(point z) { return lp_halves(z.re, z.im) & 0x7fff7fff; }
+LP_INLINE pair high(point z) { return lp_halves_15(z.re, z.im); }
+LP_INLINE int32_t dot(pair p, uint32_t w, int32_t acc) { return lp_mac2(p, w, acc); }
+LP_INLINE int32_t cross(pair p, uint32_t w, int32_t acc) { return lp_mac2_crossed(p, w, acc); }
+#else
+typedef point pair;
+LP_INLINE pair low(point z) { return (pair){z.re & 0x7fff, z.im & 0x7fff}; }
+LP_INLINE pair high(point z) { return (pair){z.re >> 15, z.im >> 15}; }
+/* not (int16_t)w: vectors shall not be as long as ones of 16 bits would be */
+LP_INLINE int32_t cosine(uint32_t w) { return (int32_t)(w << 16) >> 16; }
+LP_INLINE int32_t sine(uint32_t w) { return (int32_t)w >> 16; }
+LP_INLINE int32_t dot(pair p, uint32_t w, int32_t acc)
 {
-    return rounded((int64_t)a * c + (int64_t)b * s);
+    return acc + p.re * cosine(w) + p.im * sine(w);
+}
+LP_INLINE int32_t cross(pair p, uint32_t w, int32_t acc)
+{
+    return acc + p.re * sine(w) - p.im * cosine(w);
+}
+#endif
+
+/* z e^(-i angle), where w holds -cos and -sin: *minus* its real part, and its imaginary part, both
+ * to nearest. Bias 16383 rounds a half of the real part up, 16384 one of minus the real part. The
+ * sums of low stay below sqrt(2) 2^30 + 2^14 < 2^31. */
+LP_INLINE point turn(point z, uint32_t w, int32_t bias)
+{
+    const pair l = low(z), h = high(z);
+    return (point){dot(h, w, dot(l, w, bias) >> 15), cross(h, w, cross(l, w, 16384) >> 15)};
 }
 
-/* n with its eight bits in reverse order */
-static inline uint32_t reversed(uint32_t n)
+LP_INLINE point load(const int32_t *re, const int32_t *im, uint32_t i)
 {
-    static const uint8_t nibble[16] = {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15};
-    return (uint32_t)nibble[n & 15] << 4 | nibble[n >> 4];
+    return (point){re[i], im[i]};
+}
+LP_INLINE void store(int32_t *re, int32_t *im, uint32_t i, int32_t x, int32_t y)
+{
+    re[i] = x, im[i] = y;
 }
 
-/* Even samples into the real part, odd ones into the imaginary part, windowed, in Q6, in
- * bit-reversed order; from both ends at once, since the window is symmetric. |pcm| <= 2^15 and Hann
- * <= 1: |x| <= 2^21; the sum of |x| over the window is <= 2^21 * 256 = 2^29, which bounds every FFT
- * output. */
-static void load(lp_frontend *f)
+/* The first two stages of the FFT, at angles 0 and a quarter turn: exact, without products.
+ * Even samples go into the real part, odd ones into the imaginary part, windowed, in Q6;
+ * |pcm| <= 2^15 and Hann <= 1: |x| <= 2^21. The sum of |x| over the window is <= 2^21 * 256 = 2^29,
+ * which bounds all that follows. Samples n, n + 64, n + 128, n + 192 of the complex signal go to
+ * where the next stages want them: four places in a row, n's six bits reversed. */
+static void begin(const int16_t *x, int32_t *re, int32_t *im)
 {
-    const int16_t *x = f->samples, *y = f->samples + LP_WINDOW;
-    for (uint32_t n = 0; n < HALF / 2; n++) {
-        const uint16_t *w = lp_hann + 2 * n;
-        uint32_t r = reversed(n), m = HALF - 1 - r; /* = reversed(HALF - 1 - n) */
-        f->re[r] = (x[2 * n] * w[0]) >> 9;          /* 2^15 * 2^15: fits */
-        f->im[r] = (x[2 * n + 1] * w[1]) >> 9;
-        f->re[m] = (y[-2 - 2 * (int32_t)n] * w[2]) >> 9;
-        f->im[m] = (y[-1 - 2 * (int32_t)n] * w[1]) >> 9;
-    }
+    static const uint8_t reversed[8] = {0, 4, 2, 6, 1, 5, 3, 7};
+    const uint16_t *up = lp_hann, *down = lp_hann + LP_WINDOW / 2;
+    for (uint32_t high = 0; high < 8; high++)
+        for (uint32_t low = 0; low < 8; low++, x += 2, up += 2, down -= 2) {
+            const uint32_t i = 4 * (8u * reversed[low] + reversed[high]);
+            const point a = {x[0] * up[0] >> 9, x[1] * up[1] >> 9},
+                        c = {x[128] * up[128] >> 9, x[129] * up[129] >> 9},
+                        b = {x[256] * down[0] >> 9, x[257] * down[-1] >> 9},
+                        d = {x[384] * down[-128] >> 9, x[385] * down[-129] >> 9};
+            const point s = {a.re + b.re, a.im + b.im}, t = {a.re - b.re, a.im - b.im},
+                        u = {c.re + d.re, c.im + d.im}, v = {c.re - d.re, c.im - d.im};
+            store(re, im, i, s.re + u.re, s.im + u.im);
+            store(re, im, i + 1, t.re + v.im, t.im - v.re);
+            store(re, im, i + 2, s.re - u.re, s.im - u.im);
+            store(re, im, i + 3, t.re - v.im, t.im + v.re);
+        }
 }
 
-/* The first two stages of the FFT: angles 0 and a quarter turn, where rotate() is exact and needs
- * no multiplication. */
-static void fft_begin(int32_t *restrict re, int32_t *restrict im)
+/* Two stages at once of a complex radix-2 FFT of length 256, in place, decimation in time: four
+ * transforms of length h become one. The second stage's odd half, d, is turned by a quarter more:
+ * -i (re + i im) = im - i re. */
+LP_INLINE void pass(int32_t *restrict re, int32_t *restrict im, const uint32_t *turns, uint32_t h)
 {
-    for (uint32_t i = 0; i < HALF; i += 4) {
-        int32_t ar = re[i] + re[i + 1], br = re[i] - re[i + 1], cr = re[i + 2] + re[i + 3],
-                dr = re[i + 2] - re[i + 3];
-        int32_t ai = im[i] + im[i + 1], bi = im[i] - im[i + 1], ci = im[i + 2] + im[i + 3],
-                di = im[i + 2] - im[i + 3];
-        re[i] = ar + cr, re[i + 1] = br + di, re[i + 2] = ar - cr, re[i + 3] = br - di;
-        im[i] = ai + ci, im[i + 1] = bi - dr, im[i + 2] = ai - ci, im[i + 3] = bi + dr;
-    }
+    for (uint32_t n = 0; n < HALF; n += 4 * h)
+        for (uint32_t j = 0; j < h; j++) {
+            const uint32_t i = n + j, w1 = turns[j], w2 = turns[h + j];
+            const point b = turn(load(re, im, i + h), w1, 16383),
+                        d = turn(load(re, im, i + 3 * h), w1, 16383);
+            const point p = load(re, im, i), q = load(re, im, i + 2 * h);
+            const point a0 = {p.re - b.re, p.im + b.im}, b0 = {p.re + b.re, p.im - b.im},
+                        c0 = {q.re - d.re, q.im + d.im}, d0 = {q.re + d.re, q.im - d.im};
+            const point c1 = turn(c0, w2, 16383), d1 = turn(d0, w2, 16384);
+            store(re, im, i, a0.re - c1.re, a0.im + c1.im);
+            store(re, im, i + 2 * h, a0.re + c1.re, a0.im - c1.im);
+            store(re, im, i + h, b0.re + d1.im, b0.im + d1.re);
+            store(re, im, i + 3 * h, b0.re - d1.im, b0.im - d1.re);
+        }
 }
 
-/* Complex radix-2 FFT of length 256, in place, decimation in time. */
 LP_CLONES static void fft(int32_t *restrict re, int32_t *restrict im)
 {
-    fft_begin(re, im);
-    for (uint32_t half = 4; half < HALF; half *= 2) {
-        /* angles 2 pi j / (2 half) */
-        const int32_t *c = lp_cosine + half - 4, *s = lp_sine + half - 4;
-        for (uint32_t a = 0; a < HALF; a += 2 * half) {
-            int32_t *restrict ar = re + a, *restrict ai = im + a, *restrict br = ar + half,
-                              *restrict bi = ai + half;
-            for (uint32_t j = 0; j < half; j++) {
-                int32_t x = rotate(br[j], c[j], bi[j], s[j]), y = rotate(bi[j], c[j], br[j], -s[j]);
-                br[j] = ar[j] - x;
-                bi[j] = ai[j] - y;
-                ar[j] += x;
-                ai[j] += y;
-            }
-        }
-    }
+    pass(re, im, lp_turns, 4);
+    pass(re, im, lp_turns + 8, 16);
+    pass(re, im, lp_turns + 40, 64);
+}
+
+LP_INLINE uint64_t power(int32_t x, int32_t y)
+{
+    return (uint64_t)((int64_t)x * x + (int64_t)y * y) >> 8;
 }
 
 /* |X[k]|^2 of the 512 real samples in Q4, k = 1..255, from the FFT Z of their even and odd halves:
@@ -117,50 +155,59 @@ LP_CLONES static void fft(int32_t *restrict re, int32_t *restrict im)
  * in im. */
 LP_CLONES static void powers(int32_t *restrict re, int32_t *restrict im)
 {
-    for (uint32_t k = 1; k <= HALF / 2; k++) {
-        uint32_t j = HALF - k;
-        int32_t er = re[k] + re[j], ei = im[k] - im[j], or_ = im[k] + im[j], oi = re[j] - re[k];
-        int32_t s = lp_quarter[k], c = lp_quarter[HALF / 2 - k];
-        int64_t p = (int64_t)or_ * c + (int64_t)oi * s;
-        int32_t q = rotate(oi, c, or_, -s);
-        int32_t xk = (er + rounded(p)) >> 1, yk = (ei + q) >> 1, xj = (er + rounded(-p)) >> 1,
-                yj = (q - ei) >> 1;
-        uint64_t at_k = (uint64_t)((int64_t)xk * xk + (int64_t)yk * yk) >> 8,
-                 at_j = (uint64_t)((int64_t)xj * xj + (int64_t)yj * yj) >> 8;
+    for (uint32_t k = 1; k < HALF / 2; k++) {
+        const uint32_t j = HALF - k, w = lp_bin_turns[k];
+        const int32_t er = re[k] + re[j], ei = im[k] - im[j];
+        const point o = {im[k] + im[j], re[j] - re[k]};
+        const pair l = low(o), h = high(o);
+        const int32_t p = dot(l, w, 16383), ph = dot(h, w, 0);
+        const int32_t q = cross(h, w, cross(l, w, 16384) >> 15);
+        const uint64_t at_k = power((er - (ph + (p >> 15))) >> 1, (ei + q) >> 1),
+                       at_j = power((er + (ph + ((p + 1) >> 15))) >> 1, (q - ei) >> 1);
         re[k] = (int32_t)(uint32_t)at_k, im[k] = (int32_t)(uint32_t)(at_k >> 32);
         re[j] = (int32_t)(uint32_t)at_j, im[j] = (int32_t)(uint32_t)(at_j >> 32);
     }
+    const uint64_t middle = power(re[HALF / 2], im[HALF / 2]); /* of k = 128, its own partner */
+    re[HALF / 2] = (int32_t)(uint32_t)middle, im[HALF / 2] = (int32_t)(uint32_t)(middle >> 32);
 }
 
 /* log2(x) in Q10, rounded, x >= 1: the exponent, and the fraction by a table of 32 and linear
  * interpolation (error < 2^-12). */
 static int32_t log2_q10(uint64_t x)
 {
-    const uint32_t high = (uint32_t)(x >> 32), low = (uint32_t)x;
-    const int32_t top = lp_top_bit(high ? high : low), e = high ? 32 + top : top;
-    /* x < 2^59, so top < 31 where high is not 0; the highest bit goes to bit 31, then 15 */
-    const uint32_t m = (high ? high << (31 - top) | low >> (top + 1) : low << (31 - top)) >> 16;
-    uint32_t i = m >> 10 & 31, f = m & 1023;
-    /* Q14 */
-    uint32_t fraction = ((uint32_t)lp_log2_fraction[i] * (1024 - f) +
-                         (uint32_t)lp_log2_fraction[i + 1] * f) >>
-                        10;
-    return e * 1024 + (int32_t)((fraction + 8) >> 4);
+    int32_t e;
+    const uint32_t m = lp_top_bits(x, &e), i = m >> 10 & 31, f = m & 1023;
+    const uint32_t at = lp_log2_fraction[i], step = lp_log2_fraction[i + 1] - at;
+    return e * 1024 + (int32_t)((at + (step * f >> 10) + 8) >> 4); /* Q14 to Q10 */
 }
 
-/* Powers of the 40 bands in Q4. The whole spectrum's power is below 2^51 (Parseval), times 256
- * below 2^59. */
-static void bands(const lp_frontend *f, uint64_t band[LP_FEATURES])
+/* Powers of the 40 bands in Q4, from those of the bins, whose place they take: bands begin behind
+ * their index. The whole spectrum's power is below 2^51 (Parseval), times 256 below 2^59. */
+static void bands(int32_t *restrict re, int32_t *restrict im)
 {
-    for (uint32_t b = 0; b < LP_FEATURES; b++) band[b] = 0;
-    for (uint32_t b = 0; b <= LP_FEATURES; b++)
-        for (uint32_t k = lp_mel_start[b]; k < lp_mel_start[b + 1]; k++) {
-            uint64_t p = (uint64_t)(uint32_t)f->im[k] << 32 | (uint32_t)f->re[k],
-                     up = p * lp_mel_weight[k - lp_mel_start[0]];
-            if (b < LP_FEATURES) band[b] += up;
-            if (b > 0) band[b - 1] += p * 256 - up;
+    uint64_t rising = 0; /* what the segment below gives to its upper band */
+    const uint8_t *weight = lp_mel_weight;
+    for (uint32_t b = 0; b <= LP_FEATURES; b++) {
+        uint64_t all = 0, low = 0;
+        uint32_t high = 0;
+        for (uint32_t k = lp_mel_start[b]; k < lp_mel_start[b + 1]; k++, weight++) {
+            const uint32_t p = (uint32_t)re[k], q = (uint32_t)im[k];
+            all += (uint64_t)q << 32 | p;
+            low += (uint64_t)p * *weight;
+            high += q * *weight;
         }
-    for (uint32_t b = 0; b < LP_FEATURES; b++) band[b] >>= 8;
+        const uint64_t up = low + ((uint64_t)high << 32);
+        if (b) {
+            rising = (rising + 256 * all - up) >> 8;
+            re[b - 1] = (int32_t)(uint32_t)rising, im[b - 1] = (int32_t)(uint32_t)(rising >> 32);
+        }
+        rising = up;
+    }
+}
+
+static inline uint64_t band(const lp_frontend *f, uint32_t b)
+{
+    return (uint64_t)(uint32_t)f->im[b] << 32 | (uint32_t)f->re[b];
 }
 
 /* The slow level follows with 2^-shift; shift grows from 0 to SLOW over the first frames, so the
@@ -174,20 +221,19 @@ static uint32_t slow_shift(uint32_t frames)
 
 static void frame(lp_frontend *f, int16_t features[LP_FEATURES])
 {
-    uint64_t band[LP_FEATURES];
-    int64_t all = 0;
-    uint32_t shift = slow_shift(f->frames);
-    load(f);
+    const uint32_t shift = slow_shift(f->frames);
+    uint64_t all = 0;
+    begin(f->samples, f->re, f->im);
     fft(f->re, f->im);
     powers(f->re, f->im);
-    bands(f, band);
-    for (uint32_t b = 0; b < LP_FEATURES; b++) {
-        f->slow[b] += ((int64_t)band[b] - f->slow[b]) >> shift; /* stays in 0..2^51 */
-        all += f->slow[b];
+    bands(f->re, f->im);
+    for (uint32_t b = 0; b < LP_FEATURES; b++) { /* stays in 0..2^51 */
+        f->slow[b] += ((int64_t)band(f, b) - f->slow[b]) >> shift;
+        all += (uint64_t)f->slow[b];
     }
-    int32_t level = log2_q10((uint64_t)all + LP_FEATURES * FLOOR_ALL) - LOG2_FEATURES;
+    const int32_t level = log2_q10(all + LP_FEATURES * FLOOR_ALL) - LOG2_FEATURES;
     for (uint32_t b = 0; b < LP_FEATURES; b++) { /* each log2 is within 0..57 * 1024 */
-        int32_t now = log2_q10(band[b] + FLOOR_BAND),
+        int32_t now = log2_q10(band(f, b) + FLOOR_BAND),
                 slow = log2_q10((uint64_t)f->slow[b] + FLOOR_BAND);
         features[b] = (int16_t)lp_clip((2 * now - slow - level) >> 1, -FEATURE_MAX, FEATURE_MAX);
     }

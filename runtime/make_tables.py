@@ -19,11 +19,16 @@ def rows(values, per=12):
     )
 
 
+def pair(angle):
+    """The turn by -angle as the FFT takes it."""
+    c, s = (round(-32768 * f(angle)) & 0xFFFF for f in (math.cos, math.sin))
+    return f"0x{s << 16 | c:08x}"
+
+
 def main():
-    quarter = [round(32768 * math.sin(2 * math.pi * i / FFT)) for i in range(FFT // 4 + 1)]
-    # of the FFT's stages from the third on
-    angles = [math.pi * j / half for half in (4, 8, 16, 32, 64, 128) for j in range(half)]
-    cosine, sine = ([round(32768 * f(a)) for a in angles] for f in (math.cos, math.sin))
+    # two radix-2 stages a pass: the angles of both, for sub-transforms of 4, 16, 64
+    turns = [pair(math.pi * j / n) for h in (4, 16, 64) for n in (h, 2 * h) for j in range(h)]
+    bins = [pair(2 * math.pi * k / FFT) for k in range(FFT // 4 + 1)]
     hann = [
         (32768 - round(32768 * math.cos(2 * math.pi * i / FFT))) >> 1 for i in range(FFT // 2 + 1)
     ]
@@ -49,16 +54,13 @@ def main():
 
 /* clang-format off */
 
-/* round(2^15 sin(2 pi i / {FFT})), i = 0..{FFT // 4} */
-static const uint16_t lp_quarter[{len(quarter)}] = {{
-    {rows(quarter)}}};
-
-/* round(2^15 cos), round(2^15 sin) of pi j / half, j = 0..half - 1, at index half - 4 + j;
- * half = 4, 8, .. 128 */
-static const int32_t lp_cosine[{len(cosine)}] = {{
-    {rows(cosine)}}};
-static const int32_t lp_sine[{len(sine)}] = {{
-    {rows(sine)}}};
+/* Turns by an angle: round(-2^15 cos) in the lower half, round(-2^15 sin) in the upper one; minus,
+ * since 2^15 would not fit. For h = 4, 16, 64: of pi j / h, j = 0..h - 1, then of pi j / (2 h). */
+static const uint32_t lp_turns[{len(turns)}] = {{
+    {rows(turns, 8)}}};
+/* The same of 2 pi k / {FFT}, k = 0..{FFT // 4} */
+static const uint32_t lp_bin_turns[{len(bins)}] = {{
+    {rows(bins, 8)}}};
 
 /* Periodic Hann window in Q15, (1 - cos(2 pi i / {FFT})) / 2, i = 0..{FFT // 2}; mirrored behind */
 static const uint16_t lp_hann[{len(hann)}] = {{
@@ -74,7 +76,7 @@ static const uint16_t lp_log2_fraction[{len(log2)}] = {{
  * of its power to band b and the rest to band b - 1. */
 static const uint16_t lp_mel_start[{len(starts)}] = {{
     {rows(starts)}}};
-static const uint16_t lp_mel_weight[{len(weight)}] = {{
+static const uint8_t lp_mel_weight[{len(weight)}] = {{
     {rows(weight)}}};
 
 #endif""")
