@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes a cffi module from a C header, so that Python cannot disagree with C.
 
-    python host/make_binding.py edge_lp._runtime runtime/edge_lp.h OUT.c
+python host/make_binding.py edge_lp._runtime runtime/edge_lp.h OUT.c
 """
 
 import os

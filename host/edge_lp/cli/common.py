@@ -93,11 +93,44 @@ _DETECTOR = (
 )
 
 
-def detector_options(command: Any) -> Any:
-    """The options of model.tune.tuned. What is not given stays the model's."""
-    for option in reversed(_DETECTOR):
+_CLIPS = (
+    click.option(
+        "--positives",
+        multiple=True,
+        required=True,
+        metavar="DIR",
+        help="Folder of clips of the keywords, a folder a word; may be repeated.",
+    ),
+    click.option(
+        "--noise", metavar="DIR", help="Recordings to lie under the clips.  [default: none]"
+    ),
+    click.option(
+        "--snr", type=float, default=20, show_default=True, help="dB by which they lie below."
+    ),
+    click.option(
+        "--each",
+        type=click.IntRange(1),
+        default=100,
+        show_default=True,
+        help="Clips of a word, at most.",
+    ),
+)
+
+
+def _with(options: Sequence[Any], command: Any) -> Any:
+    for option in reversed(options):
         command = option(command)
     return command
+
+
+def detector_options(command: Any) -> Any:
+    """The options of model.tune.tuned. What is not given stays the model's."""
+    return _with(_DETECTOR, command)
+
+
+def clip_options(command: Any) -> Any:
+    """Clips of the keywords, as measure.streams puts them into streams."""
+    return _with(_CLIPS, command)
 
 
 def show(*things: Any) -> None:

@@ -11,6 +11,7 @@ from edge_lp.cli.common import (
     JSON,
     NUMBERS,
     OUTPUT,
+    clip_options,
     detector_options,
     model_bytes,
     progress,
@@ -86,23 +87,13 @@ def evaluate(
 
 @click.command()
 @click.argument("model")
-@click.option(
-    "--positives",
-    multiple=True,
-    required=True,
-    metavar="DIR",
-    help="Folder of clips of the keywords, a folder a word; may be repeated.",
-)
+@clip_options
 @click.option(
     "--negatives",
     multiple=True,
     required=True,
     metavar="DIR",
     help="Folder of ordinary speech; may be repeated.",
-)
-@click.option("--noise", metavar="DIR", help="Recordings to lie under the clips.  [default: none]")
-@click.option(
-    "--snr", type=float, default=20, show_default=True, help="dB by which they lie below."
 )
 @click.option(
     "--target-fah",
@@ -114,13 +105,6 @@ def evaluate(
     type=click.FloatRange(0, 100),
     help="Percent of the words that may be missed, in place of a limit to false events; of the "
     "commands behind a wake word, if there is one.",
-)
-@click.option(
-    "--each",
-    type=click.IntRange(1),
-    default=100,
-    show_default=True,
-    help="Clips of a word, at most.",
 )
 @click.option(
     "--worst", type=click.IntRange(0), default=20, show_default=True, help="False events to list."
@@ -295,24 +279,7 @@ def bench_board(model: str, boards: tuple[str, ...], audio: str | None, as_json:
 
 @bench.command("latency")
 @click.argument("model", default="commands12")
-@click.option(
-    "--positives",
-    multiple=True,
-    required=True,
-    metavar="DIR",
-    help="Folder of clips of the keywords, a folder a word; may be repeated.",
-)
-@click.option("--noise", metavar="DIR", help="Recordings to lie under the clips.  [default: none]")
-@click.option(
-    "--snr", type=float, default=20, show_default=True, help="dB by which they lie below."
-)
-@click.option(
-    "--each",
-    type=click.IntRange(1),
-    default=100,
-    show_default=True,
-    help="Clips of a word, at most.",
-)
+@clip_options
 @click.option(
     "--block",
     type=click.FloatRange(1, 1000),
