@@ -254,10 +254,8 @@ class Core:
                 f"synapses have {' and '.join(given) or 'no weights'}, expected exactly one of "
                 f"{', '.join(kinds)}"
             )
-        n_src, n_dst = (
-            self.n_inputs if s.src is None else self.groups[s.src].n,
-            self.groups[s.dst].n,
-        )
+        n_src = self.n_inputs if s.src is None else self.groups[s.src].n
+        n_dst = self.groups[s.dst].n
         weights = None
         if s.dense is not None:
             weights = self._array("dense weight", s.dense, -32768, 32767, np.int16)

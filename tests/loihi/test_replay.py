@@ -47,10 +47,8 @@ def network_of(case: Case) -> Network:
         place = (case.src[mine] - (0 if from_input else case.n_in), case.dst[mine])
         m, d = np.zeros((src.n, g.n), int), np.zeros((src.n, g.n), int)
         m[place], d[place] = case.field("syn_mant")[mine], case.delay[mine]
-        bits, mode = (
-            int(case.field("grp_num_weight_bits")[k]),
-            ["mixed", "excitatory", "inhibitory"][case.field("grp_sign_mode")[k] - 1],
-        )
+        bits = int(case.field("grp_num_weight_bits")[k])
+        mode = ["mixed", "excitatory", "inhibitory"][case.field("grp_sign_mode")[k] - 1]
         net.connect(
             src,
             g,

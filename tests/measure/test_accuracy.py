@@ -80,10 +80,8 @@ def test_spiking_net_follows_the_reference(seed):
     that)."""
     spec = random_spec(seed, sizes=(64, 64))
     frames = Frontend().push(babble(2, seed))
-    spiking, reference = (
-        Net(Model(pack(spec))).push(frames)[20:] / 256,
-        ReferenceNet.from_spec(spec)(frames[None])[0][20:],
-    )
+    spiking = Net(Model(pack(spec))).push(frames)[20:] / 256
+    reference = ReferenceNet.from_spec(spec)(frames[None])[0][20:]
     assert np.corrcoef(spiking.ravel(), reference.ravel())[0, 1] > 0.998
     assert np.sqrt(((spiking - reference) ** 2).mean()) < 0.06 * reference.std()
 

@@ -141,11 +141,8 @@ def test_offsets_in_the_table():
     each field is where it says."""
     table = re.search(r"\| offset \| type \| field \|\n(.*?)\n\n", SPEC, re.DOTALL)[1]
     spec = small(drive_shift=-9, detector=DetectorConfig((31,), (0.25,), 7, 9, 5))
-    data, sizes, at = (
-        pack(spec),
-        {"u8": "B", "u16": "H", "u32": "I", "i16": "h", "i32": "i", "u8[4]": "4s"},
-        0,
-    )
+    sizes = {"u8": "B", "u16": "H", "u32": "I", "i16": "h", "i32": "i", "u8[4]": "4s"}
+    data, at = pack(spec), 0
     for offset, types, text in re.findall(
         r"^\| (\d+) \| ([\w\[\], ]+) \| (.*) \|$", table, re.MULTILINE
     ):

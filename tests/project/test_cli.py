@@ -349,10 +349,8 @@ def test_devices(monkeypatch):
 def test_trace_is_what_listen_does():
     """Step by step it spikes as often, decides the same, and detects the same as the runtime frame
     by frame."""
-    data, pcm = (
-        pack(random_spec(3, sizes=(32, 32), detector=DetectorConfig((20,), (0.3,), 40, 10))),
-        signals.babble(2),
-    )
+    detector = DetectorConfig((20,), (0.3,), 40, 10)
+    data, pcm = pack(random_spec(3, sizes=(32, 32), detector=detector)), signals.babble(2)
     found, model = trace.trace(data, pcm), Model(data)
     net = Net(model)
     net.push(Frontend().push(pcm))

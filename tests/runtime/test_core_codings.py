@@ -83,11 +83,8 @@ def test_lanes_at_and_past_their_limit(n_in) -> None:
 
 def test_strict_reads_every_coding_too() -> None:
     rng = np.random.default_rng(5)
-    w, u, stimulus = (
-        rng.integers(-4, 4, (9, 21)),
-        rng.integers(-4, 4, (21, 34)),
-        rng.random((30, 9)) < 0.4,
-    )
+    w, u = rng.integers(-4, 4, (9, 21)), rng.integers(-4, 4, (21, 34))
+    stimulus = rng.random((30, 9)) < 0.4
     expected, counts = run(["dense"] * 3, w, u, 1, [0, 2, 0], 50, stimulus)
     for c in CODINGS:
         got, strict = run([c] * 3, w, u, 1, [0, 2, 0], 50, stimulus, strict=True)

@@ -20,10 +20,8 @@ def test_twins(path):
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda p: p.stem)
 def test_c(path):
-    recorded, model = (
-        json.loads(path.with_suffix(".json").read_text(encoding="utf-8")),
-        runtime.Model(path.read_bytes()),
-    )
+    recorded = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    model = runtime.Model(path.read_bytes())
     net = runtime.Net(model)
     frames = runtime.Frontend().push(np.array(golden_chain.signal(), np.int16))
     logits = net.push(frames)

@@ -84,10 +84,8 @@ def _blocks(f: Any, path: str | Path, note: Notice, channel: int | None) -> Bloc
             yield odd.pcm(pcm)
         return
     used = slice(None) if channel is None else slice(channel - 1, channel)
-    convert, size = (
-        Convert(f.samplerate, 1 if channel else f.channels),
-        BLOCK * f.samplerate // SAMPLE_RATE,
-    )
+    convert = Convert(f.samplerate, 1 if channel else f.channels)
+    size = BLOCK * f.samplerate // SAMPLE_RATE
     while len(frames := f.read(size, dtype="float32", always_2d=True)):
         yield to_int16(convert(odd.floats(frames[:, used])))
     yield to_int16(convert(np.zeros((0, f.channels), np.float32)[:, used], last=True))

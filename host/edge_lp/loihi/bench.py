@@ -60,9 +60,7 @@ def from_case(case: Case) -> tuple[Network, np.ndarray]:
     of_group = case.field("syn_grp")
     for k, (src, dst) in enumerate(zip(case.field("grp_src_pop"), case.field("grp_dst_pop"))):
         mine = of_group == k
-        source, target = (
-            (net.inputs, groups[int(dst)]) if src < 0 else (groups[int(src)], groups[int(dst)])
-        )
+        source, target = net.inputs if src < 0 else groups[int(src)], groups[int(dst)]
         m = np.zeros((source.n, target.n), int)
         m[
             case.src[mine] - (0 if src < 0 else case.n_in + starts[src]),

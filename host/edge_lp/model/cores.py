@@ -62,10 +62,8 @@ class Mapper:
     def _matrices(self, i: int) -> list[tuple[int, np.ndarray, int]]:
         """(source layer, codes, weight exponent) of a layer's synapses on the cores: all but its
         own autapses."""
-        layer, top = (
-            self.spec.layers[i],
-            self.spec.output_shift if i == self.last else self.spec.synapse_shift,
-        )
+        layer = self.spec.layers[i]
+        top = self.spec.output_shift if i == self.last else self.spec.synapse_shift
         below = [(i - 1, layer.w.codes, top - layer.w.scale - 6)] if i else []
         return below + ([(i, layer.u.codes, top - layer.u.scale - 6)] if layer.u else [])
 
@@ -116,11 +114,10 @@ class Mapper:
                 low, high = 0, min(room, layer.n - at)
                 while low < high:
                     middle = (low + high + 1) // 2
-                    low, high = (
-                        (middle, high)
-                        if self._fits([*parts, Part(i, at, at + middle)])
-                        else (low, middle - 1)
-                    )
+                    if self._fits([*parts, Part(i, at, at + middle)]):
+                        low = middle
+                    else:
+                        high = middle - 1
                 if low:
                     parts.append(Part(i, at, at + low))
                     at += low
