@@ -27,6 +27,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -39,9 +40,17 @@ TICKS = os.sysconf("SC_CLK_TCK")
 HEADER = 80  # bytes of a recording before its samples
 
 
+class Server(NamedTuple):
+    """env: what its clients need in their environment."""
+
+    env: dict[str, str]
+    process: subprocess.Popen
+
+
 @contextlib.contextmanager
-def server(home: Path) -> Iterator[dict[str, str]]:
-    """The environment of a PulseAudio server whose microphone is what is played to it."""
+def server(home: Path) -> Iterator[Server]:
+    """A PulseAudio server whose microphone is what is played to it. RuntimeError: it did not
+    start."""
     socket = home / "socket"
     env = {
         **os.environ,
@@ -69,8 +78,8 @@ def server(home: Path) -> Iterator[dict[str, str]]:
                 break
             time.sleep(0.1)
         else:
-            raise SystemExit("PulseAudio did not start")
-        yield env
+            raise RuntimeError("PulseAudio did not start")
+        yield Server(env, p)
     finally:
         p.terminate()
         p.wait(10)
@@ -206,8 +215,8 @@ def main() -> None:
         soundfile.write(
             home / "said.wav", np.concatenate([compose(words, seed)[0] for seed in range(8)]), 16000
         )
-        with server(home) as env, player(home / "said.wav", env):
-            run = listen(args.view, args.minutes, home, env)
+        with server(home) as s, player(home / "said.wav", s.env):
+            run = listen(args.view, args.minutes, home, s.env)
         found = json.dumps(report(run, home, args.view), indent=1) + "\n"
     if args.out:
         Path(args.out).write_text(found)

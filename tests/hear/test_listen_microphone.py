@@ -3,7 +3,6 @@
 null sink."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -16,16 +15,11 @@ import soundfile
 from edge_lp.audio.signals import babble
 from edge_lp.model.find import write_model
 from edge_lp.model.format import pack
+from paths import ROOT, load
 from random_model import random_spec
 
 CLI = [sys.executable, "-m", "edge_lp"]
-
-
-def _wait(ready, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not (value := ready()) and time.monotonic() < end:
-        time.sleep(0.05)
-    return value
+soak = load(ROOT / "tools" / "soak.py")
 
 
 @pytest.fixture(scope="module")
@@ -41,46 +35,11 @@ def server(tmp_path_factory):
         import sounddevice  # noqa: F401
     except (ModuleNotFoundError, OSError) as e:
         pytest.skip(f"no PortAudio: {e} (pip install sounddevice, apt-get install libportaudio2)")
-    home = tmp_path_factory.mktemp("pulse")
-    socket = home / "socket"
-    env = {
-        **os.environ,
-        "HOME": str(home),
-        "XDG_RUNTIME_DIR": str(home),
-        "PULSE_SERVER": f"unix:{socket}",
-    }
-    process = subprocess.Popen(
-        [
-            "pulseaudio",
-            "-n",
-            "--daemonize=no",
-            "--exit-idle-time=-1",
-            "--use-pid-file=no",
-            "-L",
-            f"module-native-protocol-unix socket={socket} auth-anonymous=1",
-            "-L",
-            "module-null-sink sink_name=fakemic rate=16000 channels=1 format=s16le",
-            "-L",
-            "module-remap-source master=fakemic.monitor source_name=mic",
-        ],
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
     try:
-        if not _wait(
-            lambda: (
-                subprocess.run(
-                    ["pactl", "set-default-source", "mic"], env=env, capture_output=True
-                ).returncode
-                == 0
-            )
-        ):
-            pytest.skip("PulseAudio did not start here")
-        yield env
-    finally:
-        process.terminate()
-        process.wait(10)
+        with soak.server(tmp_path_factory.mktemp("pulse")) as found:
+            yield found.env
+    except RuntimeError as e:
+        pytest.skip(f"{e} here")
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +79,53 @@ def _hear(server, model, played, folder):
     return p.returncode, [json.loads(line) for line in out.splitlines()], pcm
 
 
+class Listener:
+    """`listen --json` on a microphone, from its first line on. lines: of stderr; events: what it
+    detected, when it has ended."""
+
+    def __init__(self, env, model, *options):
+        command = [*CLI, "listen", "--json", *(["--model", str(model)] if model else []), *options]
+        self.process = subprocess.Popen(
+            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.lines, self.events, self.returncode = [], [], None
+
+    def __enter__(self):
+        self.until("listening to")
+        return self
+
+    def __exit__(self, *exc):
+        if self.returncode is None:
+            self.process.kill()
+            self.end()
+
+    def until(self, text):
+        while line := self.process.stderr.readline():
+            self.lines.append(line.rstrip("\n"))
+            if text in line:
+                return
+        pytest.fail(f"it ended without {text!r}: {self.lines}")
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        self.end()
+
+    def end(self):
+        out, err = self.process.communicate(timeout=60)
+        self.lines += err.splitlines()
+        self.events = [json.loads(line) for line in out.splitlines()]
+        self.returncode = self.process.returncode
+
+
+def _events_of(model, wav):
+    run = subprocess.run(
+        [*CLI, "listen", "--model", str(model), "--json", "--device", str(wav)],
+        capture_output=True,
+        check=True,
+    )
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
 def _contains(pcm, part):
     starts = np.flatnonzero(pcm[: len(pcm) - len(part) + 1] == part[0])
     return any(np.array_equal(pcm[i : i + len(part)], part) for i in starts)
@@ -150,6 +156,124 @@ def test_microphone_equals_file(server, model, tmp_path):
         if _contains(pcm, speech):
             return
     pytest.fail("what was played never arrived bit for bit")
+
+
+def test_each_microphone_in_the_list_can_be_heard(server, model):
+    """By what --device takes, by its name, and as JSON."""
+    listed = subprocess.run(
+        [*CLI, "devices", "--no-probe", "--json"], env=server, capture_output=True, check=True
+    )
+    found = [d for d in json.loads(listed.stdout) if d["kind"] == "microphone"]
+    assert {d["name"] for d in found} >= {"default", "pulse"}
+    assert all(set(d) == {"device", "kind", "name", "details"} for d in found)
+    first = (found[0]["device"], found[0]["name"])
+    for wanted, name in (("mic", "default"), ("mic:PULSE", "pulse"), first):
+        with Listener(server, model, "--device", wanted) as p:
+            p.stop()
+        assert p.returncode == 130 and f"'{name}'" in p.lines[0]
+
+
+def test_two_listeners_hear_the_same(server, model, tmp_path):
+    """Two processes on one microphone: each has the events of what it recorded, and in what both
+    recorded they heard the same sound."""
+    soundfile.write(tmp_path / "played.wav", babble(3, seed=2), 16000)
+    wavs = [tmp_path / f"{i}.wav" for i in range(2)]
+    with Listener(server, model, "--record", str(wavs[0])) as a:
+        with Listener(server, model, "--record", str(wavs[1])) as b:
+            subprocess.run(["paplay", str(tmp_path / "played.wav")], env=server, check=True)
+            time.sleep(0.5)
+            a.stop()
+            b.stop()
+    for p, wav in ((a, wavs[0]), (b, wavs[1])):
+        assert p.returncode == 130
+        assert len(p.events) > 1 and p.events == _events_of(model, wav)[: len(p.events)]
+    first, second = (soundfile.read(w, dtype="int16")[0] for w in wavs)
+    middle = second[len(second) // 2 :][:1600]
+    assert middle.any() and _contains(first, middle)
+
+
+def test_a_microphone_through_an_emulated_board(server, model, tmp_path):
+    """What a Cortex-M4 detects in what it is sent from the microphone is what this machine detects
+    in the recording of it."""
+    from edge_lp.board.emulate import Emulator
+
+    for tool in ("qemu-system-arm", "arm-none-eabi-gcc", "make"):
+        if not shutil.which(tool):
+            pytest.skip(f"{tool} is not installed")
+    soundfile.write(tmp_path / "played.wav", babble(3, seed=3), 16000)
+    wav = tmp_path / "heard.wav"
+    with Emulator("m4", model.read_bytes()) as e:
+        options = ("--device", f"serial:{e.port}", "--source", "mic", "--record", str(wav))
+        with Listener(server, None, *options) as p:
+            subprocess.run(["paplay", str(tmp_path / "played.wav")], env=server, check=True)
+            time.sleep(0.5)
+            p.stop()
+    assert p.returncode == 130
+    assert len(p.events) > 1 and p.events == _events_of(model, wav)[: len(p.events)]
+
+
+def test_a_suspended_source_is_told_while_it_lasts_a17(server, model, tmp_path):
+    """And its time counts, as zeros in the recording."""
+    wav = tmp_path / "heard.wav"
+    with Listener(server, model, "--record", str(wav)) as p:
+        time.sleep(0.5)
+        subprocess.run(["pactl", "suspend-sink", "fakemic", "1"], env=server, check=True)
+        try:
+            p.until("has delivered nothing for 5 s")  # it is still suspended
+        finally:
+            subprocess.run(["pactl", "suspend-sink", "fakemic", "0"], env=server, check=True)
+        p.until("delivers again")
+        time.sleep(0.5)
+        p.stop()
+    assert soundfile.info(str(wav)).frames > 5.5 * 16000
+
+
+def _own_server(folder):
+    """Of the test itself, to be killed."""
+    folder.mkdir(exist_ok=True)
+    return soak.server(folder)
+
+
+def test_a_server_that_dies_is_one_line(server, model, tmp_path):
+    """Not PortAudio's lines, and the recording is there."""
+    wav = tmp_path / "heard.wav"
+    with _own_server(tmp_path / "home") as own:
+        with Listener(own.env, model, "--record", str(wav)) as p:
+            time.sleep(1.0)
+            own.process.terminate()
+            p.end()
+    assert p.returncode == 2
+    assert [line.split(" ")[0] for line in p.lines[1:-2]] == [] and "s heard" in p.lines[-2]
+    assert p.lines[-1].endswith("stopped delivering: was it unplugged?")
+    assert soundfile.info(str(wav)).frames > 1600
+
+
+def test_a_server_that_comes_back_is_heard_again(server, model, tmp_path):
+    wav = tmp_path / "heard.wav"
+    soundfile.write(tmp_path / "played.wav", babble(3, seed=4), 16000)
+    with _own_server(tmp_path / "home") as own:
+        p = Listener(own.env, model, "--record", str(wav), "--reconnect")
+        p.__enter__()
+        time.sleep(1.0)
+    p.until("is gone; waiting for it")
+    with _own_server(tmp_path / "home") as own:
+        p.until("is back")
+        subprocess.run(["paplay", str(tmp_path / "played.wav")], env=own.env, check=True)
+        time.sleep(0.5)
+        p.stop()
+    p.__exit__(None, None, None)
+    assert p.returncode == 130
+    assert len(p.events) > 1 and p.events == _events_of(model, wav)[: len(p.events)]
+
+
+def test_a_short_soak(server, tmp_path):
+    """tools/soak.py with the live view: the detections it printed are those of its recording."""
+    out = tmp_path / "soak.json"
+    command = [sys.executable, str(ROOT / "tools" / "soak.py"), "--view", "--minutes", "0.2"]
+    subprocess.run([*command, "--out", str(out)], check=True, stderr=subprocess.DEVNULL)
+    found = json.loads(out.read_text())
+    assert found["exit_code"] == 130 and found["same_as_the_recording"]
+    assert found["samples"] > 5 * 16000 and 0 < found["terminal_bytes_per_s"] < 20000
 
 
 @pytest.mark.parametrize("wanted", ["mic:no such name", "mic:4711"])

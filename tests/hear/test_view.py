@@ -2,10 +2,13 @@
 """The live view: what it shows, that the bytes it sends add up to that on a terminal, how many they
 are; keys; the terminal afterwards."""
 
+import contextlib
+import errno
 import io
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import termios
@@ -24,6 +27,7 @@ from edge_lp.runtime import Model, Spotter
 from random_model import random_spec
 from rich.console import Console
 from rich.text import Text
+from support import raising
 
 PCM = babble(6)
 DATA = pack(random_spec(3))
@@ -216,3 +220,124 @@ def test_q_and_ctrl_c_restore_the_terminal(files, key, code):
 def test_plain_has_no_screen(files):
     _, screen, _, _ = _on_a_terminal(files, b"\x03", "--plain")
     assert b"\x1b[?1049h" not in screen and b"s heard" in screen
+
+
+def _screen_until(ours, *texts):
+    screen = b""
+    while not all(t in screen for t in texts):
+        screen += os.read(ours, 4096)
+    return screen
+
+
+def _recorded(ours, folder, n):
+    """Until n recordings are under way, 0.1 s in each."""
+    while sum(p.stat().st_size > 3300 for p in folder.glob(".edge-lp-*.part")) < n:
+        os.read(ours, 4096)
+
+
+def _view(files, folder, *options):
+    """The view on a terminal of its own, which controls it -> process, our end, its end."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "edge_lp", "listen", "--model", str(files / "m.lpb")]
+    env = {**os.environ, "TERM": "xterm-256color"}
+    env.pop("NO_COLOR", None)
+    p = subprocess.Popen(
+        [*command, "--device", str(files / "a.wav"), "--speed", "real", *options],
+        cwd=folder,
+        env=env,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=lambda: os.close(os.open(os.ttyname(theirs), os.O_RDWR)),
+    )
+    return p, ours, theirs
+
+
+def test_keys_on_a_terminal(files, tmp_path):
+    """Arrow and + as a terminal sends them; r; ? and back; at the end the line that keeps it."""
+    p, ours, theirs = _view(files, tmp_path)
+    with p:
+        _screen_until(ours, b"score")
+        os.write(ours, b"\x1b[B\x1bOB+++r?")
+        _screen_until(ours, b"this help")
+        os.write(ours, b"?")
+        _recorded(ours, tmp_path, 1)
+        os.write(ours, b"q")
+        os.close(theirs)
+        with contextlib.suppress(OSError):
+            while os.read(ours, 4096):
+                pass
+        said = p.stderr.read().decode()
+    os.close(ours)
+    model = Model(DATA)
+    word, old = model.keywords[2], np.resize(model.detector.thresholds, len(model.keywords))[2]
+    kept = f"edge-lp tune {files / 'm.lpb'} --threshold {word}={round(old + 0.01, 2) + 0.02:.2f}"
+    assert p.returncode == 0 and kept.rstrip("0") in said and "-o mine.lpb" in said
+    (wav,) = tmp_path.glob("*.wav")
+    pcm, _ = soundfile.read(wav, dtype="int16")
+    start = next(i for i in range(len(PCM)) if np.array_equal(PCM[i : i + 800], pcm[:800]))
+    assert np.array_equal(pcm, PCM[start : start + len(pcm)]) and "s recorded" in said
+
+
+@pytest.mark.parametrize("how", ["closed", signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_however_it_ends_what_was_heard_is_kept(files, tmp_path, how):
+    """A terminal that is closed, or a signal: both recordings are complete files, the terminal is
+    as it was."""
+    p, ours, theirs = _view(files, tmp_path, "--record", "all.wav")
+    with p:
+        _screen_until(ours, b"score")
+        before = termios.tcgetattr(theirs)
+        os.write(ours, b"r")
+        _recorded(ours, tmp_path, 2)
+        if how == "closed":
+            os.close(theirs)
+            os.close(ours)
+        else:
+            p.send_signal(how)
+            with contextlib.suppress(OSError):
+                while b"\x1b[?1049l" not in os.read(ours, 65536):
+                    pass
+        said = p.stderr.read().decode()
+    assert p.returncode == 130 and "Traceback" not in said and "s heard" in said
+    heard, _ = soundfile.read(tmp_path / "all.wav", dtype="int16")
+    assert 0 < len(heard) and np.array_equal(heard, PCM[: len(heard)])
+    (part,) = tmp_path.glob("edge-lp-*.wav")
+    recorded, _ = soundfile.read(part, dtype="int16")
+    assert np.array_equal(recorded, heard[-len(recorded) :]) and not list(tmp_path.glob(".edge*"))
+    if how != "closed":
+        assert termios.tcgetattr(theirs)[3] & termios.ICANON and not before[3] & termios.ICANON
+        os.close(theirs)
+        os.close(ours)
+
+
+def test_a_full_disk_ends_a_recording_not_the_listening(files, tmp_path, monkeypatch):
+    """A4 for the key r."""
+    from edge_lp.audio import record
+
+    model = Model(DATA)
+    ear = HostEar(model, model.detector)
+    seen = view.View(_console(80, 24), ear, "m", lambda d: None, str(tmp_path))
+    seen.terminal = Terminal(seen.terminal.console, Emulator(80, 24).write)
+    with seen:
+        seen.controls.press("r")
+        seen.keep(PCM[:1600])
+        full = OSError(errno.ENOSPC, "No space left on device")
+        monkeypatch.setattr(record.Output, "write", raising(full))
+        for at in range(1600, 16000, 1600):
+            seen.keep(PCM[at : at + 1600])
+            seen.take(PCM[at : at + 1600], ear.push(PCM[at : at + 1600]), 0.001, 0)
+        assert sum("No space left" in n for n in seen.notes) == 1
+    (wav,) = tmp_path.glob("*.wav")
+    assert np.array_equal(soundfile.read(wav, dtype="int16")[0], PCM[:1600])
+
+
+@pytest.mark.parametrize("selected", [0, 9])
+def test_the_selected_keyword_is_always_shown(monkeypatch, selected):
+    seen, screen = _watch(80, 12, monkeypatch)
+    for _ in range(selected):
+        seen.controls.press("down")
+    seen.draw()
+    text = "\n".join(screen.lines())
+    t = np.resize(seen.ear.config.thresholds, 10)[selected]
+    assert f">{seen.ear.keywords[selected]}" in text and f"≥{t:.2f}" in text
