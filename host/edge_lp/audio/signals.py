@@ -16,11 +16,13 @@ def babble(seconds: int, seed: int = 0) -> np.ndarray:
     syllable = (t * 4).astype(int)
     level = np.sin(np.pi * (t * 4 % 1)) ** 2 * rng.uniform(0, 1, syllable[-1] + 1)[syllable]
     pitch = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 0.7 * t)) / SAMPLE_RATE
-    formants = rng.uniform((250, 800, 2000), (800, 2000, 3500), (syllable[-1] + 1, 3))[syllable]
-    voice = np.zeros_like(t)
+    formants = rng.uniform((250, 800, 2000), (800, 2000, 3500), (syllable[-1] + 1, 3))
+    voice, turn = np.zeros_like(t), np.exp(1j * pitch)
+    wave = np.ones_like(turn)
     for harmonic in range(1, 30):
         gain = np.exp(-(((120 * harmonic - formants) / 150) ** 2)).sum(axis=1)
-        voice += gain * np.sin(harmonic * pitch)
+        wave *= turn
+        voice += gain[syllable] * wave.imag
     return np.clip(3000 * level * voice + 30 * rng.normal(size=len(t)), -32768, 32767).astype(
         np.int16
     )

@@ -2,11 +2,15 @@
 """Loihi-1 networks on the C core: a typed description, the chip's limits, golden-case replay, a
 mapper and an energy estimate."""
 
-from edge_lp.loihi.description import Connection, Group, Inputs
-from edge_lp.loihi.limits import LimitError
-from edge_lp.loihi.network import Network
-from edge_lp.loihi.recording import Probe
-from edge_lp.loihi.simulation import Result, Simulation
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edge_lp.loihi.description import Connection, Group, Inputs
+    from edge_lp.loihi.limits import LimitError
+    from edge_lp.loihi.network import Network
+    from edge_lp.loihi.recording import Probe
+    from edge_lp.loihi.simulation import Result, Simulation
 
 __all__ = [
     "Connection",
@@ -18,3 +22,18 @@ __all__ = [
     "Result",
     "Simulation",
 ]
+# Loaded when asked for: `edge-lp inspect` needs the limits only.
+_HOMES = {
+    "description": ("Connection", "Group", "Inputs"),
+    "limits": ("LimitError",),
+    "network": ("Network",),
+    "recording": ("Probe",),
+    "simulation": ("Result", "Simulation"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
