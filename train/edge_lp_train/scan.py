@@ -17,7 +17,7 @@ import numpy as np
 from edge_lp_train.layers import LowPassRNN
 
 try:
-    from edge_lp_train import _scan
+    import edge_lp_train._scan as _scan
 except ImportError:  # a compiler without vectors, or an installation without a compiler
     _scan = None
 
