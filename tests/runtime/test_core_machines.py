@@ -20,7 +20,7 @@ MACHINES = {
     "s390x": (["s390x-linux-gnu-gcc", "-O2", "-static"], ["qemu-s390x-static"]),
     "mips": (["mips-linux-gnu-gcc", "-O2", "-static"], ["qemu-mips-static"]),
 }
-# The native run, which test_core_oracle.py ties to the oracle on other networks:
+# The native run, which test_core_twin.py ties to the oracle on other networks:
 #     cc -std=c99 -O2 -Iruntime tests/c/core_test.c runtime/lp_*.c -o core_test && ./core_test
 EXPECTED = "baab283d spikes 307774 synops 22950461 active 1723609 updates 2115000"
 

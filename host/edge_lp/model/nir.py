@@ -15,7 +15,7 @@ Affine that adds the logits' bias. Spikes act one step later.
 
 Read back and simulated so in double precision, the graph gives the step equations' logits without
 rounding to 1e-6, the integer core's within 4 % and the rate model's (P1 eq. 6) within 16 % of the
-logits' standard deviation, root mean square (tests/test_loihi_nir.py).
+logits' standard deviation, root mean square (tests/model/test_nir.py).
 """
 
 from __future__ import annotations
