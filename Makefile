@@ -47,7 +47,7 @@ history: .venv/test
 	@touch $@
 
 .venv/test: $(SOURCES)
-	tools/setup.sh demo,train,audio,nir,docs,dev
+	tools/setup.sh demo,train,audio,serve,web,nir,docs,dev
 	@touch $@ .venv/demo
 
 clean:

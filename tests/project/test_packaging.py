@@ -8,35 +8,7 @@ import sys
 import zipfile
 
 import numpy as np
-import pytest
 from paths import ROOT
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    pytest.importorskip(
-        "scikit_build_core", reason="scikit-build-core is not installed: pip install 'edge-lp[dev]'"
-    )
-    out = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "wheel",
-            "--quiet",
-            "--no-build-isolation",
-            "--no-deps",
-            "--wheel-dir",
-            out,
-            f"--config-settings=build-dir={out / 'build'}",
-            ROOT,
-        ],
-        check=True,
-        capture_output=True,
-    )
-    (found,) = out.glob("*.whl")
-    return found
 
 
 def test_one_wheel_for_every_python(wheel):

@@ -11,7 +11,7 @@ import click
 
 from edge_lp.cli.boards import emulate, verify
 from edge_lp.cli.common import Cli
-from edge_lp.cli.listening import demo, devices, listen, record
+from edge_lp.cli.listening import demo, devices, listen, record, serve
 from edge_lp.cli.loihi import loihi_group
 from edge_lp.cli.measuring import bench, calibrate, evaluate, explain
 from edge_lp.cli.models import export, inspect, tune
@@ -40,6 +40,7 @@ for _command in (
     explain,
     listen,
     record,
+    serve,
     devices,
     demo,
     emulate,

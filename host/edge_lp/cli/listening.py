@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keywords as they are spoken: listen, record, devices, demo."""
+"""Keywords as they are spoken: listen, record, serve, devices, demo."""
 
 from __future__ import annotations
 
@@ -105,6 +105,28 @@ def record(word: str, play: bool, **options: Any) -> None:
         return click.confirm("keep it?", default=True, err=True)
 
     click.echo(run(word, ask=ask if play else None, **options))
+
+
+@click.command()
+@click.option(
+    "--wyoming",
+    "uri",
+    default="tcp://127.0.0.1:10400",
+    show_default=True,
+    metavar="tcp://HOST:PORT",
+    help="Where to serve; another HOST than this machine has to be named.",
+)
+@click.option("--model", help="File, run directory or shipped model.  [default: commands12]")
+@detector_options
+def serve(**options: Any) -> None:
+    """Serve keywords to Home Assistant. Ctrl-C stops.
+
+    A wake-word service of the Wyoming protocol, for any number of satellites. One line a connection
+    on stderr, when it ends.
+    """
+    from edge_lp.hear.serve import serve as run
+
+    run(**options)
 
 
 @click.command()
