@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a cffi module from a C header, so that Python cannot disagree with C.
+"""Writes a cffi module from C headers, so that Python cannot disagree with C.
 
-python host/make_binding.py edge_lp._runtime runtime/edge_lp.h OUT.c
+python host/make_binding.py edge_lp._runtime OUT.c runtime/edge_lp.h host/frames.h
 """
 
 import os
@@ -24,11 +24,13 @@ def cdef(header: str) -> str:
 
 
 def main() -> None:
-    module, header, out = sys.argv[1:]
+    module, out, *headers = sys.argv[1:]
     ffi = FFI()
-    with open(header, encoding="utf-8") as f:
-        ffi.cdef(cdef(f.read()))
-    ffi.set_source(module, f'#include "{os.path.basename(header)}"', py_limited_api=True)
+    for header in headers:
+        with open(header, encoding="utf-8") as f:
+            ffi.cdef(cdef(f.read()))
+    includes = "\n".join(f'#include "{os.path.basename(header)}"' for header in headers)
+    ffi.set_source(module, includes, py_limited_api=True)
     ffi.emit_c_code(out)
 
 

@@ -78,7 +78,7 @@ static inline uint32_t lp_halves_15(int32_t a, int32_t b)
     __asm__("pkhtb %0, %1, %2, asr #15" : "=r"(x) : "r"((uint32_t)b << 1), "r"(a));
     return x;
 }
-/* acc + the lower half of a times the upper one of b - the upper one of a times the lower one of b */
+/* acc + a's lower half times b's upper one - a's upper half times b's lower one */
 static inline int32_t lp_mac2_crossed(uint32_t a, uint32_t b, int32_t acc)
 {
     int32_t x;

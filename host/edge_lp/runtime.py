@@ -140,12 +140,8 @@ class Frontend:
         frames."""
         samples = _pcm(samples)
         frames = np.empty((len(samples) // HOP + 1, FEATURES), np.int16)
-        used, at, n = ffi.new("size_t *"), 0, 0
         pcm, to = pointer("int16_t *", samples), pointer("int16_t *", frames)
-        while at < len(samples):
-            n += lib.lp_frontend_push(self._p, pcm + at, len(samples) - at, used, to + n * FEATURES)
-            at += used[0]
-        return frames[:n]
+        return frames[: lib.frames_of(self._p, pcm, len(samples), to)]
 
 
 class Net:
@@ -170,11 +166,10 @@ class Net:
         frames = np.ascontiguousarray(frames, np.int16).reshape(-1, FEATURES)
         logits = np.empty((len(frames), len(self.model.labels)), np.int32)
         f, z = pointer("int16_t *", frames), pointer("int32_t *", logits)
-        for i in range(len(frames)):
-            status = lib.lp_net_frame(self._p, f + i * FEATURES, z + i * logits.shape[1])
-            if status == lib.LP_E_OVERFLOW:
-                raise overflow(lib.lp_net_core(self._p))
-            check(status)
+        status = lib.logits_of(self._p, f, len(frames), z, logits.shape[1])
+        if status == lib.LP_E_OVERFLOW:
+            raise overflow(lib.lp_net_core(self._p))
+        check(status)
         return logits
 
     def counts(self) -> Counts:
@@ -213,15 +208,10 @@ class Detector:
         """(frames, labels) int32 Q8 -> events, posteriors (frames, labels) uint16 Q15."""
         logits = np.ascontiguousarray(logits, np.int32).reshape(-1, self.n_labels)
         posteriors = np.empty(logits.shape, np.uint16)
-        events, e, z = [], ffi.new("lp_event *"), pointer("int32_t *", logits)
-        posterior = np.frombuffer(
-            ffi.buffer(lib.lp_detector_posterior(self._p), 2 * self.n_labels), np.uint16
-        )
-        for i in range(len(logits)):
-            if lib.lp_detector_push(self._p, z + i * self.n_labels, e):
-                events.append(_event(e))
-            posteriors[i] = posterior
-        return events, posteriors
+        events = ffi.new("lp_event[]", max(1, len(logits)))
+        z, p = pointer("int32_t *", logits), pointer("uint16_t *", posteriors)
+        found = lib.events_of(self._p, z, len(logits), self.n_labels, p, events)
+        return [_event(events[i]) for i in range(found)], posteriors
 
     def awake(self) -> int:
         """Frames left in which commands count behind a wake word."""

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frames.h"
+
+size_t frames_of(lp_frontend *f, const int16_t *pcm, size_t n, int16_t *features)
+{
+    size_t frames = 0;
+    for (size_t at = 0, used; at < n; at += used)
+        frames += (size_t)lp_frontend_push(f, pcm + at, n - at, &used,
+                                           features + frames * LP_FEATURES);
+    return frames;
+}
+
+int logits_of(lp_net *net, const int16_t *features, size_t n, int32_t *logits, size_t labels)
+{
+    int status = LP_OK;
+    for (size_t i = 0; i < n && status == LP_OK; i++)
+        status = lp_net_frame(net, features + i * LP_FEATURES, logits + i * labels);
+    return status;
+}
+
+size_t events_of(lp_detector *d, const int32_t *logits, size_t n, size_t labels,
+                 uint16_t *posteriors, lp_event *events)
+{
+    const uint16_t *now = lp_detector_posterior(d);
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++) {
+        found += (size_t)lp_detector_push(d, logits + i * labels, events + found);
+        for (size_t k = 0; k < labels; k++) posteriors[i * labels + k] = now[k];
+    }
+    return found;
+}

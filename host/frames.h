@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Many frames a call, for Python, where a call costs as much as a frame. No part of the runtime. */
+#ifndef FRAMES_H
+#define FRAMES_H
+
+#include "edge_lp.h"
+
+/* cdef: the Python binding is cut from here to the line "cdef end". */
+
+/* n samples -> their frames, room for n / LP_HOP + 1. Returns how many. */
+size_t frames_of(lp_frontend *f, const int16_t *pcm, size_t n, int16_t *features);
+/* n frames -> logits[n][labels] Q8. LP_OK, or the status of the frame that failed, the last one to
+ * be run. */
+int logits_of(lp_net *net, const int16_t *features, size_t n, int32_t *logits, size_t labels);
+/* logits[n][labels] -> posteriors[n][labels] Q15, and events, room for n. Returns how many. */
+size_t events_of(lp_detector *d, const int32_t *logits, size_t n, size_t labels,
+                 uint16_t *posteriors, lp_event *events);
+
+/* cdef end */
+
+#endif
