@@ -77,6 +77,7 @@ def _console(width, height, **options):
 def _watch(width, height, monkeypatch, pcm=PCM, **options):
     """A view that has heard a recording, drawn with every block -> view, its emulator."""
     monkeypatch.setattr(view, "PERIOD", 0.0)
+    monkeypatch.setattr(view, "SHARE", 1e9)
     model = Model(DATA)
     ear = HostEar(model, model.detector)
     seen = view.View(_console(width, height, **options), ear, "a model", lambda d: None)
@@ -341,3 +342,24 @@ def test_the_selected_keyword_is_always_shown(monkeypatch, selected):
     text = "\n".join(screen.lines())
     t = np.resize(seen.ear.config.thresholds, 10)[selected]
     assert f">{seen.ear.keywords[selected]}" in text and f"≥{t:.2f}" in text
+
+
+def test_a_slow_machine_draws_less_often_and_listens(monkeypatch):
+    """On a clock of the test's own: pictures that take 1 s each get a quarter of the time."""
+    clock = [0.0]
+    monkeypatch.setattr(view.time, "monotonic", lambda: clock[0])
+    model = Model(DATA)
+    ear = HostEar(model, model.detector)
+    seen = view.View(_console(80, 24), ear, "m", lambda d: None)
+    seen.terminal = Terminal(seen.terminal.console, lambda data: None)
+    drawn = []
+
+    def draw():
+        drawn.append(clock[0])
+        clock[0] += 1.0
+
+    seen.draw = draw
+    for _ in range(1000):
+        clock[0] += 0.02
+        seen.take(PCM[:320], ear.push(PCM[:320]), 0.0, 0)
+    assert np.diff(drawn).min() >= 1.0 / view.SHARE and len(drawn) / clock[0] <= view.SHARE + 0.05

@@ -14,7 +14,7 @@ import re
 import select
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -27,6 +27,7 @@ ARROWS = {
     f"\x1b{c}{k}": name for c in "[O" for k, name in zip("ABCD", ("up", "down", "right", "left"))
 }
 Cell = tuple[str, Any]  # a character, or "" behind a wide one, and its rich style
+Row = Union["Text", list[Cell]]
 
 
 class Terminal:
@@ -77,10 +78,11 @@ class Terminal:
         return ARROWS.get(pressed[0], pressed[0])
 
     def draw(
-        self, rows: Sequence[Text], moving: range = range(0), left: int = 0, by: int = 0
+        self, rows: Sequence[Row], moving: range = range(0), left: int = 0, by: int = 0
     ) -> None:
-        """Shows rows, one a line of the screen. moving: those that are, from column `left` to the
-        end, what they were, `by` columns further to the left, but for what is new."""
+        """Shows rows, one a line of the screen; cells are cheaper than text. moving: those that
+        are, from column `left` to the end, what they were, `by` columns further to the left, but
+        for what is new."""
         width, height = self.console.size
         now = [self._cells(row, width) for row in rows[:height]]
         out = []
@@ -106,9 +108,11 @@ class Terminal:
         style = style or Style.null()
         return style.without_color if self.console.no_color else style
 
-    def _cells(self, row: Text, width: int) -> list[Cell]:
+    def _cells(self, row: Row, width: int) -> list[Cell]:
         from rich.cells import cell_len
 
+        if isinstance(row, list):
+            return (row + [(" ", self._style(None))] * (width - len(row)))[:width]
         cells: list[Cell] = []
         for segment in row.render(self.console):
             style = self._style(segment.style)
@@ -122,10 +126,11 @@ class Terminal:
         out, at = [], 0
         while at < len(cells):
             end = at
-            while end < len(cells) and cells[end][1] == cells[at][1]:
+            style = cells[at][1]  # comparing styles takes long, and most are the same object
+            while end < len(cells) and (cells[end][1] is style or cells[end][1] == style):
                 end += 1
             text = "".join(c for c, _ in cells[at:end])
-            out.append(cells[at][1].render(text, color_system=self._colors))
+            out.append(style.render(text, color_system=self._colors))
             at = end
         return "".join(out)
 

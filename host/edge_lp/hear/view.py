@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,15 +14,17 @@ import numpy as np
 
 from edge_lp.hear.controls import HELP, Controls
 from edge_lp.hear.detect import BoardEar, Heard, HostEar
-from edge_lp.hear.terminal import Terminal
+from edge_lp.hear.terminal import Cell, Row, Terminal
 from edge_lp.measure.stream import Detection
 from edge_lp.runtime import FEATURES, SAMPLE_RATE
 from edge_lp.text import notice, plain
 
 if TYPE_CHECKING:
+    from rich.style import Style
     from rich.text import Text
 
-PERIOD = 0.15  # seconds between two pictures, at least
+PERIOD = 0.15  # seconds between two pictures, at least,
+SHARE = 0.25  # and of the time that may go into them: a slow machine listens, and draws less often
 COLUMN = 5  # frames in a column of the log-mels
 HISTORY = 1024  # columns that are kept
 LABEL = 8  # cells in front of each line
@@ -118,7 +121,8 @@ class View:
         self._keys()
         if not self.controls.paused and now - self._drawn >= PERIOD:
             self.draw()
-            self._drawn = now
+            took = time.monotonic() - now
+            self._drawn = now + max(0.0, took / SHARE - PERIOD)
 
     def note(self, line: str) -> None:
         if self._open:
@@ -147,19 +151,26 @@ class View:
         self.terminal.draw(rows, moving, LABEL, by)
         self._new, self._fresh = 0, True
 
-    def rows(self, width: int, height: int) -> tuple[list[Text], range]:
+    def rows(self, width: int, height: int) -> tuple[list[Row], range]:
         """The picture, a line a row, and which of them are the log-mels. The keywords come first:
         the log-mels get the height that is left, detections what the log-mels cannot use."""
         if self.controls.help:
-            return [self._header(width), *self._help(), self._footer()][:height], range(0)
+            shown: list[Row] = [self._header(width), *self._help(), self._footer()]
+            return shown[:height], range(0)
         layers = [self._layer(i, a, width) for i, a in enumerate(self._layers)]
         words = max(1, min(len(self.best), height - 4 - len(layers)))
         tall = max(0, min(FEATURES // 2, height - 4 - len(layers) - words))
         words = max(1, height - 4 - len(layers) - tall)
-        rows = [self._header(width), self._meter(width), *self._mels(tall, width), *layers]
         left, right = self._bars(words, width // 2), self._detections(words)
-        rows += [_fit(a, width // 2).append_text(b) for a, b in zip(left, right)]
-        return [*rows, self._note(), self._footer()], range(2, 2 + tall)
+        return [
+            self._header(width),
+            self._meter(width),
+            *self._mels(tall, width),
+            *layers,
+            *(_fit(a, width // 2).append_text(b) for a, b in zip(left, right)),
+            self._note(),
+            self._footer(),
+        ], range(2, 2 + tall)
 
     def _header(self, width: int) -> Text:
         paused, recorded = self.controls.paused, self.controls.recorded
@@ -194,7 +205,7 @@ class View:
             mark,
         )
 
-    def _mels(self, tall: int, width: int) -> list[Text]:
+    def _mels(self, tall: int, width: int) -> list[Row]:
         """The newest columns, low bands at the bottom. Two bands a cell where there are colours:
         the upper one is the character's, the lower one the background's."""
         if not tall:
@@ -209,16 +220,16 @@ class View:
         edges = np.linspace(0, FEATURES, bands + 1).astype(int)[:-1]
         value = np.maximum.reduceat(mel, edges, axis=1)[:, ::-1].T
         level = np.clip((value - DARK) / (LIGHT - DARK) * n, 0, n - 1).astype(int)
-        out = []
+        out: list[Row] = []
         for i in range(tall):
             name = "high" if i == 0 else "low" if i == tall - 1 else "mel" if i == tall // 2 else ""
-            row = _text((f"{name:>{LABEL - 1}} ", "dim"))
+            name = f"{name:>{LABEL - 1}} "
             if colors:
-                for a, b in zip(level[2 * i], level[2 * i + 1]):
-                    row.append(HALF, f"{colors[a]} on {colors[b]}")
+                row: list[Cell] = [(c, _style("dim")) for c in name]
+                pairs = zip(level[2 * i].tolist(), level[2 * i + 1].tolist())
+                out.append(row + [(HALF, _style(f"{colors[a]} on {colors[b]}")) for a, b in pairs])
             else:
-                row.append("".join(SHADES[a] for a in level[i]))
-            out.append(row)
+                out.append(_text((name, "dim"), "".join(SHADES[a] for a in level[i])))
         return out
 
     def _palette(self) -> list[str]:
@@ -319,6 +330,13 @@ def _has(console: Any, marks: str) -> bool:
     with contextlib.suppress(UnicodeError, LookupError):
         return bool(marks.encode(console.encoding))
     return False
+
+
+@functools.cache
+def _style(words: str) -> Style:
+    from rich.style import Style
+
+    return Style.parse(words)
 
 
 def _text(*parts: Any) -> Text:

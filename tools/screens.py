@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of the live view of `edge-lp listen` as tmux shows it, for the documentation.
+
+    python tools/screens.py docs
+
+Writes listen-80x24.png, listen-200x50.png, listen-16-colours.png, listen-no-color.txt and
+listen.gif there. A synthesised stream of words is listened to at real time in a tmux window of the
+picture's size; its cells are drawn with matplotlib's DejaVu Sans Mono. Needs tmux and the extra
+demo."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import matplotlib
+import soundfile
+from edge_lp.hear.demo import compose
+from edge_lp.model.find import read_model
+from edge_lp.runtime import Model
+from PIL import Image, ImageDraw, ImageFont
+from rich.color import Color
+from rich.terminal_theme import SVG_EXPORT_THEME as THEME
+from rich.text import Text
+
+CELL = (8, 16)  # pixels
+SOCKETS = (f"edge-lp-{time.time_ns()}" for _ in itertools.count())  # a server for each window
+FRAMES, EVERY = 48, 0.2  # of the moving picture; seconds
+MOVES = {14: "Down", 16: "Down", 18: "+", 19: "+", 20: "+"}  # keys, by frame
+
+
+Tmux = Callable[..., str]
+
+
+def tmux(socket: str, *words: str) -> str:
+    run = subprocess.run(["tmux", "-L", socket, *words], capture_output=True, text=True, check=True)
+    return run.stdout
+
+
+@contextlib.contextmanager
+def window(width: int, height: int, folder: Path, environment: str) -> Iterator[Tmux]:
+    """tmux on the view in a window of this size, until the context is left."""
+    command = f"cd {folder}; {environment} {sys.executable} -m edge_lp listen --speed real "
+    size = ("-x", str(width), "-y", str(height))
+    on = partial(tmux, next(SOCKETS))
+    on("new-session", "-d", *size, command + "--device words.wav")
+    try:
+        while "score" not in on("capture-pane", "-p"):
+            time.sleep(0.1)
+        yield on
+    finally:
+        on("kill-server")
+
+
+def capture(on: Tmux) -> str:
+    return on("capture-pane", "-p", "-e")
+
+
+def rgb(color: Color | None, foreground: bool) -> tuple[int, int, int]:
+    return tuple((color or Color.default()).get_truecolor(THEME, foreground))
+
+
+def draw(screen: str, width: int, height: int) -> Image.Image:
+    """A captured screen, cell by cell."""
+    fonts = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    plain, bold = (
+        ImageFont.truetype(str(fonts / f"DejaVuSansMono{name}.ttf"), 13) for name in ("", "-Bold")
+    )
+    image = Image.new("RGB", (width * CELL[0], height * CELL[1]), rgb(None, False))
+    pen = ImageDraw.Draw(image)
+    for y, line in enumerate(screen.splitlines()[:height]):
+        text = Text.from_ansi(line)
+        for x, c in enumerate(text.plain[:width]):
+            style = text.get_style_at_offset(_console(), x)
+            front, back = rgb(style.color, True), rgb(style.bgcolor, False)
+            if style.reverse:
+                front, back = back, front
+            if style.dim:
+                front = tuple((a + b) // 2 for a, b in zip(front, back))
+            left, top = x * CELL[0], y * CELL[1]
+            right, bottom = left + CELL[0] - 1, top + CELL[1] - 1
+            pen.rectangle((left, top, right, bottom), back)
+            if c == "▀":
+                pen.rectangle((left, top, right, top + CELL[1] // 2 - 1), front)
+            elif c == "█":
+                pen.rectangle((left, top, right, bottom), front)
+            elif c in "▁▂▃▄▅▆▇":
+                full = CELL[1] * (1 + "▁▂▃▄▅▆▇".index(c)) // 8
+                pen.rectangle((left, bottom + 1 - full, right, bottom), front)
+            elif c != " ":
+                pen.text((left, top), c, front, bold if style.bold else plain)
+    return image
+
+
+def _console():
+    from rich.console import Console
+
+    return Console(color_system="truecolor")
+
+
+def main(out: Path) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        words = Model(read_model("commands12")).keywords
+        soundfile.write(folder / "words.wav", compose(words)[0], 16000)
+        for file, width, height, environment in (
+            ("listen-80x24.png", 80, 24, ""),
+            ("listen-200x50.png", 200, 50, ""),
+            ("listen-16-colours.png", 80, 24, "TERM=linux COLORTERM="),
+            ("listen-no-color.txt", 80, 24, "NO_COLOR=1"),
+        ):
+            with window(width, height, folder, environment) as on:
+                while "0:10." not in on("capture-pane", "-p").partition("\n")[0]:
+                    time.sleep(0.05)
+                screen = capture(on)
+            if file.endswith(".txt"):
+                (out / file).write_text(without_colours(screen), encoding="utf-8")
+            else:
+                draw(screen, width, height).save(out / file, optimize=True)
+        moving(out / "listen.gif", folder)
+
+
+def without_colours(screen: str) -> str:
+    return "\n".join(Text.from_ansi(line).plain.rstrip() for line in screen.splitlines()) + "\n"
+
+
+def moving(path: Path, folder: Path) -> None:
+    screens, at = [], []
+    with window(80, 24, folder, "") as on:
+        start = time.monotonic()
+        for i in range(FRAMES):
+            if i in MOVES:
+                on("send-keys", MOVES[i])
+            screens.append(capture(on))
+            at.append(time.monotonic() - start)
+            time.sleep(max(0.0, (i + 1) * EVERY - at[-1]))
+    images = [draw(s, 80, 24).quantize(48, dither=Image.Dither.NONE) for s in screens]
+    took = [round(1000 * (b - a)) for a, b in zip(at, at[1:])] + [1500]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=took, loop=0)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
