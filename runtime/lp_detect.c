@@ -146,7 +146,8 @@ static void multiply_softmax(lp_detector *d, const int32_t *sum, int32_t window)
 {
     int32_t best = INT32_MIN;
     uint32_t total = 0;
-    for (uint32_t i = 0; i < d->n_labels; i++) best = lp_max(best, sum[i] / window);
+    for (uint32_t i = 0; i < d->n_labels; i++) best = lp_max(best, sum[i]);
+    best /= window; /* the greatest mean */
     for (uint32_t i = 0; i < d->n_labels; i++) {
         d->posterior[i] = (uint16_t)exp_q15((uint32_t)(best - sum[i] / window));
         total += d->posterior[i]; /* <= 64 * 2^15 = 2^21; >= 2^15, the best one's */
@@ -159,10 +160,11 @@ static void multiply_softmax(lp_detector *d, const int32_t *sum, int32_t window)
  * power passes 2^60. x < 2^(n (b + 1)) means that q < 2^(b + 1). */
 static uint16_t root(uint64_t x, uint32_t n)
 {
-    uint32_t q = 0, b = 0;
-    if (n == 1) return (uint16_t)x;
-    while (b < 14 && x >> (n * (b + 1))) b++;
-    for (uint32_t bit = 1u << b; bit; bit >>= 1) {
+    int32_t place;
+    uint32_t q = 0;
+    if (n == 1 || !x) return (uint16_t)x;
+    lp_top_bits(x, &place);
+    for (uint32_t bit = 1u << (uint32_t)place / n; bit; bit >>= 1) {
         uint64_t power = q | bit;
         for (uint32_t k = 1; k < n; k++) power *= q | bit;
         if (power <= x) q |= bit;
