@@ -19,7 +19,6 @@ import json
 import os
 import pty
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -149,7 +148,7 @@ def listen(view: bool, minutes: float, home: Path, env: dict[str, str]) -> dict:
         print(samples[-1], file=sys.stderr, flush=True)
         time.sleep(min(60.0, max(0.0, start + 60 * minutes - time.monotonic())))
     samples.append(sample(p.pid, recording, start))
-    p.send_signal(signal.SIGINT)
+    p.terminate()  # SIGINT would be ignored where this was started in the background
     code = p.wait(60)
     return {"code": code, "samples": samples, "bytes": got["terminal"], "wav": recording}
 

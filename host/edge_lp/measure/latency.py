@@ -137,8 +137,7 @@ def tables(x: Latency) -> list[Any]:
     """For a reader."""
     from rich.table import Table
 
-    t = Table(box=None, padding=(0, 2, 0, 0), title_justify="left", title_style="dim")
-    t.title = "seconds from a word's end to its event; of so many percent of the hits, at most"
+    t = Table(box=None, padding=(0, 2, 0, 0))
     t.add_column("")
     for p in SHARES:
         t.add_column(f"{p} %", justify="right")
@@ -153,5 +152,6 @@ def tables(x: Latency) -> list[Any]:
     return [
         f"{found['hits']} of {found['words']} words hit; windows {windows} s, hold "
         f"{found['hold']:g} s, blocks of {1000 * found['block']:g} ms",
+        "seconds from a word's end to its event; in so many percent of the hits, at most",
         t,
     ]
