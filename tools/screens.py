@@ -32,7 +32,7 @@ from rich.text import Text
 
 CELL = (8, 16)  # pixels
 SOCKETS = (f"edge-lp-{time.time_ns()}" for _ in itertools.count())  # a server for each window
-FRAMES, EVERY = 48, 0.2  # of the moving picture; seconds
+FRAMES, EVERY = 40, 0.2  # of the moving picture; seconds
 MOVES = {14: "Down", 16: "Down", 18: "+", 19: "+", 20: "+"}  # keys, by frame
 
 
@@ -141,7 +141,7 @@ def moving(path: Path, folder: Path) -> None:
             screens.append(capture(on))
             at.append(time.monotonic() - start)
             time.sleep(max(0.0, (i + 1) * EVERY - at[-1]))
-    images = [draw(s, 80, 24).quantize(48, dither=Image.Dither.NONE) for s in screens]
+    images = [draw(s, 80, 24).quantize(32, dither=Image.Dither.NONE) for s in screens]
     took = [round(1000 * (b - a)) for a, b in zip(at, at[1:])] + [1500]
     images[0].save(path, save_all=True, append_images=images[1:], duration=took, loop=0)
 

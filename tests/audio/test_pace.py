@@ -87,3 +87,19 @@ def test_a_source_that_is_silent_from_the_start_is_told():
     ticks = [(100 + i / 2, None) for i in range(14)]
     pcm = np.concatenate(list(paced(ticks, "mic", notes.append)))
     assert len(notes) == 1 and len(pcm) == 6.5 * 16000 and not pcm.any()
+
+
+def test_a_tick_is_an_empty_block():
+    """While nothing comes the listener is not held up: keys are answered."""
+    block = np.ones(BLOCK, np.int16)
+    ticks = [(100.0, block), (100.5, None), (100.6, None), (100.7, block), (100.7, block)]
+    lengths = [len(b) for b in paced(ticks, "mic", print)]
+    assert lengths[:3] == [BLOCK, 0, 0]
+
+
+def test_what_is_missing_is_counted():
+    missing, pcm = [], []
+    for b in paced(_source((5, 2.0, 2.0)), "mic", lambda line: None, missing.append):
+        pcm.append(b)
+    pcm = np.concatenate(pcm)
+    assert sum(missing) == np.count_nonzero(pcm == 0) > 0

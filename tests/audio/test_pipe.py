@@ -75,3 +75,17 @@ def test_clipped_samples_are_told_once_a15():
     loud = np.clip(PCM.astype(int) * 20, -32768, 32767).astype("<i2")
     list(pipe.pipe_blocks(io.BytesIO(loud.tobytes()), notes.append))
     assert len(notes) == 1 and "clipped" in notes[0]
+
+
+def test_while_nothing_comes_there_are_empty_blocks():
+    """So that a key or a signal is answered on a pipe that is silent, also before its first
+    sample; what comes is not changed."""
+    ours, theirs = os.pipe()
+    with os.fdopen(ours, "rb") as stream:
+        os.write(theirs, PCM[:3].astype("<i2").tobytes())
+        blocks = pipe.pipe_blocks(stream, lambda line: None)
+        assert np.array_equal(next(blocks), PCM[:3])
+        assert len(next(blocks)) == 0  # it did not wait
+        os.write(theirs, PCM[3:].astype("<i2").tobytes())
+        os.close(theirs)
+        assert np.array_equal(np.concatenate(list(blocks)), PCM[3:])

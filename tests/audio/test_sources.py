@@ -336,6 +336,41 @@ def test_refused_samples_count_into_the_time_a17(audio):
     ).all()
 
 
+def test_lost_counts_what_was_refused_and_what_never_came(audio, monkeypatch):
+    """At 16 kHz, also where the device has another rate."""
+    clock = [100.0]
+    monkeypatch.setattr(microphone.time, "monotonic", lambda: clock[0])
+    with microphone.MicrophoneBlocks("usb") as mic:
+        it, heard = iter(mic), 0
+        for i in range(200):
+            clock[0] += 0.02 + (2.0 if i == 100 else 0.0)  # nothing came for 2 s
+            audio.deliver(np.ones(882, np.int16))
+            if i > 3:  # the resampler's first blocks are empty
+                heard += len(next(it))
+        while mic._missing == 0:
+            heard += len(next(it))
+        assert mic.lost == pytest.approx(2.0 * 16000, abs=800)
+        for _ in range(microphone.QUEUE_SECONDS * 50 + 5):
+            audio.deliver(np.ones(882, np.int16))
+        assert mic.refused > 0 and mic.lost == mic._missing + mic.refused * 16000 // 44100
+
+
+def test_a_device_that_is_back_and_gone_again_says_nothing_of_its_rate(audio, monkeypatch):
+    """Where it cannot be started, no setting can be right: that it cannot run at 16 kHz is no news
+    of the device."""
+    notes, inputs = [], audio.query_devices()
+    audio._terminate = audio._initialize = lambda: None
+    monkeypatch.setattr(microphone, "TICK", 0.001)
+    with microphone.MicrophoneBlocks("webcam", notes.append, reconnect=True) as mic:
+        arrivals = mic._arrivals()
+        audio.stream.active = False
+        audio.query_devices = lambda: inputs
+        monkeypatch.setattr(audio, "check_input_settings", raising(audio.PortAudioError("none")))
+        monkeypatch.setattr(mic, "_start", raising(AudioError("no")))
+        next(arrivals)
+    assert len(notes) == 1 and "is gone" in notes[0]
+
+
 def test_a_microphone_that_is_gone_is_waited_for(audio, monkeypatch):
     notes, tries = [], []
     audio._terminate = lambda: tries.append(1)

@@ -354,3 +354,26 @@ def test_a21_a_temporary_folder_with_a_space(tmp_path, monkeypatch):
         assert board.link.is_symlink() and " " in str(board.link)
         assert [port for port, _ in discover.find_boards()].count(str(board.link)) == 1
     assert not board.link.is_symlink()
+
+
+def test_only_our_lines_reach_stderr():
+    """What a library writes to file descriptor 2 meanwhile is dropped, what Python says is not;
+    afterwards both arrive again. Without a stderr nothing breaks."""
+    code = (
+        "import os, sys\n"
+        "from edge_lp.text import notice, only_our_lines\n"
+        "with only_our_lines():\n"
+        "    notice('ours'); os.write(2, b'theirs\\n')\n"
+        "    print('more', file=sys.stderr)\n"
+        "notice('then'); os.write(2, b'after\\n')\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stderr.splitlines() == ["ours", "more", "then", "after"]
+    closed = [
+        "sh",
+        "-c",
+        'exec "$0" -c "$1" 2>&-',
+        sys.executable,
+        code.replace("os.write", "(lambda *a: 0)"),
+    ]
+    assert subprocess.run(closed, capture_output=True).returncode == 0

@@ -153,9 +153,6 @@ class MicrophoneBlocks:
             )
             return SAMPLE_RATE
         except sd.PortAudioError:
-            self._tell(
-                f"cannot run at {SAMPLE_RATE} Hz; captured at {self.device.rate} Hz and resampled"
-            )
             return self.device.rate
 
     def _tell(self, what: str) -> None:
@@ -180,6 +177,8 @@ class MicrophoneBlocks:
             self._stream.start()
         except Exception as e:  # PortAudioError; its class is only known where the package is
             raise self._broken(e) from None
+        if self.rate != SAMPLE_RATE:  # not before: of a device that is gone, nothing is true
+            self._tell(f"cannot run at {SAMPLE_RATE} Hz; captured at {self.rate} Hz and resampled")
 
     def __enter__(self) -> MicrophoneBlocks:
         self._start()
