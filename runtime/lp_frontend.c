@@ -90,29 +90,39 @@ LP_INLINE void store(int32_t *re, int32_t *im, uint32_t i, int32_t x, int32_t y)
     re[i] = x, im[i] = y;
 }
 
+/* The window is symmetric; without vectors only its first half is kept. */
+LP_INLINE int32_t rising(uint32_t n) { return lp_hann[n]; }
+LP_INLINE int32_t falling(uint32_t n) { return lp_hann[LP_VECTORS ? n : LP_WINDOW - n]; }
+
 /* The first two stages of the FFT, at angles 0 and a quarter turn: exact, without products.
  * Even samples go into the real part, odd ones into the imaginary part, windowed, in Q6;
  * |pcm| <= 2^15 and Hann <= 1: |x| <= 2^21. The sum of |x| over the window is <= 2^21 * 256 = 2^29,
- * which bounds all that follows. Samples n, n + 64, n + 128, n + 192 of the complex signal go to
- * where the next stages want them: four places in a row, n's six bits reversed. */
-static void begin(const int16_t *x, int32_t *re, int32_t *im)
+ * which bounds all that follows. Places n, n + 64, n + 128, n + 192 of the complex signal go to
+ * where the next stages want them: four in a row, n's six bits reversed. */
+LP_CLONES static void begin(const int16_t *restrict x, int32_t *restrict re, int32_t *restrict im)
 {
+    enum { LANES = LP_VECTORS ? 8 : 1 };
     static const uint8_t reversed[8] = {0, 4, 2, 6, 1, 5, 3, 7};
-    const uint16_t *up = lp_hann, *down = lp_hann + LP_WINDOW / 2;
-    for (uint32_t high = 0; high < 8; high++)
-        for (uint32_t low = 0; low < 8; low++, x += 2, up += 2, down -= 2) {
-            const uint32_t i = 4 * (8u * reversed[low] + reversed[high]);
-            const point a = {x[0] * up[0] >> 9, x[1] * up[1] >> 9},
-                        c = {x[128] * up[128] >> 9, x[129] * up[129] >> 9},
-                        b = {x[256] * down[0] >> 9, x[257] * down[-1] >> 9},
-                        d = {x[384] * down[-128] >> 9, x[385] * down[-129] >> 9};
+    for (uint32_t n = 0; n < HALF / 4; n += LANES) {
+        int32_t to_re[LANES][4], to_im[LANES][4];
+        for (uint32_t l = 0; l < LANES; l++) {
+            const uint32_t i = 2 * (n + l), j = i + 128, k = i + 256, m = i + 384;
+            const point a = {x[i] * rising(i) >> 9, x[i + 1] * rising(i + 1) >> 9},
+                        c = {x[j] * rising(j) >> 9, x[j + 1] * rising(j + 1) >> 9},
+                        b = {x[k] * falling(k) >> 9, x[k + 1] * falling(k + 1) >> 9},
+                        d = {x[m] * falling(m) >> 9, x[m + 1] * falling(m + 1) >> 9};
             const point s = {a.re + b.re, a.im + b.im}, t = {a.re - b.re, a.im - b.im},
                         u = {c.re + d.re, c.im + d.im}, v = {c.re - d.re, c.im - d.im};
-            store(re, im, i, s.re + u.re, s.im + u.im);
-            store(re, im, i + 1, t.re + v.im, t.im - v.re);
-            store(re, im, i + 2, s.re - u.re, s.im - u.im);
-            store(re, im, i + 3, t.re - v.im, t.im + v.re);
+            to_re[l][0] = s.re + u.re, to_im[l][0] = s.im + u.im;
+            to_re[l][1] = t.re + v.im, to_im[l][1] = t.im - v.re;
+            to_re[l][2] = s.re - u.re, to_im[l][2] = s.im - u.im;
+            to_re[l][3] = t.re - v.im, to_im[l][3] = t.im + v.re;
         }
+        for (uint32_t l = 0; l < LANES; l++) {
+            const uint32_t at = 4 * (8u * reversed[(n + l) & 7] + reversed[n >> 3]);
+            for (uint32_t q = 0; q < 4; q++) re[at + q] = to_re[l][q], im[at + q] = to_im[l][q];
+        }
+    }
 }
 
 /* Two stages at once of a complex radix-2 FFT of length 256, in place, decimation in time: four
@@ -185,23 +195,20 @@ static int32_t log2_q10(uint64_t x)
  * their index. The whole spectrum's power is below 2^51 (Parseval), times 256 below 2^59. */
 static void bands(int32_t *restrict re, int32_t *restrict im)
 {
-    uint64_t rising = 0; /* what the segment below gives to its upper band */
+    uint64_t below = 0; /* what the segment below gives to its upper band */
     const uint8_t *weight = lp_mel_weight;
     for (uint32_t b = 0; b <= LP_FEATURES; b++) {
-        uint64_t all = 0, low = 0;
-        uint32_t high = 0;
+        uint64_t all = 0, up = 0;
         for (uint32_t k = lp_mel_start[b]; k < lp_mel_start[b + 1]; k++, weight++) {
-            const uint32_t p = (uint32_t)re[k], q = (uint32_t)im[k];
-            all += (uint64_t)q << 32 | p;
-            low += (uint64_t)p * *weight;
-            high += q * *weight;
+            const uint64_t p = (uint64_t)(uint32_t)im[k] << 32 | (uint32_t)re[k];
+            all += p;
+            up += p * *weight;
         }
-        const uint64_t up = low + ((uint64_t)high << 32);
         if (b) {
-            rising = (rising + 256 * all - up) >> 8;
-            re[b - 1] = (int32_t)(uint32_t)rising, im[b - 1] = (int32_t)(uint32_t)(rising >> 32);
+            below = (below + 256 * all - up) >> 8; /* band b - 1 */
+            re[b - 1] = (int32_t)(uint32_t)below, im[b - 1] = (int32_t)(uint32_t)(below >> 32);
         }
-        rising = up;
+        below = up;
     }
 }
 

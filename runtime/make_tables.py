@@ -62,9 +62,14 @@ static const uint32_t lp_turns[{len(turns)}] = {{
 static const uint32_t lp_bin_turns[{len(bins)}] = {{
     {rows(bins, 8)}}};
 
-/* Periodic Hann window in Q15, (1 - cos(2 pi i / {FFT})) / 2, i = 0..{FFT // 2}; mirrored behind */
-static const uint16_t lp_hann[{len(hann)}] = {{
-    {rows(hann)}}};
+/* Periodic Hann window in Q15, (1 - cos(2 pi i / {FFT})) / 2, i = 0..{FFT // 2}; its mirror image
+ * behind only where vectors need it */
+static const uint16_t lp_hann[LP_VECTORS ? {FFT} : {len(hann)}] = {{
+    {rows(hann)},
+#if LP_VECTORS
+    {rows(hann[-2:0:-1])},
+#endif
+}};
 
 /* round(2^14 log2(1 + i / 32)), i = 0..32 */
 static const uint16_t lp_log2_fraction[{len(log2)}] = {{
