@@ -3,7 +3,7 @@
 # stays as it is.
 SOURCES := pyproject.toml CMakeLists.txt host/make_binding.py tools/setup.sh \
            $(wildcard runtime/*.[ch] host/*.[ch])
-PYTHON_CODE := host/edge_lp train/edge_lp_train
+PYTHON_CODE := host/edge_lp train/edge_lp_train papers/edge_lp_papers
 
 help:
 	@echo "make demo     set up, then let the shipped model listen to a stream of spoken commands;"

@@ -8,8 +8,8 @@ import sys
 import pytest
 from paths import ROOT
 
-HOST, TRAIN, TWINS = ROOT / "host", ROOT / "train", ROOT / "tests"
-PYTHON = sorted([*HOST.rglob("*.py"), *TRAIN.rglob("*.py"), *(TWINS / "twins").rglob("*.py")])
+HOST, TRAIN, PAPERS, TWINS = (ROOT / name for name in ("host", "train", "papers", "tests"))
+PYTHON = sorted(p for b in (HOST, TRAIN, PAPERS, TWINS / "twins") for p in b.rglob("*.py"))
 
 # Rooms of edge_lp from the ground up: a module imports from its own room and those before it.
 ROOMS = [
@@ -30,6 +30,8 @@ ROOMS = [
     "cli",
     "__main__",
 ]
+# ... and those of edge_lp_papers, which stand on edge_lp and edge_lp_train.
+PAPER_ROOMS = ["experiment", "work", "spiker", "experiments", "registry", "run", "page"]
 # ... and these reach nothing else, not even by way of others.
 ONLY = {
     "core": {"errors", "binding", "core"},
@@ -40,7 +42,7 @@ HEAVY = "sounddevice matplotlib serial nir soundfile espeakng_loader rich".split
 
 
 def name_of(path):
-    base = next(b for b in (HOST, TRAIN, TWINS) if b in path.parents)
+    base = next(b for b in (HOST, TRAIN, PAPERS, TWINS) if b in path.parents)
     return ".".join(path.relative_to(base).with_suffix("").parts).removesuffix(".__init__")
 
 
@@ -114,6 +116,29 @@ def test_each_module_has_a_room_and_imports_downwards(name):
             assert within(name, "edge_lp.__main__") or theirs != "cli", "nothing imports the CLI"
 
 
+@pytest.mark.parametrize("name", sorted(n for n in MODULES if within(n, "edge_lp_papers")))
+def test_the_papers_have_rooms_too(name):
+    """Nothing below knows of the papers, but for the command."""
+
+    def paper_room(n):
+        inside = n.removeprefix("edge_lp_papers").removeprefix(".")
+        return next((r for r in PAPER_ROOMS if within(inside, r)), None)
+
+    mine = paper_room(name)
+    assert mine or name == "edge_lp_papers", f"{name}: a new room; give it a place in PAPER_ROOMS"
+    for other in GRAPH[name]:
+        assert not within(other, "edge_lp.cli") and not within(other, "twins")
+        if theirs := paper_room(other) if within(other, "edge_lp_papers") else None:
+            assert PAPER_ROOMS.index(theirs) <= PAPER_ROOMS.index(mine)
+
+
+@pytest.mark.parametrize("name", sorted(n for n in MODULES if not within(n, "edge_lp_papers")))
+def test_nothing_stands_on_the_papers(name):
+    found = [n for n in imports(MODULES[name]) if within(n, "edge_lp_papers")]
+    assert not found or name == "edge_lp.cli.papers"
+    assert not [n for n in imports(MODULES[name], True) if within(n, "edge_lp_papers")]
+
+
 @pytest.mark.parametrize("name", EDGE_LP)
 def test_some_rooms_stay_apart_even_by_way_of_others(name):
     if room(name) in ONLY:
@@ -145,6 +170,8 @@ def test_only_the_bindings_touch_cffi(name):
     assert not touched or name in ("edge_lp.binding", "make_binding")
     scan = [n for n in imports(MODULES[name]) if within(n, "edge_lp_train._scan")]
     assert not scan or name == "edge_lp_train.scan"
+    spiker = [n for n in imports(MODULES[name]) if within(n, "edge_lp_papers._spiker")]
+    assert not spiker or name == "edge_lp_papers.spiker.layer"
     from_binding = "edge_lp.binding" in GRAPH[name]
     assert not from_binding or name in ("edge_lp.core", "edge_lp.runtime")
 
@@ -175,7 +202,7 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
 
 SOURCES = [
     p
-    for folder in ("host", "train", "tests", "runtime", "firmware")
+    for folder in ("host", "train", "papers", "tests", "runtime", "firmware")
     for p in sorted((ROOT / folder).rglob("*"))
     if p.suffix in (".py", ".c", ".h") and "build" not in p.parts
 ]

@@ -17,16 +17,18 @@ def test_one_wheel_for_every_python(wheel):
 
 def test_what_is_in_it(wheel):
     names = zipfile.ZipFile(wheel).namelist()
+    binaries = {"edge_lp/_runtime", "edge_lp_train/_scan", "edge_lp_papers/_spiker"}
     assert (
-        {"edge_lp/_runtime.abi3.so", "edge_lp_train/_scan.abi3.so"} <= set(names)
+        {f"{b}.abi3.so" for b in binaries} <= set(names)
         and "edge_lp/models/commands12.lpb" in names
         and any(n.endswith("licenses/LICENSE") for n in names)
     )
     top = {n.split("/")[0] for n in names}
-    assert top == {"edge_lp", "edge_lp_train", next(n for n in top if n.endswith(".dist-info"))}
+    packages = {"edge_lp", "edge_lp_train", "edge_lp_papers"}
+    assert top == {*packages, next(n for n in top if n.endswith(".dist-info"))}
     sources = {
         f"{p.parent.name}/{p.name}"
-        for folder in ("host/edge_lp", "train/edge_lp_train")
+        for folder in ("host/edge_lp", "train/edge_lp_train", "papers/edge_lp_papers")
         for p in (ROOT / folder).glob("*.py")
     }
     assert sources <= set(names)

@@ -15,6 +15,7 @@ from edge_lp.cli.listening import demo, devices, listen, record, serve
 from edge_lp.cli.loihi import loihi_group
 from edge_lp.cli.measuring import bench, calibrate, evaluate, explain
 from edge_lp.cli.models import export, inspect, tune
+from edge_lp.cli.papers import reproduce
 from edge_lp.cli.training import train
 
 
@@ -47,5 +48,6 @@ for _command in (
     verify,
     bench,
     loihi_group,
+    reproduce,
 ):
     main.add_command(_command)
