@@ -2,7 +2,9 @@
 """The command line: every command has help, bad input is one line and exit code 2, output goes
 where it should."""
 
+import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -13,7 +15,7 @@ import soundfile
 from click.testing import CliRunner
 from edge_lp import plots
 from edge_lp.audio import microphone, signals
-from edge_lp.board import discover
+from edge_lp.board import count, discover
 from edge_lp.cli import main
 from edge_lp.errors import AudioError, EdgeLpError
 from edge_lp.hear import demo
@@ -322,6 +324,30 @@ def _text(*renderables):
     with console.capture() as capture:
         console.print(*renderables)
     return capture.get()
+
+
+def test_bench_counts_and_keeps_a_history(model, tmp_path, monkeypatch):
+    """Issue 9: bench appends to the history file; a file that is none is left alone."""
+    monkeypatch.setattr(cost, "_median_ms", lambda *_: 0.125)
+    monkeypatch.setattr(count, "host_instructions", lambda _: 1_500_000)
+    path = tmp_path / "h.csv"
+    for _ in range(2):
+        out = run("bench", "--model", model, "--instructions", "--history", path)
+    assert "1.50 million instructions (valgrind)" in out.stdout
+    rows = list(csv.DictReader(path.open(newline="")))
+    assert [(r["total_ms"], r["instructions_per_s"]) for r in rows] == [("0.125", "1500000")] * 2
+    path.write_text("something else\n")
+    bad("bench", "--model", model, "--history", path, says="not a history of bench")
+    assert path.read_text() == "something else\n"
+
+
+def test_instructions_on_this_machine(model):
+    """The C chain under valgrind: the same count in every run."""
+    if not shutil.which("valgrind"):
+        pytest.skip("needs valgrind")
+    with open(model, "rb") as f:
+        found = count.host_instructions(f.read())
+    assert 1e6 < found < 1e8
 
 
 def test_peers_that_are_not_installed_are_a_note(tmp_path, capsys):

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Instructions per second of audio on the emulated boards, by part and by function. QEMU counts
-them exactly, but knows no pipeline or cache: they are instructions, not cycles."""
+"""Instructions per second of audio on the emulated boards, by part and by function, and on this
+machine. QEMU and valgrind count them exactly, but this is not time: they are not cycles."""
 
 from __future__ import annotations
 
 import bisect
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,8 +15,8 @@ import numpy as np
 
 from edge_lp.audio.signals import babble
 from edge_lp.board.emulate import Target, build, build_folder, run_command, sources, target
-from edge_lp.errors import EdgeLpError
-from edge_lp.runtime import FRAME_SECONDS
+from edge_lp.errors import EdgeLpError, MissingDependency
+from edge_lp.runtime import FRAME_SECONDS, SAMPLE_RATE
 
 SECONDS = 5
 PARTS = ("front_end", "network", "detector")
@@ -107,6 +108,32 @@ def count(
         if plugin:
             found["functions"] = _by_function(t, elf, folder / "profile.txt", seconds)
     return found
+
+
+def host_instructions(model: bytes) -> int:
+    """Instructions per second of audio on this machine, vectors and all: what valgrind counts over
+    3 s of artificial babble less what it counts over 1 s, so that the start cancels out.
+
+    MissingDependency: valgrind, or what builds the program."""
+    if not shutil.which("valgrind"):
+        raise MissingDependency("instructions are counted by valgrind: apt-get install valgrind")
+    posix, taken = target("posix"), []
+    for seconds in (1, 3):
+        with build_folder() as f:
+            sound = babble(3)[: seconds * SAMPLE_RATE].astype("<i2").tobytes()
+            elf, _ = build(posix, model, Path(f), "count", sound, more=["KERNEL="])
+            done = subprocess.run(
+                ["valgrind", "--tool=callgrind", f"--callgrind-out-file={f}/callgrind", str(elf)],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+            )
+        counted = re.search(r"Collected : (\d+)", done.stderr)
+        if done.returncode or not counted:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise EdgeLpError(f"valgrind could not run the counting program: {last}")
+        taken.append(int(counted[1]))
+    return (taken[1] - taken[0]) // 2
 
 
 def table(found: dict[str, dict[str, Any]]) -> list[Any]:

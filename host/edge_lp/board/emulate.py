@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,10 +130,12 @@ def build(
     program: str = "firmware",
     audio: bytes | None = None,
     core: bool = True,
+    more: Sequence[str] = (),
 ) -> tuple[Path, str]:
     """Builds an image with the model (and 16 kHz int16 audio) in its flash -> the ELF file, and
     what the build said. Budgets are not applied here. core: link the core beside the kernel, with
-    the stack that it takes, so that any model that opens runs; without, as `make` builds it."""
+    the stack that it takes, so that any model that opens runs; without, as `make` builds it. more:
+    other variables of the Makefile."""
     (folder / "model.lpb").write_bytes(model)
     variables = [
         f"BOARD={t.board}",
@@ -142,6 +145,7 @@ def build(
         "FLASH_BUDGET=4194304",
         "RAM_BUDGET=4194304",
         *(("CORE=1", "STACK_BYTES=4096") if core else ()),
+        *more,
     ]
     if t.cross:
         variables.append(f"CROSS={t.cross}")

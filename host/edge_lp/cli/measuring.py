@@ -211,21 +211,36 @@ def explain(
     metavar="PATH",
     help="Script whose `cost` measures other engines in this session; it is run.",
 )
+@click.option("--instructions", is_flag=True, help="Also count instructions, with valgrind.")
+@click.option("--history", metavar="CSV", help="Append the numbers to this file.")
 @JSON
 @click.pass_context
-def bench(ctx: click.Context, model: str, peers: str | None, as_json: bool) -> None:
+def bench(
+    ctx: click.Context,
+    model: str,
+    peers: str | None,
+    instructions: bool,
+    history: str | None,
+    as_json: bool,
+) -> None:
     """Measure CPU time and instructions.
 
     Without a sub-command: CPU ms per 1 s of audio of front end, network and detector, one thread.
     """
     if ctx.invoked_subcommand:
         return
+    from edge_lp.board.count import host_instructions
     from edge_lp.measure import cost
     from edge_lp.runtime import Model
 
     script = cost.peers_script(peers) if peers else None
-    own = cost.bench(Model(model_bytes(model)))
+    opened = Model(model_bytes(model))
+    own = cost.bench(opened)
+    if instructions:
+        own["instructions_per_s"] = host_instructions(opened.bytes)
     others = cost.peers(script) if script else []
+    if history:
+        cost.append(own, opened, history)
     if as_json:
         show_json({**own, "peers": others})
     else:

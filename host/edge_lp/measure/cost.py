@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import subprocess
 import sys
@@ -15,10 +17,12 @@ import numpy as np
 
 from edge_lp.audio.signals import babble
 from edge_lp.errors import EdgeLpError
-from edge_lp.runtime import SAMPLE_RATE, Detector, Frontend, Model, Net, Spotter
+from edge_lp.files import write_file
+from edge_lp.runtime import SAMPLE_RATE, Detector, Frontend, Model, Net, Spotter, version
 from edge_lp.text import notice
 
 SECONDS = 10  # of sound, over and over
+PARTS = ("front_end_ms", "network_ms", "detector_ms")
 
 
 def _median_ms(
@@ -81,6 +85,27 @@ def peers(script: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
 
 
+def append(own: dict[str, Any], model: Model, path: str) -> None:
+    """Adds these numbers to a CSV file as a row: when, with which library, of which model."""
+    row = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
+        "version": version(),
+        "model": f"{int.from_bytes(model.bytes[-4:], 'little'):08x}",
+        **{k: own.get(k, "") for k in (*PARTS, "total_ms", "instructions_per_s")},
+    }
+    before = b""
+    if Path(path).is_file():
+        before = Path(path).read_bytes()
+        if before.split(b"\n", 1)[0].decode("utf-8", "replace").split(",") != list(row):
+            raise EdgeLpError(f"{path}: not a history of bench: expected {','.join(row)} above")
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(row), lineterminator="\n")
+    if not before:
+        table.writeheader()
+    table.writerow(row)
+    write_file(path, before + text.getvalue().encode())
+
+
 def tables(own: dict[str, Any], others: list[dict[str, Any]]) -> list[Any]:
     """The same numbers for a reader."""
     from rich.table import Table
@@ -96,14 +121,16 @@ def tables(own: dict[str, Any], others: list[dict[str, Any]]) -> list[Any]:
         t.add_column(column, justify="left" if column.startswith("CPU") else "right")
     t.add_row(
         "edge-lp, streaming",
-        *(f"{own[k]:.3f}" for k in ("front_end_ms", "network_ms", "detector_ms", "total_ms")),
+        *(f"{own[k]:.3f}" for k in (*PARTS, "total_ms")),
     )
     for p in others:
         parts = [p[k] for k in ("features_ms", "net_ms") if k in p]
         cells = [f"{p[k]:.3f}" if k in p else "" for k in ("features_ms", "net_ms")]
         t.add_row(p["engine"], *cells, "", f"{sum(parts):.3f}" if len(parts) == 2 else "")
-    return [
-        t,
+    work = (
         f"edge-lp: {own['spikes_per_s']:,} spikes and {own['synaptic_ops_per_s']:,} synaptic "
-        "operations a second",
-    ]
+        "operations a second"
+    )
+    if "instructions_per_s" in own:
+        work += f"; {own['instructions_per_s'] / 1e6:.2f} million instructions (valgrind)"
+    return [t, work]
