@@ -210,7 +210,8 @@ typedef struct { /* detector parameters; frames are 10 ms */
      * 1..LP_MAX_WINDOW, then zeros. The posteriors of several are combined by their geometric mean
      */
     uint16_t windows[LP_MAX_WINDOWS];
-    /* refractory: frames after an event in which none follows; latency: typical frames from a
+    /* refractory: frames after an event in which none follows but, behind a
+     * wake word, a command; latency: typical frames from a
      * word's middle to its best posterior, subtracted from event times; hold: frames for which a
      * candidate must stay unbeaten before it is an event, 0: at once */
     uint16_t refractory, latency, hold;

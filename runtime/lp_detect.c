@@ -182,10 +182,15 @@ static void combine(lp_detector *d)
     for (uint32_t i = 0; i < d->n_labels; i++) d->posterior[i] = root(d->product[i], d->n_windows);
 }
 
-/* May this label become an event now? Without wake words every keyword may. */
+/* May this label become an event now? Without wake words every keyword may. In the refractory
+ * period of a wake word's event, commands may; in that of a command's event, nothing may. There is
+ * no candidate when a period begins, so one that is there was let in as a command behind a wake
+ * word; until then, d->candidate is still the last event. */
 static int counts(const lp_detector *d, uint32_t label, uint32_t awake)
 {
     const uint32_t n = awake || !d->config.wake_words ? d->n_keywords : d->config.wake_words;
+    if (d->quiet && !(d->has_candidate || d->candidate.wake)) return 0;
+    if (d->quiet && label < d->config.wake_words) return 0;
     return label < n && d->posterior[label] >= d->config.thresholds[label];
 }
 
@@ -196,10 +201,6 @@ int lp_detector_push(lp_detector *d, const int32_t *logits, lp_event *event)
     combine(d);
     d->frame++;
     if (d->awake) d->awake--;
-    if (d->quiet) {
-        d->quiet--;
-        return 0;
-    }
     for (uint32_t i = 1; i < d->n_labels; i++)
         if (d->posterior[i] > d->posterior[best]) best = i;
     if (counts(d, best, awake) && (!d->has_candidate || d->posterior[best] > d->candidate.score)) {
@@ -214,6 +215,7 @@ int lp_detector_push(lp_detector *d, const int32_t *logits, lp_event *event)
     } else if (d->has_candidate) {
         d->held++;
     }
+    if (d->quiet) d->quiet--;
     if (!d->has_candidate || d->held < d->config.hold) return 0;
     d->has_candidate = 0;
     d->quiet = d->config.refractory;

@@ -180,6 +180,27 @@ def test_the_wake_word_opens_a_window_of_so_many_frames():
     assert left[9:13] == [0, 20, 19, 18] and left[29:33] == [1, 0, 0, 0]
 
 
+def test_a_command_may_follow_its_wake_word_at_once():
+    """The refractory frames of a wake word's event hold back wake words alone; those of a command's
+    event hold back everything. It was everything behind each: half a second of every window."""
+    d = runtime.Detector(4, 3, config(1, 20000, 10, 0, 0, 1, 40))
+    said = [(5, 0), (9, 0), (12, 1), (15, 2), (21, 0), (23, 2), (24, 0), (34, 0), (35, 0)]
+    events, posteriors = d.push(words(60, *said))
+    assert [(e.frame, e.label) for e in events] == [(5, 0), (12, 1), (23, 2), (34, 0)]
+    from edge_lp.measure.explain import EVENT, REFRACTORY, gates
+
+    told = gates(posteriors / 32767, 3, config(1, 20000, 10, 0, 0, 1, 40))
+    assert [told[t] for t, _ in said] == [
+        *(EVENT, REFRACTORY, EVENT, REFRACTORY, REFRACTORY, EVENT, REFRACTORY, EVENT, REFRACTORY),
+    ]
+
+
+def test_a_command_that_is_held_when_the_refractory_frames_end_is_judged_on():
+    d = runtime.Detector(4, 3, config(1, 20000, 4, 0, 6, 1, 40))
+    events, _ = d.push(words(60, (2, 0), (10, 1), (30, 2)))  # 0 is an event in 8, quiet to 12
+    assert [(e.frame, e.label) for e in events] == [(2, 0), (10, 1), (30, 2)]
+
+
 def test_another_wake_word_restarts_the_window():
     said = [(5, 0), (20, 0), (38, 1), (41, 1)]
     events, _ = runtime.Detector(4, 3, config(1, 20000, 0, 0, 0, 1, 20)).push(words(50, *said))

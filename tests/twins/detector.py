@@ -60,16 +60,16 @@ def detect(
     clipped = [[max(-LARGEST, min(LARGEST, int(x))) for x in row] for row in logits]
     events: list[Event] = []
     candidate: Event | None = None
-    all_posteriors, free, asleep = [], 0, 0  # frames from which on: events, no commands
+    all_posteriors, free, asleep = [], 0, 0  # frames from which on: any event, no commands
+    woken = False  # by the last event
     for t in range(len(clipped)):
         p = combined(clipped[: t + 1], config.windows)
         all_posteriors.append(p)
         best = p.index(max(p))
-        if t < free:
-            continue
         open_to_all = c.wake_words == 0 or t < asleep
+        first = 0 if t >= free else c.wake_words if woken else len(p)
         if (
-            best < (n_keywords if open_to_all else c.wake_words)
+            first <= best < (n_keywords if open_to_all else c.wake_words)
             and p[best] >= c.thresholds[best]
             and (candidate is None or p[best] > candidate.score)
         ):
@@ -77,7 +77,7 @@ def detect(
             candidate = Event(t, middle, best, p[best], best < c.wake_words)
         if candidate is not None and t - candidate.frame >= c.hold:
             events.append(candidate)
-            free = t + c.refractory + 1
+            free, woken = t + c.refractory + 1, candidate.wake
             if candidate.wake:
                 asleep = t + c.wake + 1
             candidate = None

@@ -63,13 +63,12 @@ def gates(posteriors: np.ndarray, n_keywords: int, c: DetectorConfig) -> list[st
     x = c.integers(n_keywords)
     p = np.rint(np.asarray(posteriors) * 32767).astype(int)
     found: list[str] = []
-    free, awake, candidate, score, wakes = 0, 0, -1, 0, False
+    free, awake, candidate, score, wakes, woken = 0, 0, -1, 0, False, False
     for t, row in enumerate(p):
-        if t < free:
-            found.append(REFRACTORY)
-            continue
         best = int(row.argmax())
-        if best >= n_keywords:
+        if t < free and not (woken and best >= x.wake_words):
+            gate = REFRACTORY
+        elif best >= n_keywords:
             gate = OTHER
         elif x.wake_words and best >= x.wake_words and t >= awake:
             gate = ASLEEP
@@ -82,7 +81,7 @@ def gates(posteriors: np.ndarray, n_keywords: int, c: DetectorConfig) -> list[st
         if candidate >= 0 and gate != CANDIDATE:
             gate = HELD
         if candidate >= 0 and t - candidate >= x.hold:
-            gate, candidate, free = EVENT, -1, t + x.refractory + 1
+            gate, candidate, free, woken = EVENT, -1, t + x.refractory + 1, wakes
             awake = t + x.wake + 1 if wakes else awake
         found.append(gate)
     return found
