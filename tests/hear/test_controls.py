@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The keys of the live view: thresholds that go on listening, recordings, the last seconds."""
 
+import shutil
 import time
 
 import numpy as np
 import pytest
 import soundfile
 from edge_lp.audio.signals import babble
+from edge_lp.board.emulate import Emulator
+from edge_lp.board.session import Board
 from edge_lp.hear import controls
 from edge_lp.hear.controls import Controls
-from edge_lp.hear.detect import HostEar
+from edge_lp.hear.detect import BoardEar, HostEar
 from edge_lp.model.format import pack, unpack
 from edge_lp.model.tune import arguments, tune, tuned, with_wake_words
 from edge_lp.runtime import Model
@@ -154,3 +157,26 @@ def test_a_place_that_cannot_be_written_is_a_notice(tmp_path):
     _press(c, "r", "s")
     c.close()
     assert len(notes) == 2 and all("cannot write" in n or "cannot record" in n for n in notes)
+
+
+def test_a_threshold_of_a_board_that_listens_moves_too(tmp_path):
+    """The firmware as a process: with a threshold that was moved down in the middle, the detections
+    are those of this machine's ear, block by block, and its wake window stays open."""
+    for tool in ("make", "cc"):
+        if not shutil.which(tool):
+            pytest.skip(f"{tool} is not installed")
+    often = [d.keyword for d in _ear().push(PCM).detections]
+    spec = with_wake_words(SPEC, [max(often, key=often.count)])
+    here, awake = _ear(spec), set()
+    with Emulator("posix", pack(spec)) as e, Board(e.port) as board:
+        there = BoardEar(board, board.info.detector, picture=True)
+        pair = [_controls(tmp_path, ear)[0] for ear in (here, there)]
+        for i, at in enumerate(range(0, len(PCM), 1600)):
+            a, b = here.push(PCM[at : at + 1600]), there.push(PCM[at : at + 1600])
+            assert a.detections == b.detections and a.awake == b.awake
+            assert np.array_equal(a.posteriors, b.posteriors)
+            awake.add(a.awake)
+            if i in (15, 20, 25):
+                for c in pair:
+                    _press(c, "down", *"-" * 30)
+    assert awake == {True, False} and there.config == here.config

@@ -371,3 +371,24 @@ def test_a_slow_machine_draws_less_often_and_listens(monkeypatch):
         clock[0] += 0.02
         seen.take(PCM[:320], ear.push(PCM[:320]), 0.0, 0)
     assert np.diff(drawn).min() >= 1.0 / view.SHARE and len(drawn) / clock[0] <= view.SHARE + 0.05
+
+
+def test_a_model_with_a_wake_word_says_whether_it_is_awake(monkeypatch):
+    from edge_lp.model.tune import with_wake_words
+
+    spec = random_spec(3)
+    often = [d.keyword for d in HostEar(Model(DATA), Model(DATA).detector).push(PCM).detections]
+    word = max(often, key=often.count)
+    monkeypatch.setattr(view, "SHARE", 1e9)
+    model = Model(pack(with_wake_words(spec, [word])))
+    ear, screen = HostEar(model, model.detector), Emulator(80, 24)
+    seen, states = view.View(_console(80, 24), ear, "m", lambda d: None), set()
+    seen.terminal = Terminal(seen.terminal.console, screen.write)
+    with seen:
+        for at in range(0, len(PCM), 1600):
+            seen.take(PCM[at : at + 1600], ear.push(PCM[at : at + 1600]), 0.001, 0)
+            seen.draw()
+            awake = ear._detector.awake() > 0
+            states.add(awake)
+            assert (", awake" if awake else f", say {word}") in screen.lines()[0]
+    assert states == {True, False}

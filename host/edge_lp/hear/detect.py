@@ -19,12 +19,14 @@ from edge_lp.runtime import FRAME_SECONDS, Detector, Event, Frontend, Model, Net
 class Heard:
     """What the frames that a block completed were taken for. features: (frames, 40) int16 Q10;
     layers: of each hidden layer (neurons,) 0..1, the spikes low-passed as the next layer does, over
-    the ceiling, at the block's end; posteriors: (frames, labels) 0..1. A board tells no layers."""
+    the ceiling, at the block's end; posteriors: (frames, labels) 0..1; awake: commands count at the
+    block's end, behind a wake word. A board tells no layers."""
 
     features: np.ndarray
     layers: list[np.ndarray]
     posteriors: np.ndarray
     detections: list[Detection]
+    awake: bool
 
 
 class HostEar:
@@ -54,7 +56,7 @@ class HostEar:
         events, posteriors = self._detector.push(self._net.push(features))
         layers = [self._net.state(soma)["u"] * self._full for soma in self._somas]
         found = [_detection(e, self.labels) for e in events]
-        return Heard(features, layers, posteriors / 32767, found)
+        return Heard(features, layers, posteriors / 32767, found, self._detector.awake() > 0)
 
 
 class BoardEar:
@@ -63,7 +65,7 @@ class BoardEar:
     def __init__(self, board: Board, config: DetectorConfig, picture: bool) -> None:
         self.labels, self.config = board.labels, config
         self.keywords = board.labels[: board.info.n_keywords]
-        self._outputs = POSTERIORS if picture else 0
+        self._outputs, self._awake = POSTERIORS if picture else 0, False
         board.configure(self._outputs, config)
         self._board, self._frontend = board, Frontend()
 
@@ -78,7 +80,8 @@ class BoardEar:
         rows = [r.posteriors for r in results if r.posteriors is not None]
         posteriors = np.array(rows).reshape(-1, len(self.labels)) / 32767
         found = [_detection(r.event, self.labels) for r in results if r.event]
-        return Heard(features, [], posteriors, found)
+        self._awake = results[-1].awake if results else self._awake
+        return Heard(features, [], posteriors, found, self._awake)
 
 
 def _detection(e: Event, labels: list[str]) -> Detection:

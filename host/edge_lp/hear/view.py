@@ -66,6 +66,7 @@ class View:
         self._columns: deque[np.ndarray] = deque(maxlen=HISTORY)
         self._frames, self._new = np.zeros((0, FEATURES)), 0
         self._layers: list[np.ndarray] = []
+        self._awake = False
         self._power = self._peak = self._load = self._delay = 0.0
         self._zeros, self._clipped = 0, -MARKED
         self._drawn, self._start = -PERIOD, float("inf")
@@ -107,7 +108,7 @@ class View:
         now = time.monotonic()
         self._start = min(self._start, now - self.seconds)
         self._delay = now - self._start - self.seconds
-        self._layers = heard.layers
+        self._layers, self._awake = heard.layers, heard.awake
         if len(heard.posteriors):
             best = heard.posteriors[:, : len(self.best)].max(axis=0)
             self.best = best if self._fresh else np.maximum(self.best, best)
@@ -176,6 +177,9 @@ class View:
         paused, recorded = self.controls.paused, self.controls.recorded
         state = "paused: still listening" if paused else "listening"
         style = "bold yellow" if paused else "green"
+        if wake := self.ear.keywords[: self.ear.config.wake_words]:
+            state += ", awake" if self._awake else f", say {plain(' or '.join(wake))}"
+            style = "bold reverse green" if self._awake and not paused else style
         if recorded is not None:
             state, style = f"recording {recorded:.1f} s", "bold red"
         clock = f"{int(self.seconds) // 60:d}:{self.seconds % 60:04.1f} "
