@@ -34,6 +34,22 @@ static inline uint32_t lp_register(uint32_t x)
     return x;
 }
 
+#if defined(__GNUC__)
+#define LP_RARE(x) __builtin_expect(x, 0)
+#else
+#define LP_RARE(x) (x)
+#endif
+
+/* p, of which the compiler shall not know where it comes from: one pointer that moves, in place of
+ * many that are kept. */
+LP_INLINE void *lp_hidden(void *p)
+{
+#if defined(__GNUC__)
+    __asm__("" : "+r"(p));
+#endif
+    return p;
+}
+
 typedef char lp_assert_arithmetic_shift[((-3) >> 1) == -2 ? 1 : -1];
 typedef char lp_assert_modular_cast[(int16_t)0x8001u == -32767 ? 1 : -1];
 
@@ -85,6 +101,21 @@ static inline int32_t lp_mac2_crossed(uint32_t a, uint32_t b, int32_t acc)
     __asm__("smlsdx %0, %1, %2, %3" : "=r"(x) : "r"(a), "r"(b), "r"(acc));
     return x;
 }
+/* p[at] and p[at + 1], at a constant; p[0] and p[1], and what is behind them */
+LP_INLINE void lp_two_words(const int32_t *p, uint32_t at, int32_t *x, int32_t *y)
+{
+    __asm__("ldrd %0, %1, [%2, %3]"
+            : "=&r"(*x), "=r"(*y)
+            : "r"(p), "i"(4 * at), "m"(*(const int32_t (*)[2])(p + at)));
+}
+LP_INLINE const uint8_t *const *lp_two_pointers(const uint8_t *const *p, const uint8_t **x,
+                                                const uint8_t **y)
+{
+    __asm__("ldrd %0, %1, [%2], #8"
+            : "=&r"(*x), "=&r"(*y), "+r"(p)
+            : "m"(*(const uint8_t *const(*)[2])p));
+    return p;
+}
 #else
 #define LP_DSP 0
 static inline int32_t lp_mac_high(int32_t a, int32_t b, int32_t acc)
@@ -94,6 +125,16 @@ static inline int32_t lp_mac_high(int32_t a, int32_t b, int32_t acc)
 static inline int32_t lp_mac2(uint32_t a, uint32_t b, int32_t acc)
 {
     return acc + (int16_t)a * (int16_t)b + (int16_t)(a >> 16) * (int16_t)(b >> 16);
+}
+LP_INLINE void lp_two_words(const int32_t *p, uint32_t at, int32_t *x, int32_t *y)
+{
+    *x = p[at], *y = p[at + 1];
+}
+LP_INLINE const uint8_t *const *lp_two_pointers(const uint8_t *const *p, const uint8_t **x,
+                                                const uint8_t **y)
+{
+    *x = p[0], *y = p[1];
+    return p + 2;
 }
 #endif
 
@@ -147,10 +188,17 @@ static inline uint32_t lp_top_bits(uint64_t x, int32_t *place)
 #endif
 }
 
-/* Little-endian loads from any alignment. */
+/* Little-endian loads from any alignment. LP_ALIGNED: a load of 32 bits wants an aligned address. */
+#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && \
+    (defined(__riscv) || defined(__XTENSA__) ||                                                  \
+     (defined(__arm__) && !defined(__ARM_FEATURE_UNALIGNED)))
+#define LP_ALIGNED 1
+#else
+#define LP_ALIGNED 0
+#endif
 static inline uint32_t lp_le16(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8; }
 #if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && \
-    (!defined(__arm__) || defined(__ARM_FEATURE_UNALIGNED)) /* Armv6-M would call memcpy */
+    !LP_ALIGNED /* there compilers would call memcpy */
 static inline uint32_t lp_le32(const uint8_t *p)
 {
     uint32_t x;
@@ -160,6 +208,22 @@ static inline uint32_t lp_le32(const uint8_t *p)
 #else
 static inline uint32_t lp_le32(const uint8_t *p) { return lp_le16(p) | lp_le16(p + 2) << 16; }
 #endif
+
+/* A word at p + skew bytes. Where a load must be aligned p is, from the two words around it, up to 3
+ * bytes before and behind, of which the caller knows that they are his; else skew is 0. */
+#if LP_ALIGNED
+static inline uint32_t lp_skew(const uint8_t *p) { return (uint32_t)((uintptr_t)p & 3); }
+LP_INLINE uint32_t lp_word(const uint8_t *p, uint32_t skew)
+{
+    uint32_t w[2];
+    __builtin_memcpy(w, __builtin_assume_aligned(p, 4), 8);
+    return w[0] >> 8 * skew | w[1] << 1 << (31 - 8 * skew);
+}
+#else
+static inline uint32_t lp_skew(const uint8_t *p) { return (void)p, 0; }
+LP_INLINE uint32_t lp_word(const uint8_t *p, uint32_t skew) { return (void)skew, lp_le32(p); }
+#endif
+
 static inline uint32_t lp_le16x2(const int16_t *x) { return (uint16_t)x[0] | (uint32_t)x[1] << 16; }
 static inline int32_t lp_le16s(const uint8_t *p) { return (int16_t)lp_le16(p); }
 static inline int32_t lp_le32s(const uint8_t *p) { return (int32_t)lp_le32(p); }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A model's layers, run by the sigma-delta kernel (lp_sd.c) where it can, else on the core: there
  * (SPEC.md, "Network") each hidden layer is a group of dendrites and a group of somas joined to it,
- * the output a group of silent compartments whose current is read. Here: the layout on the core,
- * the first layer's drive, which is held over a frame's steps, and the logits. */
+ * the output a group of silent compartments whose current is read. Here: the layout on the core and
+ * the logits. */
 #include "edge_lp.h"
-#include "lp_codes.h"
-#include "lp_fix.h"
+#include "lp_drive.h"
 #include "lp_sd.h"
 
 #define MAX_GROUPS (2 * LP_MAX_LAYERS)
@@ -29,8 +28,6 @@ struct lp_net {
     const lp_model *model;
     lp_sd *sd; /* one of these two, the other is NULL */
     general *general;
-    int32_t *drive; /* this frame's, of unit i of the first layer at [i * stride] */
-    uint32_t stride;
 };
 
 static void bias_of(const lp_layer *l, int32_t *out)
@@ -119,8 +116,6 @@ static int core_init(lp_net *net, uint32_t flags, lp_arena *a, size_t bytes)
     lay_out(g, m, flags, a);
     for (uint32_t i = 0; i + 1u < m->n_layers; i++) bias_of(&m->layers[i], g->bias[i]);
     net->general = g;
-    net->drive = g->bias[0];
-    net->stride = 1;
     return lp_core_init(&g->core, &g->spec, a->base + a->used, bytes - a->used);
 }
 
@@ -150,7 +145,6 @@ int lp_net_init(lp_net **out, const lp_model *m, uint32_t flags, void *memory, s
     net->model = m;
     if (lp_sd_fits(m, flags)) {
         net->sd = lp_sd_place(m, flags, &a);
-        net->drive = lp_sd_drive(net->sd, &net->stride);
         lp_sd_reset(net->sd);
     } else if (HAS_CORE && (e = core_init(net, flags, &a, bytes))) return e;
     *out = net;
@@ -188,79 +182,18 @@ int lp_net_state(const lp_net *net, uint32_t group, int32_t *u, int32_t *v, uint
     return LP_OK;
 }
 
-/* The five codes + 4 of half a word, times two features: row f's below row f + 1's. */
-LP_INLINE void add_products(int32_t s[5], uint32_t w0, uint32_t w1, const int16_t *x)
-{
-    if (LP_DSP) {
-        const uint32_t both = (w0 & 0x7fff) | w1 << 16, xx = lp_le16x2(x);
-        for (uint32_t j = 0; j < 5; j++) s[j] = lp_mac2(both >> 3 * j & 0x00070007u, xx, s[j]);
-    } else {
-        for (uint32_t j = 0; j < 5; j++)
-            s[j] += (int32_t)(w0 >> 3 * j & 7) * x[0] + (int32_t)(w1 >> 3 * j & 7) * x[1];
-    }
-}
-
-/* sum[i * stride] <- sum over features of (code + 4) * feature, for a dense matrix: the five
- * compartments of half a word at a time, in registers. */
-static void dense_sums(const lp_matrix *m, const int16_t *x, int32_t *sum, uint32_t stride)
-{
-    const uint32_t words = DENSE3_WORDS(m->n_out);
-    for (uint32_t column = 0; column < 2 * words; column++) {
-        const uint8_t *p = m->codes + 2 * column;
-        int32_t s[5] = {0};
-        for (uint32_t f = 0; f < LP_FEATURES; f += 2, p += 8 * words)
-            add_products(s, lp_le16(p), lp_le16(p + 4 * words), x + f);
-        for (uint32_t j = 0, i = column; j < 5 && i < m->n_out; j++, i += 2 * words)
-            sum[i * stride] = s[j];
-    }
-}
-
-static void sparse_sums(const lp_matrix *m, const int16_t *x, int32_t *sum, uint32_t stride)
-{
-    for (uint32_t i = 0; i < m->n_out; i++) sum[i * stride] = 0;
-    for (uint32_t f = 0; f < LP_FEATURES; f++) {
-        const uint8_t *e;
-        uint32_t count = sparse3_row(m->codes, f, &e), i;
-        for (uint32_t k = 0; k < count; k++) {
-            int32_t code = sparse3_entry(e + 2 * k, &i);
-            sum[i * stride] += code * x[f];
-        }
-    }
-}
-
-/* drive <- (sum over features of code * feature) * 2^drive_shift + bias. |feature| <= 2^15, code +
- * 4 <= 7, 40 features: the sums stay below 40 * 7 * 2^15 < 2^24; shifted by at most 6: below 2^30.
- */
-static void drive(lp_net *net, const int16_t *features)
-{
-    const lp_layer *l = &net->model->layers[0];
-    int32_t *sum = net->drive, offset = 0;
-    if (net->sd && lp_sd_weigh(net->sd, features)) {
-        offset = 0;
-    } else if (l->w.kind == LP_DENSE3) {
-        for (uint32_t f = 0; f < LP_FEATURES; f++) offset += 4 * features[f];
-        dense_sums(&l->w, features, sum, net->stride);
-    } else {
-        sparse_sums(&l->w, features, sum, net->stride);
-    }
-    const int32_t up = 1 << lp_max(net->model->drive_shift, 0), down = -net->model->drive_shift;
-    for (uint32_t i = 0; i < l->n; i++, sum += net->stride) {
-        /* |b| <= 2^22 */
-        int32_t z = *sum - offset, b = lp_le16s(l->bias + 2 * i) * (1 << l->bias_shift);
-        *sum = lp_clip((down > 0 ? z >> down : z * up) + b, -LP_DRIVE_MAX, LP_DRIVE_MAX);
-    }
-}
-
 int lp_net_frame(lp_net *net, const int16_t *features, int32_t *logits)
 {
     const lp_model *m = net->model;
     const lp_layer *out = &m->layers[m->n_layers - 1];
     const int32_t *u = NULL;
-    drive(net, features);
     if (net->sd) {
-        lp_sd_frame(net->sd);
+        lp_sd_frame(net->sd, features);
         u = lp_sd_output(net->sd);
     } else if (HAS_CORE) {
+        int32_t *drive = net->general->bias[0];
+        lp_drive_sums(m, features, drive, 1);
+        for (uint32_t i = 0; i < m->layers[0].n; i++) drive[i] = lp_drive_of(m, i, drive[i]);
         /* strict mode: the core's state is that of the step that failed */
         int e = lp_core_run(net->general->core, m->steps, NULL, NULL, NULL, 0);
         if (e) return e;

@@ -33,23 +33,27 @@ static void reach(const lp_matrix *m, uint32_t shift, uint32_t first, int32_t *u
  *   b <= 64 w_fb tau, asked to be below 2^23;
  *   |u| <= 64 |q| tau, asked to leave room for the bias below 2^23; then |q| < 2^15 follows.
  * So neither q nor u nor u + bias ever wraps, nor u + v of a soma: v < 2^23 and u is in -2^23..0.
- * The output's u may wrap, and does so here as there. */
+ * Of the output |q| < 2^15 is asked; its u may wrap, and does so here as there. */
 int lp_sd_fits(const lp_model *m, uint32_t flags)
 {
     const uint32_t s = lp_sd_shift(m);
     if (4096u >> s != m->delta || (uint32_t)m->feedback << 6 >= 1u << (23 - s) || m->steps > 255 ||
         (flags & (LP_STRICT | LP_CORE)) || ((flags & LP_COUNT) && !LP_VECTORS))
         return 0;
-    for (uint32_t l = 0; l + 1u < m->n_layers; l++)
+    for (uint32_t l = 0; l < m->n_layers; l++)
         for (uint32_t first = 0; first < m->layers[l].n; first += COLUMNS) {
             const lp_layer *y = &m->layers[l];
+            const int output = l + 1u == m->n_layers;
             int32_t up[COLUMNS] = {0}, down[COLUMNS] = {0};
-            if (l) reach(&y->w, m->synapse_shift - y->w.scale, first, up, down);
+            if (l)
+                reach(&y->w, (output ? m->output_shift : m->synapse_shift) - y->w.scale, first, up,
+                      down);
             if (y->recurrent) reach(&y->u, m->synapse_shift - y->u.scale, first, up, down);
             for (uint32_t k = 0; k < COLUMNS && first + k < y->n; k++) {
-                int32_t bias = lp_le16s(y->bias + 2 * (first + k)) * (1 << y->bias_shift);
-                int64_t most = (int64_t)lp_max(up[k], -down[k]) << (6 + s);
-                if (most + (l ? lp_max(bias, -bias) : LP_DRIVE_MAX) > LP_V_LIMIT) return 0;
+                const int32_t q = lp_max(up[k], -down[k]);
+                const int32_t bias = lp_le16s(y->bias + 2 * (first + k)) * (1 << y->bias_shift);
+                const int32_t drive = l ? lp_max(bias, -bias) : LP_DRIVE_MAX;
+                if (output ? q > 32767 : ((int64_t)q << (6 + s)) + drive > LP_V_LIMIT) return 0;
             }
         }
     return 1;

@@ -14,8 +14,7 @@
 #define LP_SD_H
 
 #include "edge_lp.h"
-#include "lp_codes.h"
-#include "lp_fix.h"
+#include "lp_drive.h"
 
 typedef struct lp_sd lp_sd;
 
@@ -26,12 +25,7 @@ lp_sd *lp_sd_place(const lp_model *model, uint32_t flags, lp_arena *a);
 /* The same without vectors, in every build: for LP_BOARD. */
 lp_sd *lp_sd_place_scalar(const lp_model *model, lp_arena *a);
 void lp_sd_reset(lp_sd *sd);
-/* The drive of unit i of layer 0 is at [i * *stride]: the caller writes it before each frame, below
- * 2^22. */
-int32_t *lp_sd_drive(lp_sd *sd, uint32_t *stride);
-/* Where there are vectors: 1, and the drive is the sum of code * feature. Else 0. */
-int lp_sd_weigh(lp_sd *sd, const int16_t *features);
-void lp_sd_frame(lp_sd *sd);
+void lp_sd_frame(lp_sd *sd, const int16_t *features);
 const int32_t *lp_sd_output(const lp_sd *sd); /* the output's u */
 /* As lp_net_state and lp_net_counts. */
 void lp_sd_state(const lp_sd *sd, uint32_t group, int32_t *u, int32_t *v, uint8_t *spikes);

@@ -2,25 +2,28 @@
 /* The sigma-delta kernel (lp_sd.h) where there are no vectors. Rows of codes are read in place, ten
  * codes a word, and added in three registers a word. A unit sleeps while v = 0 and u <= -bias: its
  * dendrite stays at 0 and its soma cannot spike, so only u is kept up; what b decays meanwhile is
- * caught up when it wakes, or at the frame's end, so no clock runs. */
+ * caught up when it wakes, or after RESTED steps, so no clock runs over. */
 #include "lp_sd.h"
 
-#define BLOCK 18 /* rows that are summed before they are unpacked: 18 * 7 fits 7 bits */
+#define BLOCK 16u /* rows that are summed before they are unpacked: -64 <= 16 codes < 64 */
+#define RESTED 64u
+/* An awake unit's voltage is kept as v + AWAKE. Its decay in 2^s steps takes AWAKE / 2^s more than
+ * that of v, which `gain` gives back: AWAKE is a multiple of 2^s. */
 #define AWAKE (1 << 24)
 
 typedef struct {
     int32_t u;
     int32_t v; /* awake: v + AWAKE; asleep: -bias, so that u > v wakes it and v is 0 */
     int32_t b;
-    int32_t bias; /* the drive in layer 0 */
+    int32_t gain; /* bias, the drive in layer 0, + AWAKE / 2^s */
 } unit;
 
 typedef struct {
     unit *units;       /* [10 words]: with padding, which never wakes */
     uint32_t n, words; /* words: of a dense row */
-    uint16_t *list;    /* units that spiked in the last step, in any order */
-    uint16_t *awake;   /* units that are awake, in any order */
-    uint8_t *slept;    /* steps of this frame that a sleeper's b already has */
+    uint16_t *awake;   /* units that are awake, in any order; those that spiked in the last step
+                        * come first */
+    uint8_t *slept;    /* steps of sd->clock that a sleeper's b already has */
     uint32_t n_spikes, n_awake;
 } layer;
 
@@ -28,8 +31,12 @@ struct lp_sd {
     const lp_model *model;
     uint32_t shift;
     int32_t feedback; /* 64 w_fb */
-    int16_t *acc;     /* q of what the current pass cannot take at once, [10 words of the widest] */
-    int32_t *output;  /* u, [n_labels] */
+    /* Accumulators q, where a pass cannot take the sums from registers: [5 words of the widest
+     * layer], of units 2 i and 2 i + 1 each: q of the first + 2^16 q of the second. As an integer
+     * that is exact modulo 2^32, whatever carries on the way, and |q| < 2^15. */
+    uint32_t *acc;
+    int32_t *output; /* u, [n_labels, and one more if they are odd] */
+    uint32_t clock;  /* steps since all sleepers were caught up */
     lp_counts counts;
     layer layers[1]; /* the hidden ones */
 };
@@ -46,16 +53,15 @@ lp_sd *lp_sd_place_scalar(const lp_model *m, lp_arena *a)
         y.n = m->layers[l].n;
         y.words = DENSE3_WORDS(y.n);
         y.units = lp_take(a, 10 * y.words * sizeof(unit));
-        y.list = lp_take(a, y.n * sizeof(uint16_t));
         y.awake = lp_take(a, y.n * sizeof(uint16_t));
         y.slept = lp_take(a, y.n);
         if (y.words > widest) widest = y.words;
         if (sd) sd->layers[l] = y;
     }
-    int32_t *output = lp_take(a, m->n_labels * sizeof(int32_t));
-    int16_t *acc = lp_take(a, 10 * widest * sizeof(int16_t));
+    int32_t *output = lp_take(a, (m->n_labels + 1) / 2 * 2 * sizeof(int32_t));
+    uint32_t *acc = lp_take(a, 5 * widest * sizeof(uint32_t));
     if (!sd) return NULL;
-    lp_zero(acc, 10 * widest * sizeof(int16_t));
+    lp_zero(acc, 5 * widest * sizeof(uint32_t));
     sd->model = m;
     sd->shift = lp_sd_shift(m);
     sd->feedback = 64 * m->feedback;
@@ -75,270 +81,342 @@ void lp_sd_reset(lp_sd *sd)
 {
     const lp_model *m = sd->model;
     lp_zero(&sd->counts, sizeof sd->counts);
-    lp_zero(sd->output, m->n_labels * sizeof(int32_t));
+    lp_zero(sd->output, (m->n_labels + 1) / 2 * 2 * sizeof(int32_t));
+    sd->clock = 0;
     for (uint32_t l = 0; l + 1u < m->n_layers; l++) {
         layer *y = &sd->layers[l];
         const lp_layer *spec = &m->layers[l];
         y->n_spikes = y->n_awake = 0;
         for (uint32_t i = 0; i < 10 * y->words; i++) {
             int32_t bias = i < y->n ? lp_le16s(spec->bias + 2 * i) * (1 << spec->bias_shift) : 0;
-            y->units[i] = (unit){0, i < y->n ? -bias : INT32_MAX, 0, bias};
+            y->units[i] = (unit){0, i < y->n ? -bias : INT32_MAX, 0, bias + (AWAKE >> sd->shift)};
         }
         lp_zero(y->slept, y->n);
     }
 }
 
-/* ---------------------------------------------------------------------------------- currents -- */
+/* ---------------------------------------------------------------------------------------- rows -- */
 
-/* Sums of one word of up to BLOCK rows, ten codes + 4 each: fields 0 and 3 of both halves in a, 1
- * and 4 in b; 2 is what is left of the whole, in every bit that counts (modulo 2^32). */
+/* Synapses onto a layer, and the units whose spikes come through them. */
+typedef struct {
+    const lp_matrix *m;
+    const uint16_t *list;
+    uint32_t n, shift; /* weight = code * 2^shift */
+} source;
+
+static source from(const lp_matrix *m, uint32_t shift, const layer *y)
+{
+    return (source){m, y->awake, y->n_spikes, shift - m->scale};
+}
+
+/* Up to BLOCK rows of two matrices, those of the first one in front. Where loads must be aligned the
+ * two are summed apart: the rows of a matrix lie alike. */
+typedef struct {
+    const uint8_t *at[BLOCK];
+    uint32_t first, n;
+    uint32_t skew[2];
+} rows;
+
+/* The rows of x's spikes r .. r + n - 1. */
+LP_INLINE void gather(rows *to, uint32_t matrix, const source *x, uint32_t r, uint32_t n)
+{
+    const uint32_t row = 4 * DENSE3_WORDS(x->m->n_out), skew = lp_skew(x->m->codes);
+    const uint8_t *codes = x->m->codes - skew;
+    const uint8_t **at = to->at + to->n;
+    for (const uint16_t *i = x->list + r, *end = i + n; i < end;) *at++ = codes + *i++ * row;
+    to->n += n;
+    if (!matrix) to->first = to->n;
+    to->skew[matrix] = skew;
+}
+
+/* Sums of one word of n rows, ten codes + 4 each, + 64 - 4 n: 7 bits that hold the sum of the codes
+ * + 64. Fields 0 and 3 of both halves in a, 1 and 4 in b; 2 is what is left of the whole, in every
+ * bit that counts (modulo 2^32). */
 typedef struct {
     uint32_t a, b, all;
 } sums;
+#define FIELDS(x) ((x) * 0x02010201u) /* x in the four fields of a or b */
+#define HALVES(x) ((x) * 0x00010001u)
 
-typedef struct { /* rows of one scale that spikes have called for */
-    const uint8_t *at[BLOCK];
-    uint32_t n;
-    int32_t scale; /* weight = code * scale */
-} block;
-
-LP_INLINE void add_word(sums *t, const uint8_t *at, uint32_t fields)
+LP_INLINE void add_word(sums *t, uint32_t w, uint32_t fields)
 {
-    uint32_t w = lp_le32(at);
     t->all += w;
     t->a += w & fields;
     t->b += w >> 3 & fields;
 }
 
-/* Word k of the rows, and the next one, if there is one. -> how many words. */
-LP_INLINE uint32_t add_words(sums t[2], const block *rows, uint32_t k, uint32_t words)
+/* Word k of the rows at `at`. */
+LP_INLINE void add_rows(sums *t, const uint8_t *const *at, uint32_t n, uint32_t k, uint32_t skew)
 {
-    const uint8_t *const *at = rows->at, *const *end = at + rows->n;
-    const uint32_t fields = lp_register(0x0e070e07u);
-    sums t0 = {0, 0, 0}, t1 = {0, 0, 0};
-    if (k + 1 < words)
-        for (; at < end; at++) {
-            const uint8_t *p = *at + 4 * k;
-            add_word(&t0, p, fields);
-            add_word(&t1, p + 4, fields);
-        }
+    const uint32_t fields = lp_register(FIELDS(7));
+    const uint8_t *const *end = at + n;
+    if (n & 1) add_word(t, lp_word(*at++ + 4 * k, skew), fields);
+    while (at < end) {
+        const uint8_t *p, *q;
+        at = lp_two_pointers(at, &p, &q);
+        add_word(t, lp_word(p + 4 * k, skew), fields);
+        add_word(t, lp_word(q + 4 * k, skew), fields);
+    }
+}
+
+LP_INLINE sums sums_of(const rows *x, uint32_t k)
+{
+    const uint32_t from = 64 - 4 * x->n;
+    sums t = {FIELDS(from), FIELDS(from), FIELDS(9 * from) + HALVES(64 * from)};
+    if (!LP_ALIGNED) {
+        add_rows(&t, x->at, x->n, k, 0);
+    } else {
+        add_rows(&t, x->at, x->first, k, x->skew[0]);
+        add_rows(&t, x->at + x->first, x->n - x->first, k, x->skew[1]);
+    }
+    return t;
+}
+
+/* The third of the sums, in the lower 7 bits of both halves. */
+LP_INLINE uint32_t rest(const sums *t) { return (t->all - t->a - 8 * t->b) >> 6; }
+
+/* acc += 2^shift * the codes of the rows of x's spikes r .. r + n - 1, n <= BLOCK */
+static void add_block(uint32_t *acc, const source *x, uint32_t r, uint32_t n)
+{
+    const uint32_t words = DENSE3_WORDS(x->m->n_out), scale = 1u << x->shift;
+    const uint32_t both = HALVES(127), base = HALVES(64) * scale;
+    rows block;
+    block.n = 0;
+    gather(&block, 0, x, r, n);
+    for (uint32_t k = 0; k < words; k++) {
+        const sums t = sums_of(&block, k);
+        const uint32_t c = rest(&t);
+        uint32_t *to = lp_hidden(acc + k);
+        *to += (t.a & both) * scale - base, to = lp_hidden(to + words);
+        *to += (t.b & both) * scale - base, to = lp_hidden(to + words);
+        *to += (c & both) * scale - base, to = lp_hidden(to + words);
+        *to += (t.a >> 9 & both) * scale - base, to = lp_hidden(to + words);
+        *to += (t.b >> 9 & both) * scale - base;
+    }
+}
+
+/* acc += the weights of all spikes */
+static void add_all(uint32_t *acc, const source *x)
+{
+    if (x->m->kind == LP_DENSE3)
+        for (uint32_t r = 0; r < x->n; r += BLOCK)
+            add_block(acc, x, r, x->n - r < BLOCK ? x->n - r : BLOCK);
     else
-        for (; at < end; at++) add_word(&t0, *at + 4 * k, fields);
-    t[0] = t0;
-    t[1] = t1;
-    return k + 1 < words ? 2 : 1;
-}
-
-LP_INLINE void add_pair(int16_t *acc, uint32_t low, uint32_t high, int32_t scale, int32_t base)
-{
-    acc[0] = (int16_t)(acc[0] + (int32_t)(low & 127) * scale + base);
-    acc[1] = (int16_t)(acc[1] + (int32_t)(high & 127) * scale + base);
-}
-
-/* acc[i] += scale * the codes of the rows, which are used up */
-static void add_rows(int16_t *acc, block *rows, uint32_t words)
-{
-    const int32_t scale = rows->scale, base = -4 * (int32_t)rows->n * scale;
-    for (uint32_t k = 0; k < words; k += 2) {
-        sums t[2];
-        const uint32_t count = add_words(t, rows, k, words);
-        for (uint32_t w = 0; w < count; w++) {
-            const uint32_t a = t[w].a, b = t[w].b, c = (t[w].all - a - 8 * b) >> 6;
-            int16_t *to = acc + 2 * (k + w);
-            add_pair(to, a, a >> 16, scale, base), to += 2 * words;
-            add_pair(to, b, b >> 16, scale, base), to += 2 * words;
-            add_pair(to, c, c >> 16, scale, base), to += 2 * words;
-            add_pair(to, a >> 9, a >> 25, scale, base), to += 2 * words;
-            add_pair(to, b >> 9, b >> 25, scale, base);
+        for (uint32_t r = 0; r < x->n; r++) {
+            const uint8_t *e;
+            uint32_t count = sparse3_row(x->m->codes, x->list[r], &e), i;
+            for (uint32_t k = 0; k < count; k++) {
+                const uint32_t code = (uint32_t)sparse3_entry(e + 2 * k, &i);
+                acc[i / 2] += code << x->shift << 16 * (i % 2);
+            }
         }
-    }
-    rows->n = 0;
 }
 
-static void add_sparse(int16_t *acc, const lp_matrix *m, int32_t scale, const layer *from)
-{
-    for (uint32_t r = 0; r < from->n_spikes; r++) {
-        const uint8_t *e;
-        uint32_t count = sparse3_row(m->codes, from->list[r], &e), i;
-        for (uint32_t k = 0; k < count; k++) {
-            int32_t code = sparse3_entry(e + 2 * k, &i);
-            acc[i] = (int16_t)(acc[i] + code * scale);
-        }
-    }
-}
+/* -------------------------------------------------------------------------------------- currents -- */
 
-/* What from's spikes call for in m: the last rows, no more than a block and all of one scale, are
- * left in rows; everything else goes to acc. 1 if something did. */
-static int gather(int16_t *acc, block *rows, const lp_matrix *m, uint32_t shift, const layer *from)
-{
-    const uint32_t words = DENSE3_WORDS(m->n_out), n = from->n_spikes;
-    const int32_t scale = 1 << (shift - m->scale);
-    int used = 0;
-    if (!n) return 0;
-    if (m->kind == LP_SPARSE3) {
-        add_sparse(acc, m, scale, from);
-        return 1;
-    }
-    if (rows->n && scale != rows->scale) add_rows(acc, rows, words), used = 1;
-    rows->scale = scale;
-    for (uint32_t r = 0; r < n; r++) {
-        if (rows->n == BLOCK) add_rows(acc, rows, words), used = 1;
-        rows->at[rows->n++] = m->codes + from->list[r] * 4 * words;
-    }
-    return used;
-}
-
-typedef struct {     /* of a pass over a layer, in one place */
-    int16_t *more;   /* other accumulators */
+typedef struct { /* of a pass over a layer, in one place */
+    unit *units;
     uint16_t *woken; /* end of the list of those awake */
-    int32_t scale, base;
     uint32_t s;
+    int32_t scale; /* 64 q = sum of codes * scale */
 } pass;
 
-/* Unit i at x: its new current from the sum of its codes + 4, and does it wake? */
-LP_INLINE void current(pass *p, unit *x, uint32_t i, uint32_t sum, const int more)
+/* The next current of x[at], and does it wake? |64 q| < 2^21. */
+LP_INLINE void current(pass *p, unit *x, const uint32_t at, int32_t q64)
 {
-    int32_t in = (int32_t)(sum & 127) * p->scale + p->base, v = x->v;
-    if (more) in += p->more[i] * 64, p->more[i] = 0;
-    int32_t u = lp_decayed(x->u, p->s, in);
-    x->u = u;
-    if (u > v) *p->woken++ = (uint16_t)i;
+    int32_t u, v;
+    lp_two_words((const int32_t *)(const void *)x, 4 * at, &u, &v);
+    x[at].u = u = lp_decayed(u, p->s, q64);
+    if (LP_RARE(u > v)) *p->woken++ = (uint16_t)(x + at - p->units);
 }
 
-LP_INLINE void two_currents(pass *p, unit *x, uint32_t i, uint32_t low, uint32_t high,
-                            const int more)
+/* Units at x, from the sums in 7 bits of t, two's complement, from `low` and from `high` on. */
+LP_INLINE void two_currents(pass *p, unit *x, uint32_t t, uint32_t low, uint32_t high)
 {
-    current(p, x, i, low, more);
-    current(p, x + 1, i + 1, high, more);
+    current(p, x, 0, ((int32_t)(t << (25 - low)) >> 25) * p->scale);
+    current(p, x, 1, ((int32_t)(t << (25 - high)) >> 25) * p->scale);
 }
 
-/* The ten units of a word, from unit i on and every `next` units. */
-LP_INLINE void currents(pass *p, unit *x, const sums *t, uint32_t i, uint32_t next, const int more)
+/* Straight from the sums of rows, all of one scale. */
+static void currents_of_rows(pass *p, const layer *y, const rows *from)
 {
-    const uint32_t a = t->a, b = t->b, c = (t->all - a - 8 * b) >> 6;
-    two_currents(p, x, i, a, a >> 16, more), i += next, x += next;
-    two_currents(p, x, i, b, b >> 16, more), i += next, x += next;
-    two_currents(p, x, i, c, c >> 16, more), i += next, x += next;
-    two_currents(p, x, i, a >> 9, a >> 25, more), i += next, x += next;
-    two_currents(p, x, i, b >> 9, b >> 25, more);
+    const uint32_t next = 2 * y->words;
+    for (uint32_t k = 0; k < y->words; k++) {
+        const sums t = sums_of(from, k);
+        /* s + 64 -> s */
+        const uint32_t a = t.a ^ FIELDS(64), b = t.b ^ FIELDS(64), c = rest(&t) ^ HALVES(64);
+        unit *x = lp_hidden(y->units + 2 * k);
+        two_currents(p, x, a, 0, 16), x = lp_hidden(x + next);
+        two_currents(p, x, b, 0, 16), x = lp_hidden(x + next);
+        two_currents(p, x, c, 0, 16), x = lp_hidden(x + next);
+        two_currents(p, x, a, 9, 25), x = lp_hidden(x + next);
+        two_currents(p, x, b, 9, 25);
+    }
 }
 
-/* A layer's new currents from the rows, and from acc if that is used. */
-static void all_currents(lp_sd *sd, layer *y, const block *rows, int used)
+/* The second q of an accumulator: rounding takes the first one away. */
+LP_INLINE int32_t halves_high(uint32_t acc) { return (int32_t)(acc + 0x8000u) >> 16; }
+
+static void currents_of_acc(pass *p, const layer *y, uint32_t *acc)
 {
-    const uint32_t words = y->words;
-    pass p = {sd->acc, y->awake + y->n_awake, 64 * rows->scale,
-              /* the codes' offsets of 4 */ -256 * (int32_t)rows->n * rows->scale, sd->shift};
-    for (uint32_t k = 0; k < words; k += 2) {
-        sums t[2];
-        const uint32_t count = add_words(t, rows, k, words);
-        for (uint32_t w = 0; w < count; w++) {
-            unit *x = y->units + 2 * (k + w);
-            if (used) currents(&p, x, &t[w], 2 * (k + w), 2 * words, 1);
-            else currents(&p, x, &t[w], 2 * (k + w), 2 * words, 0);
-        }
+    for (unit *x = y->units, *end = x + 10 * y->words; x < end; x += 2, acc++) {
+        const int32_t low = (int16_t)*acc, high = halves_high(*acc);
+        *acc = 0;
+        current(p, x, 0, 64 * low);
+        current(p, x, 1, 64 * high);
+    }
+}
+
+/* Can x be summed in registers? */
+static int dense(const source *x) { return !x->m || x->m->kind == LP_DENSE3; }
+
+/* A layer's new currents. */
+static void currents(lp_sd *sd, uint32_t l)
+{
+    const lp_model *m = sd->model;
+    const lp_layer *spec = &m->layers[l];
+    layer *y = &sd->layers[l];
+    source below = {0}, own = {0};
+    if (l) below = from(&spec->w, m->synapse_shift, y - 1);
+    if (spec->recurrent) own = from(&spec->u, m->synapse_shift, y);
+    const uint32_t n = below.n + own.n, shift = below.n ? below.shift : own.shift;
+    pass p = {y->units, y->awake + y->n_awake, sd->shift, 64 << shift};
+    if (n <= BLOCK && dense(&below) && dense(&own) &&
+        (!below.n || !own.n || below.shift == own.shift)) {
+        rows x;
+        x.n = 0;
+        if (below.n) gather(&x, 0, &below, 0, below.n);
+        else x.first = x.skew[0] = 0;
+        if (own.n) gather(&x, 1, &own, 0, own.n);
+        else x.skew[1] = 0;
+        currents_of_rows(&p, y, &x);
+    } else {
+        if (below.m) add_all(sd->acc, &below);
+        if (own.m) add_all(sd->acc, &own);
+        currents_of_acc(&p, y, sd->acc);
     }
     y->n_awake = (uint32_t)(p.woken - y->awake);
 }
 
-/* ---------------------------------------------------------------------------------- voltages -- */
+static void output(lp_sd *sd)
+{
+    const lp_model *m = sd->model;
+    const source x = from(&m->layers[m->n_layers - 1].w, m->output_shift,
+                          &sd->layers[m->n_layers - 2]);
+    const uint32_t s = sd->shift, labels = m->n_labels;
+    uint32_t *acc = sd->acc;
+    int32_t *u = sd->output;
+    add_all(acc, &x);
+    for (uint32_t i = 0; i < 10 * DENSE3_WORDS(labels); i += 2, acc++) {
+        const int32_t low = (int16_t)*acc, high = halves_high(*acc);
+        *acc = 0;
+        if (i >= labels) continue; /* padding */
+        u[i] = lp_wrap24(lp_decayed(u[i], s, low * 64));
+        u[i + 1] = lp_wrap24(lp_decayed(u[i + 1], s, high * 64));
+    }
+}
+
+/* -------------------------------------------------------------------------------------- voltages -- */
 
 /* A sleeper's b after n more steps. */
 LP_INLINE int32_t rested(int32_t b, uint32_t s, uint32_t n)
 {
-    if (b)
-        for (; n; n--) b = lp_decayed_from(b, s, 0);
+    if (!b) return 0;
+    if (n & 1) b = lp_decayed_from(b, s, 0);
+    for (; n > 1; n -= 2) b = lp_decayed_from(lp_decayed_from(b, s, 0), s, 0);
     return b;
 }
 
-/* Step k of the frame, of the units that are awake; those from `woken` on the list just woke. */
-static void update(const lp_sd *sd, layer *y, uint32_t woken, uint32_t k)
+static void wake(const lp_sd *sd, const layer *y, const uint16_t *from)
 {
-    const uint32_t s = sd->shift, n = y->n_awake;
-    const int32_t ceiling = sd->model->ceiling, feedback = sd->feedback;
-    uint16_t *spike = y->list, *kept = y->awake;
-    for (uint32_t r = woken; r < n; r++) {
-        const uint32_t i = y->awake[r];
-        y->units[i].v = AWAKE;
-        y->units[i].b = rested(y->units[i].b, s, k - y->slept[i]);
+    for (const uint16_t *end = y->awake + y->n_awake; from < end; from++) {
+        unit *x = &y->units[*from];
+        x->v = AWAKE;
+        x->b = rested(x->b, sd->shift, sd->clock - y->slept[*from]);
     }
-    for (const uint16_t *at = y->awake, *end = at + n; at < end; at++) {
-        const uint32_t i = *at;
-        unit *x = &y->units[i];
-        int32_t v = lp_decayed_from(x->v - AWAKE, s, x->u + x->bias);
-        int32_t b = lp_next_b(x->b, s, feedback);
-        if (v > 0) {
-            v = lp_min(v, ceiling);
-            *kept++ = (uint16_t)i;
-            x->v = v + AWAKE;
-            x->b = v > b ? ~b : b;
-            if (v > b) *spike++ = (uint16_t)i;
+}
+
+/* A step of the units that are awake. */
+static void update(const lp_sd *sd, layer *y)
+{
+    const uint32_t s = sd->shift, now = sd->clock + 1;
+    const int32_t most = sd->model->ceiling + AWAKE, feedback = sd->feedback;
+    unit *const units = y->units;
+    uint8_t *const slept = y->slept;
+    uint16_t *spike = y->awake, *kept = y->awake;
+    for (const uint16_t *at = y->awake, *end = at + y->n_awake; at < end; at++) {
+        const uint16_t i = *at;
+        unit *x = lp_hidden(&units[i]);
+        int32_t u, v, b, gain;
+        lp_two_words((const int32_t *)(const void *)x, 0, &u, &v);
+        lp_two_words((const int32_t *)(const void *)x, 2, &b, &gain);
+        v = lp_decayed_from(v, s, u + gain);
+        b = lp_next_b(b, s, feedback);
+        if (v > AWAKE) {
+            v = lp_min(v, most);
+            if (v > b + AWAKE) b = ~b, *kept = *spike, *spike++ = i;
+            else *kept = i;
+            kept++;
+            x->v = v;
         } else {
-            x->v = -x->bias;
-            x->b = b;
-            y->slept[i] = (uint8_t)(k + 1);
+            x->v = (AWAKE >> s) - gain;
+            slept[i] = (uint8_t)now;
         }
+        x->b = b;
     }
     y->n_awake = (uint32_t)(kept - y->awake);
-    y->n_spikes = (uint32_t)(spike - y->list);
+    y->n_spikes = (uint32_t)(spike - y->awake);
 }
 
-static void output(lp_sd *sd, block *rows, const layer *last)
+static void step(lp_sd *sd)
 {
     const lp_model *m = sd->model;
-    gather(sd->acc, rows, &m->layers[m->n_layers - 1].w, m->output_shift, last);
-    if (rows->n) add_rows(sd->acc, rows, DENSE3_WORDS(m->n_labels));
-    for (uint32_t i = 0; i < m->n_labels; i++) {
-        sd->output[i] = lp_wrap24(lp_decayed(sd->output[i], sd->shift, sd->acc[i] * 64));
-        sd->acc[i] = 0;
-    }
-    for (uint32_t i = m->n_labels; i < 10 * DENSE3_WORDS(m->n_labels); i++) sd->acc[i] = 0;
-}
-
-static void step(lp_sd *sd, uint32_t k)
-{
-    const lp_model *m = sd->model;
-    block rows;
-    rows.n = 0;
-    output(sd, &rows, &sd->layers[m->n_layers - 2]);
+    output(sd);
     for (uint32_t l = m->n_layers - 1u; l-- > 0;) {
-        const lp_layer *spec = &m->layers[l];
         layer *y = &sd->layers[l];
-        const uint32_t woken = y->n_awake;
-        int used = l ? gather(sd->acc, &rows, &spec->w, m->synapse_shift, y - 1) : 0;
-        if (spec->recurrent) used |= gather(sd->acc, &rows, &spec->u, m->synapse_shift, y);
-        all_currents(sd, y, &rows, used);
-        rows.n = 0;
-        update(sd, y, woken, k);
-        lp_sd_count(&sd->counts, m, l, y->list, y->n_spikes);
+        const uint32_t before = y->n_awake;
+        currents(sd, l);
+        wake(sd, y, y->awake + before);
+        update(sd, y);
+        lp_sd_count(&sd->counts, m, l, y->awake, y->n_spikes);
     }
+    sd->clock++;
 }
 
 /* --------------------------------------------------------------------------------- interface -- */
 
-int32_t *lp_sd_drive(lp_sd *sd, uint32_t *stride)
+static void drive(lp_sd *sd, const int16_t *features)
 {
-    *stride = sizeof(unit) / sizeof(int32_t);
-    return &sd->layers[0].units->bias;
+    unit *x = sd->layers[0].units;
+    lp_drive_sums(sd->model, features, &x->gain, sizeof(unit) / sizeof(int32_t));
+    for (uint32_t i = 0; i < sd->layers[0].n; i++, x++) {
+        const int32_t bias = lp_drive_of(sd->model, i, x->gain);
+        x->gain = bias + (AWAKE >> sd->shift);
+        if (x->v < AWAKE) x->v = -bias;
+    }
 }
 
-int lp_sd_weigh(lp_sd *sd, const int16_t *features) { return (void)sd, (void)features, 0; }
-
-void lp_sd_frame(lp_sd *sd)
+/* Before `slept` or a loop of `rested` becomes too long. */
+static void catch_up(lp_sd *sd)
 {
-    const lp_model *m = sd->model;
-    const layer *first = &sd->layers[0];
-    for (uint32_t i = 0; i < first->n; i++) /* the drive is new */
-        if (first->units[i].v < AWAKE) first->units[i].v = -first->units[i].bias;
-    for (uint32_t k = 0; k < m->steps; k++) step(sd, k);
-    for (uint32_t l = 0; l + 1u < m->n_layers; l++) {
+    const uint32_t s = sd->shift, clock = sd->clock;
+    for (uint32_t l = 0; l + 1u < sd->model->n_layers; l++) {
         const layer *y = &sd->layers[l];
         for (uint32_t i = 0; i < y->n; i++) {
             unit *x = &y->units[i];
-            if (x->v < AWAKE) x->b = rested(x->b, sd->shift, m->steps - y->slept[i]);
+            if (x->v < AWAKE) x->b = rested(x->b, s, clock - y->slept[i]);
             y->slept[i] = 0;
         }
     }
+    sd->clock = 0;
+}
+
+void lp_sd_frame(lp_sd *sd, const int16_t *features)
+{
+    const lp_model *m = sd->model;
+    if (sd->clock + m->steps > RESTED) catch_up(sd);
+    drive(sd, features);
+    for (uint32_t k = 0; k < m->steps; k++) step(sd);
     lp_sd_count_frame(&sd->counts, m);
 }
 
@@ -350,8 +428,14 @@ void lp_sd_state(const lp_sd *sd, uint32_t group, int32_t *u, int32_t *v, uint8_
     const uint32_t l = group / 2;
     for (uint32_t i = 0; i < sd->model->layers[l].n; i++) {
         unit x = {0};
-        if (l + 1u == sd->model->n_layers) x.u = sd->output[i], x.v = lp_max(x.u, -LP_V_LIMIT);
-        else x = sd->layers[l].units[i], x.v = x.v < AWAKE ? 0 : x.v - AWAKE;
+        if (l + 1u == sd->model->n_layers) {
+            x.u = sd->output[i], x.v = lp_max(x.u, -LP_V_LIMIT);
+        } else {
+            const layer *y = &sd->layers[l];
+            x = y->units[i];
+            if (x.v < AWAKE) x.b = rested(x.b, sd->shift, sd->clock - y->slept[i]);
+            x.v = x.v < AWAKE ? 0 : x.v - AWAKE;
+        }
         lp_sd_unit(group % 2, x.u, x.v, x.b, u ? u + i : NULL, v ? v + i : NULL,
                    spikes ? spikes + i : NULL);
     }

@@ -243,23 +243,13 @@ static void step(lp_sd *sd)
 
 /* --------------------------------------------------------------------------------- interface -- */
 
-int32_t *lp_sd_drive(lp_sd *sd, uint32_t *stride)
-{
-    *stride = 1;
-    return sd->layers[0].bias;
-}
-
-int lp_sd_weigh(lp_sd *sd, const int16_t *features)
+void lp_sd_frame(lp_sd *sd, const int16_t *features)
 {
     const layer *y = &sd->layers[0];
     int32_t x[LP_FEATURES]; /* 32 bits: nothing to widen in the loop */
     for (uint32_t f = 0; f < LP_FEATURES; f++) x[f] = features[f];
     sd_weigh(y->bias, y->below.rows, y->padded, x);
-    return 1;
-}
-
-void lp_sd_frame(lp_sd *sd)
-{
+    for (uint32_t i = 0; i < y->n; i++) y->bias[i] = lp_drive_of(sd->model, i, y->bias[i]);
     for (uint32_t k = 0; k < sd->model->steps; k++) step(sd);
     lp_sd_count_frame(&sd->counts, sd->model);
 }

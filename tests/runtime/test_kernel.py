@@ -172,6 +172,7 @@ REFUSED = {
     "feedback": dict(feedback=2048),
     "weights": dict(synapse_shift=8),
     "frame": dict(steps=256),
+    "output": dict(output_shift=15),
 }
 
 

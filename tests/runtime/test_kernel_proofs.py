@@ -22,6 +22,15 @@ def test_decay_of_every_value(shift):
         assert np.array_equal(y + ((y * -(1 << (32 - shift))) >> 32), spec)
 
 
+@pytest.mark.parametrize("shift", range(1, 13))
+def test_a_raised_voltage_decays_alike(shift):
+    """Without vectors an awake unit's v, 0 <= v < 2^23, is kept as v + 2^24: its decay is that of
+    v, plus 2^24, less 2^24 / 2^s, which the unit's gain gives back."""
+    v = np.arange(LIMIT, dtype=np.int64)
+    raised = v + 2**24
+    assert np.array_equal(raised + (-raised >> shift) + (2**24 >> shift), v + (-v >> shift) + 2**24)
+
+
 # The points that are in use, and what lp_sd_fits allows at its edges. Then b <= 64 w_fb tau.
 POINTS = [(64, 512), (32, 1024), (2, 65535 // 2), (2048, 63)]
 
