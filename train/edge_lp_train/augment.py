@@ -16,10 +16,10 @@ def _rms(x: np.ndarray) -> float:
     return float(np.sqrt(np.mean(x * x))) + 1e-6
 
 
-def _piece(recording: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """(n,) float32 from a random place of a recording, which is repeated if it is shorter."""
+def piece(recording: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """(n,) int16 from a random place of a recording, which is repeated if it is shorter."""
     at = int(rng.integers(max(1, len(recording) - n)))
-    x = recording[at : at + n].astype(np.float32)
+    x = recording[at : at + n]
     return np.resize(x, n) if len(x) < n else x
 
 
@@ -27,7 +27,7 @@ def room_responses(recordings: list[np.ndarray]) -> np.ndarray:
     """(rooms, FFT // 2 + 1) complex64: the spectra of impulse responses from their highest peak
     on, at unit energy, cut to half a second."""
     out = []
-    for x in recordings:
+    for x in map(np.asarray, recordings):
         h = x[int(np.abs(x.astype(np.int32)).argmax()) :][: SAMPLE_RATE // 2].astype(np.float32)
         if len(h) and h.any():
             out.append(np.fft.rfft(h / np.sqrt(np.sum(h * h)), FFT).astype(np.complex64))
@@ -55,9 +55,10 @@ class Augment:
         if self.speech and kind < self.config.babble_share:
             x = np.zeros(n, np.float32)
             for _ in range(int(rng.integers(3, 8))):
-                x += _piece(self.speech[int(rng.integers(len(self.speech)))], n, rng)
+                x += piece(self.speech[int(rng.integers(len(self.speech)))], n, rng)
         elif self.noise and kind < 0.85:
-            x = _piece(self.noise[int(rng.choice(len(self.noise), p=self.noise_p))], n, rng)
+            x = piece(self.noise[int(rng.choice(len(self.noise), p=self.noise_p))], n, rng)
+            x = x.astype(np.float32)
         else:
             x = rng.standard_normal(n).astype(np.float32)
             pole = rng.uniform(0.0, 0.95)
@@ -69,7 +70,7 @@ class Augment:
     def _voice(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The clip at another speed, perhaps in a room, perhaps through a narrow channel."""
         c = self.config
-        y = clip.astype(np.float32)
+        y = np.asarray(clip, np.float32)
         speed = rng.uniform(*c.stretch)
         y = np.interp(np.arange(0, len(y) - 1, speed), np.arange(len(y)), y).astype(np.float32)
         room = len(self.rooms) and rng.random() < c.room_probability
@@ -101,8 +102,8 @@ class Augment:
         c, n = self.config, frames * HOP
         x = np.zeros(n, np.float32)
         y = self._voice(clip, rng)
-        # A whole clip is one second; a shorter one lies anywhere inside its second.
-        slack = max(0, SAMPLE_RATE - len(y))
+        # A clip that is shorter than config.clip frames lies anywhere inside them.
+        slack = max(0, c.clip * HOP - len(y))
         at = start * HOP + int(rng.integers(0, slack + 1))
         at += int(rng.uniform(-c.shift, c.shift) * SAMPLE_RATE)
         lo, hi = min(n, max(0, at)), min(n, at + len(y))

@@ -4,34 +4,31 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from edge_lp.audio.files import read_file
 from edge_lp.errors import AudioError, EdgeLpError
 from edge_lp.measure.clips import NOISE, recordings
-from edge_lp.runtime import SAMPLE_RATE
-from rich.progress import track
+from edge_lp.runtime import HOP, SAMPLE_RATE
 
-from edge_lp_train.files import log, read_arrays, write_arrays
+from edge_lp_train.files import read_arrays
 from edge_lp_train.presets import TrainConfig
 from edge_lp_train.sampler import Corpus
 from edge_lp_train.splits import TESTING, TRAINING, VALIDATION, Clip, Split, split_clips
+from edge_lp_train.store import Recording, read_all, word_lengths
 
 KINDS = ("data", "noise", "speech", "rooms", "rebuilt", "teacher", "start")
-CLIP = SAMPLE_RATE  # samples of a clip
 SHORTEST = SAMPLE_RATE // 20  # a clip of fewer samples is no word
-LOUD_HOP = SAMPLE_RATE // 100
 
 
 @dataclass
 class Material:
     """What a run learns from. clips: the recordings of words in use, of all splits, rebuilt ones
-    left out; cut: how many of them were longer than a second."""
+    left out; cut: how many of them were longer than the frames of a clip. held: clips of training
+    speakers that were set aside."""
 
     training: Corpus
     validation: Corpus
@@ -39,56 +36,12 @@ class Material:
     skipped: list[tuple[Path, str]]
     rule: str
     cut: int = 0
-    files: list[Clip] = field(default_factory=list)  # trained on, rebuilt ones too
+    files: list[Clip] = field(default_factory=list)  # trained on, rebuilt ones and all shards too
+    frames: int = 100
+    held: Corpus = field(default_factory=lambda: Corpus([], []))
 
     def split(self, name: str) -> list[Clip]:
         return [c for c in self.clips if c.split == name]
-
-
-def read_all(paths: Sequence[Path], about: str) -> list[np.ndarray | str]:
-    """Every recording as mono int16 at 16 kHz, as evaluate and listen read it, or why it cannot
-    be. The samples are kept under XDG_CACHE_HOME for the next start, by a name that changes when a
-    file's name, size or time does."""
-    if not paths:
-        return []
-    stat = [(str(p.absolute()), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
-    key = hashlib.sha256(repr(stat).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    kept = base / "edge-lp" / "decoded" / f"{key}.npz"
-    if kept.exists():
-        f = read_arrays(kept, ("samples", "lengths", "faults"))
-        pieces = np.split(f["samples"], np.cumsum(f["lengths"])[:-1])
-        return [str(why) or x for x, why in zip(pieces, f["faults"])]
-    with ThreadPoolExecutor() as pool:
-        work = track(pool.map(_read, paths), f"reading {about}", len(paths), console=log,
-                     disable=not log.is_terminal)  # fmt: skip
-        found = list(work)
-    samples = [np.zeros(0, np.int16) if isinstance(x, str) else x for x in found]
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_arrays(kept, {
-            "samples": np.concatenate(samples),
-            "lengths": np.array([len(x) for x in samples]),
-            "faults": np.array([x if isinstance(x, str) else "" for x in found]),
-        })  # fmt: skip
-    except (OSError, EdgeLpError) as e:
-        log.print(f"note: decoded recordings are not kept: {e}", markup=False)
-    return found
-
-
-def _read(path: Path) -> np.ndarray | str:
-    try:
-        return read_file(path, note=lambda line: None)
-    except (AudioError, OSError) as e:
-        return str(e).removeprefix(f"{path}: ")
-
-
-def loudest_second(x: np.ndarray) -> np.ndarray:
-    """The second of a longer clip that holds the most energy, to a hundredth of a second."""
-    power = np.add.reduceat(x.astype(np.float64) ** 2, np.arange(0, len(x), LOUD_HOP))
-    sums = np.convolve(power, np.ones(CLIP // LOUD_HOP), "valid")
-    at = min(int(sums.argmax()) * LOUD_HOP, len(x) - CLIP)
-    return x[at : at + CLIP]
 
 
 def find_recordings(folder: Path, option: str) -> list[Path]:
@@ -163,26 +116,36 @@ def _check_words(root: Path, config: TrainConfig, clips: list[Clip]) -> None:
         )
 
 
-def _words(clips: list[Clip], about: str, skipped: list[tuple[Path, str]]) -> tuple[
-    list[Clip], list[np.ndarray], int
-]:  # fmt: skip
-    """The clips that can be used, their samples (at most a second), and how many were cut."""
-    used, samples, cut = [], [], 0
+def _usable(
+    clips: list[Clip], about: str, skipped: list[tuple[Path, str]]
+) -> tuple[list[Clip], list[Recording]]:
+    """The clips that can be used, and their recordings."""
+    used, found = [], []
     for c, x in zip(clips, read_all([c.path for c in clips], about)):
         if isinstance(x, str):
             skipped.append((c.path, x))
         elif len(x) < SHORTEST:
             skipped.append((c.path, "shorter than 0.05 s"))
-        elif not x.any():
+        elif not x.spoken:
             skipped.append((c.path, "silent"))
         else:
-            cut += len(x) > CLIP
             used.append(c)
-            samples.append(loudest_second(x) if len(x) > CLIP else x)
-    return used, samples, cut
+            found.append(x)
+    return used, found
 
 
-def _plain(paths: list[Path], about: str, skipped: list[tuple[Path, str]]) -> list[np.ndarray]:
+def clip_frames(clips: list[Clip], found: list[Recording], config: TrainConfig) -> int:
+    """Frames of a clip: a second, or what the longest keyword takes in half of its recordings and
+    a fifth of a second more, up to two seconds, in tenths."""
+    need = 1.0
+    for w in config.words:
+        long = [x for c, x in zip(clips, found) if c.word == w]
+        if long and np.median([len(x) for x in long]) > SAMPLE_RATE:
+            need = max(need, float(np.median(word_lengths(long))) + 0.2)
+    return max(config.clip, 10 * min(20, int(np.ceil(10 * need - 1e-6))))
+
+
+def _plain(paths: list[Path], about: str, skipped: list[tuple[Path, str]]) -> list[Any]:
     """Recordings without labels."""
     out = []
     for p, x in zip(paths, read_all(paths, about)):
@@ -193,9 +156,36 @@ def _plain(paths: list[Path], about: str, skipped: list[tuple[Path, str]]) -> li
     return out
 
 
-def load_corpus(folders: dict[str, Path], config: TrainConfig) -> Material:
+def _set_aside(clips: list[Clip], config: TrainConfig) -> set[Clip]:
+    """Training clips of the speakers that the check is made on: config.held of them, by the hash
+    of their names; none of a keyword of which few speakers are left."""
+    of_word: dict[str, set[str]] = {}
+    for c in clips:
+        of_word.setdefault(c.word, set()).add(c.speaker)
+    enough = {w for w, speakers in of_word.items() if len(speakers) * (1 - config.held) >= 20}
+    edge = int(config.held * 2**16)
+    return {c for c in clips if c.word in enough
+            and int(hashlib.sha1(f"held {c.speaker}".encode("utf-8", "surrogateescape"))
+                    .hexdigest()[:4], 16) < edge}  # fmt: skip
+
+
+def shard(items: list[Any], kind: Callable[[Any], str], worker: int, workers: int) -> list[Any]:
+    """Every workers-th item of each kind, from the worker-th on; all of a kind that has fewer items
+    than there are workers."""
+    of_kind: dict[str, list[Any]] = {}
+    for x in items:
+        of_kind.setdefault(kind(x), []).append(x)
+    mine = {k: v[worker::workers] if len(v) >= workers else v for k, v in of_kind.items()}
+    chosen = {id(x) for v in mine.values() for x in v}
+    return [x for x in items if id(x) in chosen]
+
+
+def load_corpus(
+    folders: dict[str, Path], config: TrainConfig, worker: int = 0, workers: int = 1
+) -> Material:
     """Training and validation material. Folders: "data", and if given "noise", "speech", "rooms",
-    "rebuilt" (WORD/* of training clips whose sound was rebuilt or made), "teacher" (a table)."""
+    "rebuilt" (WORD/* of training clips whose sound was rebuilt or made), "teacher" (a table). Of
+    several workers each decodes a share of the training files of its own."""
     root = folders["data"]
     try:
         split = split_clips(root)
@@ -203,36 +193,52 @@ def load_corpus(folders: dict[str, Path], config: TrainConfig) -> Material:
         raise EdgeLpError(str(e)) from None
     _check_words(root, config, split.clips)
     again = split_clips(folders["rebuilt"]) if "rebuilt" in folders else Split([], [], "")
-    noise = find_noise(root, folders.get("noise"))
     talk = speech_split(folders["speech"]) if "speech" in folders else ([], [])
     rooms = find_recordings(folders["rooms"], "--rooms") if "rooms" in folders else []
     skipped = split.skipped + again.skipped
     by = {s: [c for c in split.clips if c.split == s] for s in (TRAINING, VALIDATION, TESTING)}
+    aside = _set_aside(by[TRAINING], config) if config.held else set()
     remade = [c for c in again.clips if c.split == TRAINING] or again.clips
-    taught, clips, cut = _words(by[TRAINING] + remade, "training", skipped)
-    held, held_clips, held_cut = _words(by[VALIDATION], "validation", skipped)
+    real = [c for c in by[TRAINING] if c not in aside]
+    mine = [*shard(real, _word, worker, workers), *shard(remade, _word, worker, workers)]
+    taught, clips = _usable(mine, "training", skipped)
     _check_words(root, config, taught)
-    if not held:
+    checked, checked_clips = _usable(by[VALIDATION], "validation", skipped)
+    if not checked:
         raise EdgeLpError(
             f"{root}: no recordings fall into the validation split; expected some in "
             f"{root / VALIDATION}, or three speakers of each word"
         )
-    recorded = sum(c in set(by[TRAINING]) for c in taught)
+    frames = clip_frames(taught, clips, config)
+    cut = lambda found: [x.around(frames * HOP) for x in found]
+    rebuilt = np.isin([id(c) for c in taught], [id(c) for c in remade])
+    one = lambda _: ""
+    noise = shard(find_noise(root, folders.get("noise")), one, worker, workers)
     background = _plain(noise, "noise", skipped)
     training = Corpus(
-        clips, [c.word for c in taught], background, _plain(talk[0], "speech", skipped),
-        _plain(rooms, "rooms", skipped), np.arange(len(taught)) >= recorded,
+        cut(clips), [c.word for c in taught], background,
+        _plain(shard(talk[0], one, worker, workers), "speech", skipped),
+        _plain(rooms, "rooms", skipped), rebuilt,
     )  # fmt: skip
     if "teacher" in folders:
         training.teacher = teacher_table(folders["teacher"], config, taught)
     if config.synth_clips:
         _add_synthesised(training, config)
     validation = Corpus(
-        held_clips, [c.word for c in held], background,
+        cut(checked_clips), [c.word for c in checked], background,
         _plain(talk[1], "validation speech", skipped),
     )  # fmt: skip
-    used = taught[:recorded] + held + by[TESTING]
-    return Material(training, validation, used, skipped, split.rule, cut + held_cut, taught)
+    set_aside, held_clips = _usable(sorted(aside, key=str), "speakers set aside", skipped)
+    held = Corpus(cut(held_clips), [c.word for c in set_aside], background)
+    recorded = [c for c, made in zip(taught, rebuilt) if not made]
+    return Material(
+        training, validation, recorded + checked + by[TESTING], skipped, split.rule,
+        sum(len(x) > frames * HOP for x in clips + checked_clips), real + remade, frames, held,
+    )  # fmt: skip
+
+
+def _word(c: Clip) -> str:
+    return c.word
 
 
 def _add_synthesised(training: Corpus, config: TrainConfig) -> None:

@@ -26,6 +26,7 @@ import keras
 
 from edge_lp_train import data
 from edge_lp_train.check import Check
+from edge_lp_train.distribute import place
 from edge_lp_train.export import CONFIG, FLOAT, QUANTISED, finest_scale, to_spec
 from edge_lp_train.files import log, read_arrays, write_arrays
 from edge_lp_train.net import build, start_from, weights_of
@@ -108,17 +109,20 @@ def train(
     words: tuple[str, ...] | None = None,
     resume: bool = False,
     epochs: tuple[int, int] | None = None,
+    strategy: str = "auto",
     **changes: Any,
 ) -> Path:
     """Trains on the folders "data" (one sub-folder per word) and, if given, "noise", "speech",
     "rooms", "rebuilt", "teacher" (data.load_corpus) and "start" (float weights to begin with), and
     writes into `out`: config.json, history.csv, weights, learning curve, confusion matrix,
-    model.lpb. changes: fields of TrainConfig, None for the preset's.
+    model.lpb. strategy: distribute.place. changes: fields of TrainConfig, None for the preset's.
 
     resume goes on where an earlier call stopped: its configuration holds, but for the epochs, and
     its folders unless a "data" folder is given. Ctrl-C leaves a model of the best weights so far.
     """
-    out = Path(out)
+    where, out = place(strategy), Path(out)
+    if where.worker:
+        out = out / f"worker-{where.worker}"
     if epochs:
         changes |= {"float_epochs": epochs[0], "qat_epochs": epochs[1]}
     if resume:
@@ -132,16 +136,20 @@ def train(
         _check_run(out)
         config = configure(preset, words, **changes)
     check_config(config)
-    material = data.load_corpus(folders, config)
+    where.share(config).check()
+    material = data.load_corpus(folders, config, where.worker, where.workers)
+    config = dataclasses.replace(config, clip=material.frames)
     log.print(*summary(material, config), sep="\n")
     out.mkdir(parents=True, exist_ok=True)
     named = {k: str(Path(v).absolute()) for k, v in folders.items()}
     write_file(out / FOLDERS, json.dumps(named).encode())
     write_file(out / CONFIG, config.to_json().encode())
     keras.utils.set_random_seed(config.seed)
-    sampler, check = Sampler(material.training, config), Check(material.validation, config)
+    sampler = Sampler(material.training, where.share(config))
+    check = Check(material.validation, config, material.held)
     try:
-        weights = _stages(out, config, sampler, check, folders.get("start"))
+        with where.strategy.scope():
+            weights = _stages(out, config, sampler, check, folders.get("start"))
     except KeyboardInterrupt:
         best = best_so_far(out, config)
         if best:
@@ -186,7 +194,7 @@ def _stages(
     quantised = build(config, scales)
     quantised.set_weights(fine.get_weights())
     run_stage(out, plan, 2, quantised, sampler, check, config, guide=fine)
-    _fit_unknown_bias(quantised, config, check)
+    _fit_biases(quantised, config, check)
     return weights_of(quantised, config) | {f"s_{k}": np.array(s) for k, s in scales.items()}
 
 
@@ -212,20 +220,32 @@ def best_so_far(out: Path, config: TrainConfig) -> dict[str, np.ndarray] | None:
     return None
 
 
-def _fit_unknown_bias(model: keras.Model, config: TrainConfig, check: Check) -> None:
-    """Moves the unknown logit to where accuracy and the mean of the classes' recalls on
-    validation, clean and in noise, are best."""
-    bias, unknown = model.get_layer("readout").bias, len(config.words)
-    look, axis = infer(model), np.eye(len(config.labels), dtype=np.float32)[unknown]
+def _fit_biases(model: keras.Model, config: TrainConfig, check: Check) -> None:
+    """Moves the logits of unknown and of silence, one after the other and again, to where accuracy
+    and the mean of the classes' recalls on validation, clean and in noise, are best."""
+    bias, look = model.get_layer("readout").bias, infer(model)
     means = [look(x).mean(axis=1) for x in check.x]
+    shift = best_shift(means, check.labels, (len(config.words), len(config.words) + 1))
+    bias.assign_add(shift)
+    for name, by in zip(config.labels[-2:], shift[-2:]):
+        log.print(f"bias of {name} moved by {by:+.3f}")
 
-    def quality(shift: float) -> float:
-        found = [(m + shift * axis).argmax(1) for m in means]
-        raw = np.mean([np.mean(f == check.labels) for f in found])
-        classes = np.unique(check.labels)
-        recalls = [[(f == c)[check.labels == c].mean() for c in classes] for f in found]
+
+def best_shift(means: list[np.ndarray], truth: np.ndarray, of: tuple[int, ...]) -> np.ndarray:
+    """(labels,) what to add to the logits `of` some labels; means: (clips, labels) of each
+    condition."""
+    shift = np.zeros(means[0].shape[1], np.float32)
+    classes = np.unique(truth)
+
+    def quality(shift: np.ndarray) -> float:
+        found = [(m + shift).argmax(1) for m in means]
+        raw = np.mean([np.mean(f == truth) for f in found])
+        recalls = [[(f == c)[truth == c].mean() for c in classes] for f in found]
         return float(raw + np.mean(recalls))
 
-    best = max(np.arange(-1.5, 1.51, 0.125), key=lambda s: (quality(s), -abs(s)))
-    bias.assign_add(best * axis)
-    log.print(f"unknown bias moved by {best:+.3f}")
+    for label in of * 2:
+        axis = np.eye(len(shift), dtype=np.float32)[label]
+        steps = np.arange(-1.5, 1.51, 0.125) - shift[label]
+        by = max(steps, key=lambda s: (quality(shift + s * axis), -abs(s + shift[label])))
+        shift = shift + np.float32(by) * axis
+    return shift

@@ -12,16 +12,15 @@ import keras
 from keras import ops
 
 WINDOWS = (20, 45, 90)  # frames: the detector's posteriors, combined by their geometric mean
-CLIP_FRAMES = 100
 STRIDE = 4
 
 
-def clip_logits(logits: Any, start: Any) -> Any:
-    """(batch, time, labels) logits, (batch,) first frames -> (batch, labels) means over each
-    clip's second."""
+def clip_logits(logits: Any, start: Any, frames: int) -> Any:
+    """(batch, time, labels) logits, (batch,) first frames -> (batch, labels) means over each clip,
+    which is so many frames long."""
     t = ops.arange(ops.shape(logits)[1])[None]
-    inside = ops.cast((t >= start[:, None]) & (t < start[:, None] + CLIP_FRAMES), logits.dtype)
-    return ops.sum(logits * inside[..., None], axis=1) / CLIP_FRAMES
+    inside = ops.cast((t >= start[:, None]) & (t < start[:, None] + frames), logits.dtype)
+    return ops.sum(logits * inside[..., None], axis=1) / frames
 
 
 def detector_scores(logits: Any, stride: int = 1) -> Any:

@@ -44,6 +44,8 @@ class TrainConfig:
     patience: int = 0  # epochs without a better check that end a stage; 0: all are run
     teacher: float = 0.4  # share of the teacher's posterior in a clip's target, if there is one
     synth_clips: int = 0  # synthesised clips a keyword, ten times as many others, phrases
+    clip: int = 100  # frames of a word's clip; longer where the words are (data.clip_frames)
+    held: float = 0.0  # share of the training speakers that is set aside to be checked on
     context: int = 24  # frames: a clip starts up to this late in its sequence
     noise_probability: float = 0.85
     babble_share: float = 0.2  # of the noise: several voices
@@ -93,6 +95,8 @@ class TrainConfig:
             raise EdgeLpError(
                 f"clips_per_epoch is {self.clips_per_epoch}, expected {least} or more"
             )
+        if not 0 <= self.held <= 0.5:
+            raise EdgeLpError(f"held is {self.held}, expected a share of 0 to 0.5")
         if not (self.rate > 0 and self.qat_rate > 0):
             raise EdgeLpError(f"a rate of {min(self.rate, self.qat_rate)}, expected one above 0")
 

@@ -7,6 +7,7 @@ int16 features for `reuse` epochs and seen each time under other masks and in ot
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Generator, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,6 @@ from edge_lp.model.spec import INPUT_SCALE
 from edge_lp.runtime import FEATURES, HOP, SAMPLE_RATE, Frontend
 
 from edge_lp_train.augment import Augment
-from edge_lp_train.losses import CLIP_FRAMES
 from edge_lp_train.presets import SILENCE, UNKNOWN, TrainConfig
 
 SETTLE = 100  # frames that the front end may have heard before a sequence begins
@@ -29,18 +29,19 @@ HALVES_SHARE = 0.15  # of the unknown clips, where there are words to be halved
 
 def half(clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The beginning or the end of what is spoken in a clip: what holds .3 to .6 of its energy."""
-    power = np.cumsum(clip.astype(np.float64) ** 2)
+    out = np.array(clip)
+    power = np.cumsum(out.astype(np.float64) ** 2)
     share, first = rng.uniform(0.3, 0.6), rng.random() < 0.5
     at = int(np.searchsorted(power, (share if first else 1 - share) * power[-1]))
-    out = clip.copy()
     out[slice(at, None) if first else slice(0, at)] = 0
     return out
 
 
 @dataclass
 class Corpus:
-    """Decoded material, int16 at 16 kHz. words[i] is clip i's word; rebuilt[i]: its sound was
-    rebuilt, not recorded; teacher[i]: another net's posterior for it, NaN where there is none."""
+    """Decoded material, int16 at 16 kHz: arrays, or store.Recordings that are read when they are
+    sliced. words[i] is clip i's word; rebuilt[i]: its sound was rebuilt, not recorded; teacher[i]:
+    another net's posterior for it, NaN where there is none."""
 
     clips: list[np.ndarray]
     words: list[str]
@@ -73,7 +74,7 @@ def with_unknown(corpus: Corpus, config: TrainConfig) -> Corpus:
     n = len(corpus.clips)
     return replace(
         corpus,
-        clips=corpus.clips + [c[::-1].copy() for c in corpus.clips],
+        clips=[*corpus.clips, *(np.array(c)[::-1] for c in corpus.clips)],
         words=corpus.words + [UNKNOWN] * n,
         rebuilt=np.zeros(0, bool),
         teacher=None,
@@ -86,7 +87,7 @@ class Sampler:
     def __init__(self, corpus: Corpus, config: TrainConfig) -> None:
         self.corpus, self.config = with_unknown(corpus, config), config
         corpus = self.corpus
-        self.frames = CLIP_FRAMES + config.context
+        self.frames = config.clip + config.context
         self.augment = Augment(config, corpus.noise, corpus.speech, corpus.rooms)
         rebuilt = corpus.rebuilt if len(corpus.rebuilt) else np.zeros(len(corpus.clips), bool)
         label = np.array([label_of(w, config.labels) for w in corpus.words], np.int64)
@@ -111,7 +112,7 @@ class Sampler:
         square root of their number. Rebuilt sounds have a share of every word that grows with
         what recordings lack, .25 to .6, so that hoarseness alone says little."""
         words = [self.corpus.words[i] for i in which]
-        count = {w: words.count(w) for w in set(words)}
+        count = Counter(words)
         p = np.array([1 / np.sqrt(count[w] + 30) for w in words])
         again = rebuilt[which]
         made, real = again.sum(), (~again).sum()

@@ -19,6 +19,7 @@ from edge_lp.model.spec import INPUT_SCALE
 
 from edge_lp_train import losses
 from edge_lp_train.check import Check, Infer, Quality
+from edge_lp_train.distribute import mean_gradients, spread
 from edge_lp_train.files import log, read_arrays, write_arrays
 from edge_lp_train.presets import TrainConfig
 from edge_lp_train.quantize import CodeQuantizer
@@ -27,6 +28,7 @@ from edge_lp_train.sampler import Sampler, Sequences
 HISTORY = "history.csv"
 CHECK_EVERY = 3  # epochs
 WARM_UP = 200  # steps in which the rate grows to its value
+CLIP_NORM = 1.0  # of each matrix's gradient
 
 
 @dataclass(frozen=True)
@@ -57,28 +59,39 @@ def infer(model: keras.Model) -> Infer:
 def _step(
     model: keras.Model, optimizer: Any, config: TrainConfig, guide: keras.Model | None
 ) -> Any:
-    """The function of one batch: new weights; returns loss and accuracy."""
+    """The function of one batch: new weights; returns loss and accuracy, means over all replicas
+    of the strategy in whose scope it is made."""
     words, weights = len(config.words), model.trainable_variables
     limits = [(w, *quantizer.limits()) for quantizer, w in quantised_weights(model)]
+    strategy = tf.distribute.get_strategy()
 
-    @tf.function(reduce_retracing=True)
-    def step(x: Any, start: Any, target: Any, label: Any, speech: Any) -> Any:
+    def part(x: Any, start: Any, target: Any, label: Any, speech: Any) -> Any:
         goal = target
         if guide is not None:
-            opinion = tf.nn.softmax(losses.clip_logits(guide(x, training=False), start))
+            opinion = tf.nn.softmax(
+                losses.clip_logits(guide(x, training=False), start, config.clip)
+            )
             goal = (1 - config.distil) * target + config.distil * opinion
         with tf.GradientTape() as tape:
             logits = model(x, training=True)
-            mean = losses.clip_logits(logits, start)
+            mean = losses.clip_logits(logits, start, config.clip)
             share = tf.where(speech, config.speech_loss, config.detector_loss)
             loss = (1 - share) * losses.cross_entropy(goal, mean)
             loss += share * losses.detector_loss(logits, start, label, words)
             loss = tf.reduce_mean(loss)
-        optimizer.apply(tape.gradient(loss, weights), weights)
-        for w, low, high in limits:
-            w.assign(tf.clip_by_value(w, low, high))
+        mean_of_all = mean_gradients(tape.gradient(loss, weights))
+        # Keras adds up what the replicas give it
+        each = [tf.clip_by_norm(g, CLIP_NORM) / strategy.num_replicas_in_sync for g in mean_of_all]
+        optimizer.apply(each, weights)
         hit = tf.equal(tf.argmax(mean, axis=1, output_type=tf.int32), label)
         return loss, tf.reduce_mean(tf.cast(hit, tf.float32))
+
+    @tf.function(reduce_retracing=True)
+    def step(*batch: Any) -> Any:
+        found = strategy.run(part, args=batch)
+        for w, low, high in limits:
+            w.assign(tf.clip_by_value(w, low, high))
+        return tuple(strategy.reduce("MEAN", v, axis=None) for v in found)
 
     return step
 
@@ -115,17 +128,18 @@ def _record(run: Path, stage: str, epoch: int, loss: float, accuracy: float, q: 
         if new:
             noisy = ["10 dB", "0 dB", "balanced 10 dB", "balanced 0 dB", "false/h", "wake missed"]
             names = ["stage", "epoch", "loss", "accuracy", "validation", "balanced"]
-            out.writerow([*names, *noisy, "score"])
+            out.writerow([*names, *noisy, "held", "score"])
         values = [loss, accuracy, q.raw[0], q.balanced[0], *q.raw[1:], *q.balanced[1:]]
-        values += [q.false_events, q.wake_missed, q.score]
+        values += [q.false_events, q.wake_missed, q.held, q.score]
         out.writerow([stage, epoch, *(round(float(v), 4) for v in values)])
     clean, ten, zero = (f"{100 * v:.1f}" for v in q.raw)
     missed = 100 * q.wake_missed
-    wake = "" if np.isnan(missed) else f"{missed:.0f} % of the wake words missed at none, "
+    also = "" if np.isnan(missed) else f"{missed:.0f} % of the wake words missed at none, "
+    also += "" if np.isnan(q.held) else f"speakers set aside {100 * q.held:.1f} %, "
     log.print(
         f"  {stage} {epoch}: loss {loss:.3f}, validation {clean}/{ten}/{zero} % at clean/10/0 dB, "
         f"class mean {100 * np.mean(q.balanced):.1f} %, "
-        f"{q.false_events:.0f} false events an hour, {wake}score {100 * q.score:.2f}"
+        f"{q.false_events:.0f} false events an hour, {also}score {100 * q.score:.2f}"
     )
 
 
@@ -167,19 +181,22 @@ def run_stage(
     latest. guide: a net whose posterior is part of the goal."""
     stage = plan[number]
     last, best = run / f"{stage.name}.last.npz", run / f"{stage.name}.best.npz"
-    optimizer = keras.optimizers.Adam(stage.rate, clipnorm=1.0)
+    optimizer = keras.optimizers.Adam(stage.rate)
     optimizer.build(model.trainable_variables)
     done, top = _load(last, model, optimizer) if last.exists() else (0, -np.inf)
     if done < stage.epochs:
         more = f", going on after {done}" if done else ""
         steps = config.clips_per_epoch // config.batch
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        devices = max(1, sampler.config.batch * replicas // config.batch)  # of this process
         log.print(f"{stage.name}: {stage.epochs} epochs of {steps * config.batch} sequences{more}")
         step, look, improved = _step(model, optimizer, config, guide), infer(model), done
         epochs = sampler.epochs(stage.first + done)
         try:
             for epoch in range(done, stage.epochs):
                 began = time.monotonic()
-                loss, accuracy = _epoch(step, optimizer, stage, epoch, steps, next(epochs))
+                batches = next(epochs)
+                loss, accuracy = _epoch(step, optimizer, stage, epoch, steps, batches, devices)
                 seconds = time.monotonic() - began
                 rest = (stage.epochs - epoch - 1) * stage.cost
                 rest += sum(s.epochs * s.cost for s in plan[number + 1 :])
@@ -206,7 +223,13 @@ def run_stage(
 
 
 def _epoch(
-    step: Any, optimizer: Any, stage: Stage, epoch: int, steps: int, batches: Iterator[Sequences]
+    step: Any,
+    optimizer: Any,
+    stage: Stage,
+    epoch: int,
+    steps: int,
+    batches: Iterator[Sequences],
+    devices: int,
 ) -> tuple[float, float]:
     """One epoch at rates along a cosine; mean loss and accuracy."""
     sums = []
@@ -215,5 +238,5 @@ def _epoch(
         part = 0.5 + 0.5 * np.cos(np.pi * at / (stage.epochs * steps))
         rate = stage.last_rate + (stage.rate - stage.last_rate) * part
         optimizer.learning_rate.assign(rate * min(1.0, (at + 1) / WARM_UP))
-        sums.append(step(*batch))
+        sums.append(step(*spread(batch, devices)))
     return tuple(np.mean([(float(a), float(b)) for a, b in sums], axis=0))

@@ -52,7 +52,13 @@ def summary(material: Material, config: TrainConfig) -> list[Any]:
         f"{seconds['validation speech'] / 60:.0f}), {len(t.rooms)} rooms; silence is made of noise"
     ]
     if material.cut:
-        lines.append(f"{material.cut} clips are longer than a second: their loudest second is used")
+        lines.append(f"{material.cut} clips are longer than {material.frames / 100:g} s: what lies "
+                     "around the word is used")  # fmt: skip
+    elif material.frames > 100:
+        lines.append(f"the words are long: a clip has {material.frames / 100:g} s")
+    if material.held.clips:
+        lines.append(f"{len(material.held.clips)} training clips of some speakers are set aside to "
+                     "be checked on")  # fmt: skip
     if material.skipped:
         lines.append(f"skipped: {reasons(material.skipped)}")
     lines += [f"warning: {w}" for w in warnings(material, config)]

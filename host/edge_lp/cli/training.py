@@ -88,6 +88,16 @@ from edge_lp.errors import MissingDependency
     type=click.IntRange(0),
     help="Ends a stage after so many epochs without a better check; 0: never.  [default: 0]",
 )
+@click.option(
+    "--strategy",
+    type=click.Choice(["auto", "mirrored", "multiworker"]),
+    default="auto",
+    show_default=True,
+    help="Several GPUs, or several machines named in TF_CONFIG (docs/training.md).",
+)
+@click.option(
+    "--held", type=click.FloatRange(0, 0.5), help="Share of training speakers only checked on."
+)
 @click.option("--quick", is_flag=True, help="A first model in some five minutes.")
 @click.option("--seed", type=click.IntRange(0), help="Of everything that is drawn.")
 @click.option(
@@ -114,6 +124,8 @@ def train(
     batch: int | None,
     rate: float | None,
     patience: int | None,
+    strategy: str,
+    held: float | None,
     quick: bool,
     seed: int | None,
     resume: bool,
@@ -165,6 +177,8 @@ def train(
         batch=batch,
         rate=rate,
         patience=patience,
+        strategy=strategy,
+        held=held,
         quick=quick,
         wake=words_of(wake),
         wake_seconds=wake_seconds,

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decoded recordings on disk: what is kept, what is read again, what memory holds; clips longer
+than a second; files shared by workers."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from edge_lp_train import data, store
+from edge_lp_train.presets import TrainConfig, configure
+from edge_lp_train.splits import Clip
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "edge-lp" / "pcm"
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Three recordings of which the second is none."""
+    rng = np.random.default_rng(0)
+    pcm = [rng.integers(-9000, 9000, n).astype(np.int16) for n in (16000, 40000)]
+    for name, x in zip("ac", pcm):
+        soundfile.write(tmp_path / f"{name}.wav", x, 16000)
+    (tmp_path / "b.wav").write_bytes(b"RIFF is not enough")
+    return [tmp_path / f"{n}.wav" for n in "abc"], pcm
+
+
+def same(found, pcm):
+    assert isinstance(found[1], str)
+    for x, y in zip((found[0], found[2]), pcm):
+        assert len(x) == len(y) and np.array_equal(x, y)
+        assert np.array_equal(x[-700:300], y[-700:300]) and np.array_equal(x[5:90], y[5:90])
+        assert np.asarray(x, np.float32).dtype == np.float32
+
+
+def test_a_second_start_decodes_nothing(files, monkeypatch):
+    paths, pcm = files
+    same(store.read_all(paths, "test"), pcm)
+    monkeypatch.setattr(store, "_read", lambda p: pytest.fail("decoded again"))
+    same(store.read_all(paths, "test"), pcm)
+
+
+@pytest.mark.parametrize("damage", ["index", "short", "gone"])
+def test_t9_a_damaged_cache_is_made_anew(files, cache, damage):
+    paths, pcm = files
+    store.read_all(paths, "test")
+    (samples,), (index,) = cache.glob("*.pcm"), cache.glob("*.npz")
+    if damage == "index":
+        index.write_bytes(index.read_bytes()[:100])
+    elif damage == "short":
+        samples.write_bytes(samples.read_bytes()[:-2])
+    else:
+        samples.unlink()
+    same(store.read_all(paths, "test"), pcm)
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_without_room_for_a_cache_it_is_done_without(files, cache, capfd):
+    paths, pcm = files
+    cache.parent.mkdir(parents=True)
+    cache.write_text("")  # a file where the folder should be
+    same(store.read_all(paths, "test"), pcm)
+    assert "not kept" in capfd.readouterr().err
+
+
+def test_t5_the_word_is_found_late_in_a_long_clip():
+    """The place of a word, and the second around it."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 30, 48000).astype(np.int16)
+    x[32000:38000] += (8000 * np.sin(np.arange(6000) / 9)).astype(np.int16)
+    at, n = store.place_of_word(x)
+    assert 31500 <= at <= 33000 and 5000 <= n <= 6500
+    assert store.place_of_word(np.zeros(100, np.int16)) == (0, 0)
+    assert store.place_of_word(np.ones(store.LONG + 1, np.int16)) == (0, store.LONG + 1)
+
+
+def clips_of(tmp_path, seconds, word_seconds):
+    clips = []
+    for i in range(5):
+        x = np.random.default_rng(i).normal(0, 20, int(seconds * 16000)).astype(np.int16)
+        n = int(word_seconds * 16000)
+        x[-n:] += (8000 * np.sin(np.arange(n) / 9)).astype(np.int16)
+        soundfile.write(tmp_path / f"{i}.wav", x, 16000)
+        clips.append(Clip(tmp_path / f"{i}.wav", "hello", "training", str(i)))
+    return clips, store.read_all([c.path for c in clips], "test")
+
+
+@pytest.mark.parametrize("seconds, word, frames", [(3, 0.6, 100), (3, 1.3, 140), (1, 0.9, 100)])
+def test_t5_clips_are_as_long_as_the_words(tmp_path, seconds, word, frames):
+    """90 % of a word of 1.3 s and .2 s more; a short word in a long clip keeps to a second, around
+    which the rest is cut."""
+    clips, found = clips_of(tmp_path, seconds, word)
+    got = data.clip_frames(clips, found, configure(None, ("hello",)))
+    assert got == frames
+    part = found[0].around(got * 160)
+    whole = np.asarray(found[0]).astype(float)
+    assert len(part) == min(got * 160, len(whole))
+    assert np.sum(np.asarray(part).astype(float) ** 2) > 0.97 * np.sum(whole**2)
+
+
+def test_workers_share_the_files():
+    items = [f"{w}{i}" for w in "abc" for i in range(7)] + ["d0"]
+    shards = [data.shard(items, lambda x: x[0], w, 3) for w in range(3)]
+    assert sorted(x for s in shards for x in s if x != "d0") == sorted(items[:-1])
+    assert all("d0" in s for s in shards)
+    assert max(map(len, shards)) - min(map(len, shards)) <= 3
+    assert data.shard(items, lambda x: x[0], 0, 1) == items
+
+
+def test_speakers_are_set_aside():
+    clips = [Clip(Path(f"{s}_{k}"), w, "training", f"s{s}")
+             for s in range(300) for k, w in enumerate(("yes", "no"))]  # fmt: skip
+    few = [Clip(Path(f"f{s}"), "rare", "training", f"s{s}") for s in range(19)]
+    aside = data._set_aside(clips + few, TrainConfig(held=0.1))
+    speakers = {c.speaker for c in aside}
+    assert 15 <= len(speakers) <= 50 and not any(c.word == "rare" for c in aside)
+    assert aside == {c for c in clips if c.speaker in speakers}  # all that they say
+
+
+MEASURE = """
+import json, resource, sys
+from pathlib import Path
+from edge_lp_train import data, sampler
+from edge_lp_train.presets import configure
+root = Path(sys.argv[1])
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+config = configure(None, ("yes",))
+before = peak()
+folders = {"data": root / "words", "noise": root / "noise", "speech": root / "noise"}
+material = data.load_corpus(folders, config)
+draws = sampler.Sampler(material.training, config)
+for seed in range(int(sys.argv[2])):
+    draws.draw(seed)
+t = material.training
+held = sum(map(len, [*t.clips, *t.noise, *t.speech])) * 2 / 2**20
+print(json.dumps({"grown": peak() - before, "peak": peak(), "pcm": held, "clips": len(t.clips)}))
+"""
+
+
+def test_memory_does_not_grow_with_the_recordings(tmp_path):
+    """2,000 clips and two hours of noise, also as speech, 500 MB of samples, in 110 MB more
+    than an empty start takes."""
+    rng = np.random.default_rng(0)
+    for folder in ("noise", "words/training/yes", "words/training/other", "words/validation/yes"):
+        (tmp_path / folder).mkdir(parents=True)
+    soundfile.write(tmp_path / "n.wav", rng.normal(0, 500, 9_600_000).astype(np.int16), 16000)
+    soundfile.write(tmp_path / "c.wav", rng.normal(0, 500, 16000).astype(np.int16), 16000)
+    for i in range(12):
+        (tmp_path / "noise" / f"{i}.wav").symlink_to(tmp_path / "n.wav")
+    for i in range(1000):
+        for word in ("training/yes", "training/other"):
+            (tmp_path / "words" / word / f"s{i}_x.wav").symlink_to(tmp_path / "c.wav")
+    soundfile.write(tmp_path / "words/validation/yes/v_x.wav", np.ones(16000, np.int16), 16000)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, tmp_path, "150"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["clips"] == 2000 and found["pcm"] > 450
+    assert found["grown"] < 110
