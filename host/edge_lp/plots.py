@@ -180,6 +180,7 @@ def learning_curve(history: Sequence[dict[str, Any]], path: str | Path) -> Path:
     ):
         accuracy.plot(epochs, 100 * np.array(column(name)), color=style, label=text)
     accuracy.set(ylabel="accuracy, %", xlabel="epoch")
+    accuracy.xaxis.get_major_locator().set_params(integer=True)
     accuracy.legend(loc="lower right")
     accuracy.grid(alpha=0.3)
     stages = [str(row["stage"]) for row in history]
@@ -211,8 +212,10 @@ def confusion(matrix: np.ndarray, labels: Sequence[str], path: str | Path) -> Pa
         )
     axes.set_xticks(range(n), labels, rotation=60, ha="right", rotation_mode="anchor")
     axes.set_yticks(
-        range(n), [f"{label}  {100 * share[i, i]:.1f} %" for i, label in enumerate(labels)]
-    )
+        range(n),
+        [f"{v}  {100 * share[i, i]:.1f} %" if matrix[i].any() else f"{v}  –"
+         for i, v in enumerate(labels)],
+    )  # fmt: skip
     axes.set(
         xlabel="decided",
         ylabel="true, with recall",

@@ -74,7 +74,7 @@ def test_it_goes_on_and_overwrites_nothing(tmp_path, capsys):
 
 
 def test_training_knows_the_speakers(tmp_path):
-    from edge_lp_train.splits import split_clips
+    from edge_lp.measure.splits import split_clips
 
     for room, name in enumerate(SPEAKERS):
         said = device(tmp_path, "++++", 10.0 + room)

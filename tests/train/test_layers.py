@@ -288,14 +288,20 @@ def test_it_learns():
 @pytest.mark.parametrize(
     "arguments, says",
     [
-        (dict(units=0), "units must be positive, received 0"),
-        (dict(sub_steps=0), "sub_steps must be positive, received 0"),
+        (dict(units=0), "units must be positive and whole, received 0"),
+        (dict(sub_steps=0), "sub_steps must be positive and whole, received 0"),
         (dict(clip=0.0), "clip .* must be positive, received 0"),
         (dict(alpha=1.0), r"alpha must be in \[0, 1\), received 1.0"),
         (dict(alpha=-0.1), "received -0.1"),
         (dict(alpha=[0.1, 0.2]), r"one number or 7 numbers, received shape \(2,\)"),
         (dict(alpha_range=(0.9, 0.2)), r"low <= high < 1, received \(0.9, 0.2\)"),
         (dict(alpha_range=(0.5, 1.0)), "received"),
+        (dict(alpha_range=(0.1, 0.2, 0.3)), "must be \\(low, high\\)"),  # T11, from here on
+        (dict(sub_steps=1.5), "sub_steps must be positive and whole, received 1.5"),
+        (dict(units=2.5), "units must be positive and whole, received 2.5"),
+        (dict(kernel_quantizer="codes"), "kernel_quantizer must be callable"),
+        (dict(recurrent_quantizer=3), "recurrent_quantizer must be callable"),
+        (dict(cell=LowPassRNNCell(3)), "makes its own cell"),
         (dict(alpha=0.0, learn_alpha=True), "alpha must be in"),
         (dict(alpha=float("nan")), "alpha must be in"),
     ],
@@ -365,3 +371,62 @@ def test_best_scale_has_the_least_error():
         for finest in (2, 4):
             errors = {s: np.mean((by_hand(w, s) - w) ** 2) for s in range(finest + 1)}
             assert quantize.best_scale(w, finest) == min(errors, key=errors.get)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "mixed_float16", "mixed_bfloat16"])
+def test_t10_half_precision_keeps_its_state_in_float32(dtype):
+    """T10: at alpha .99 the state came to rest at 4.6 (float16) or 4.0 (bfloat16), not at 5."""
+    layer = LowPassRNN(1, alpha=0.99, return_sequences=True, dtype=dtype)
+    x = np.zeros((1, 800, 2), np.float32)
+    layer.build(x.shape)
+    layer.cell.bias.assign([5.0])
+    layer.cell.recurrent_kernel.assign([[0.0]])
+    y = layer(x)
+    assert keras.backend.standardize_dtype(y.dtype) == layer.compute_dtype
+    assert abs(float(np.asarray(y, np.float32)[0, -1, 0]) - 5) < 0.03
+    assert layer.cell.compute_dtype == "float32"
+
+
+def test_t10_the_type_reaches_the_cell():
+    layer = LowPassRNN(2, dtype="float64", trainable=False, return_state=True)
+    y, state = layer(np.zeros((1, 3, 2)))
+    assert {keras.backend.standardize_dtype(v.dtype) for v in (y, state, *layer.weights)} == {
+        "float64"
+    }
+    assert not layer.trainable_variables and layer.cell.dtype == "float64"
+
+
+def test_t11_random_alpha_follows_keras():
+    def draw():
+        keras.utils.set_random_seed(5)
+        layer = LowPassRNN(9, alpha_range=(0.4, 0.9))
+        layer.build((None, None, F))
+        return np.asarray(layer.cell.retention())
+
+    assert np.array_equal(draw(), draw())
+
+
+def test_t11_masks_pass_the_read_out():
+    layer = ReadOut(2)
+    y = keras.ops.ones((1, 3, 4))
+    y._keras_mask = keras.ops.convert_to_tensor([[True, False, True]])
+    assert np.asarray(layer(y)._keras_mask).tolist() == [[True, False, True]]
+
+
+def test_t11_a_window_of_zeros_has_a_mean_of_zero():
+    mean = WindowMean()(np.ones((2, 3, 2), np.float32), np.float32([[0, 0, 0], [1, 1, 0]]))
+    assert np.asarray(mean).tolist() == [[0, 0], [1, 1]]
+
+
+def test_t11_alpha_that_no_model_can_hold_is_no_model():
+    """It was exported with the configuration's alpha in silence."""
+    from edge_lp.errors import EdgeLpError
+    from edge_lp_train import net
+    from edge_lp_train.presets import configure
+
+    config = configure(None, ("yes",), hidden=(4,))
+    model = net.build(config)
+    net.weights_of(model, config)
+    model.get_layer("lp0").cell.alpha_weight.assign([0.8, 0.8, 0.9, 0.8])
+    with pytest.raises(EdgeLpError, match="lp0 has alpha 0.800 to 0.900; a model has one"):
+        net.weights_of(model, config)

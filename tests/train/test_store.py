@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from edge_lp.measure.splits import Clip
 from edge_lp_train import data, store
 from edge_lp_train.presets import TrainConfig, configure
-from edge_lp_train.splits import Clip
 
 
 @pytest.fixture(autouse=True)

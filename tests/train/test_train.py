@@ -16,6 +16,7 @@ pytest.importorskip("tensorflow", reason="training needs TensorFlow: pip install
 from edge_lp.audio.synth import command_clips, say
 from edge_lp.core import STRICT
 from edge_lp.errors import EdgeLpError
+from edge_lp.measure.splits import split_clips, which_set
 from edge_lp.model.format import pack, unpack
 from edge_lp.model.reference import ReferenceNet
 from edge_lp.runtime import Frontend, Model, Net
@@ -24,7 +25,6 @@ from edge_lp_train.augment import Augment
 from edge_lp_train.check import Check, Quality, to_clip
 from edge_lp_train.export import to_spec
 from edge_lp_train.presets import TrainConfig, configure
-from edge_lp_train.splits import split_clips, which_set
 
 WORDS = ("yes", "stop")
 SMALL = dict(hidden=(16,), clips_per_epoch=256, batch=32, context=20, coarse_epochs=2)

@@ -72,7 +72,8 @@ class Augment:
         c = self.config
         y = np.asarray(clip, np.float32)
         speed = rng.uniform(*c.stretch)
-        y = np.interp(np.arange(0, len(y) - 1, speed), np.arange(len(y)), y).astype(np.float32)
+        at = np.arange(0, max(1, len(y) - 1), speed)
+        y = np.interp(at, np.arange(len(y)), y).astype(np.float32)
         room = len(self.rooms) and rng.random() < c.room_probability
         narrow = rng.random() < c.low_pass_probability
         if not (room or narrow) or len(y) > SAMPLE_RATE * 3 // 2:

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from edge_lp.errors import AudioError, EdgeLpError
 from edge_lp.measure.clips import NOISE, recordings
+from edge_lp.measure.splits import TESTING, TRAINING, VALIDATION, Clip, Split, split_clips
 from edge_lp.runtime import HOP, SAMPLE_RATE
 
 from edge_lp_train.files import read_arrays
 from edge_lp_train.presets import TrainConfig
 from edge_lp_train.sampler import Corpus
-from edge_lp_train.splits import TESTING, TRAINING, VALIDATION, Clip, Split, split_clips
 from edge_lp_train.store import Recording, read_all, word_lengths
 
 KINDS = ("data", "noise", "speech", "rooms", "rebuilt", "teacher", "start")

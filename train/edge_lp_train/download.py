@@ -17,7 +17,7 @@ from typing import IO
 
 from edge_lp.errors import EdgeLpError
 from edge_lp.runtime import version
-from rich.console import Console
+from edge_lp.text import console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -60,7 +60,7 @@ def speech_commands(dest: str | Path, url: str = URL, sha256: str = SHA256) -> P
     )
     try:
         dest.parent.mkdir(parents=True, exist_ok=True)
-        with Progress(*columns, console=Console(stderr=True)) as progress:
+        with Progress(*columns, console=console(stderr=True)) as progress:
             if not archive.exists():
                 _fetch(url, part, progress)
                 _check(part, sha256, progress)

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 from edge_lp import files
 from edge_lp.errors import EdgeLpError
-from rich.console import Console
+from edge_lp.text import console
 
 LIMIT = 1 << 36  # bytes; decoded recordings are large
-log = Console(stderr=True, highlight=False)
+log = console(stderr=True)
+log.on_broken_pipe = lambda: setattr(log, "quiet", True)  # nobody reads it: training goes on
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -11,6 +11,8 @@ They are ordinary Keras 3 layers: serialisable, and usable in any model.
 from __future__ import annotations
 
 import math
+import random
+from numbers import Integral
 from typing import Any, Sequence
 
 import keras
@@ -26,12 +28,19 @@ def _alpha_values(
 ) -> np.ndarray:
     """(units,) retention factors in [0, 1)."""
     if alpha_range is not None:
-        return (
-            np.random.default_rng(seed)
-            .uniform(alpha_range[0], alpha_range[1], units)
-            .astype(np.float32)
-        )
+        # Python's generator is what keras.utils.set_random_seed sets, and Keras's initialisers use
+        rng = np.random.default_rng(random.randrange(2**32) if seed is None else seed)
+        return rng.uniform(alpha_range[0], alpha_range[1], units).astype(np.float32)
     return np.broadcast_to(np.asarray(alpha, np.float32), (units,)).copy()
+
+
+def _quantizer(name: str, value: Any) -> Any:
+    """A callable, or None; from its configuration where a model is loaded."""
+    if isinstance(value, dict):
+        value = keras.saving.deserialize_keras_object(value)
+    if value is not None and not callable(value):
+        raise ValueError(f"{name} must be callable, as quantize.CodeQuantizer, received {value!r}")
+    return value
 
 
 @keras.saving.register_keras_serializable(package="edge_lp")
@@ -72,10 +81,9 @@ class LowPassRNNCell(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if units < 1:
-            raise ValueError(f"units must be positive, received {units}")
-        if sub_steps < 1:
-            raise ValueError(f"sub_steps must be positive, received {sub_steps}")
+        for name, value in (("units", units), ("sub_steps", sub_steps)):
+            if not isinstance(value, Integral) or value < 1:
+                raise ValueError(f"{name} must be positive and whole, received {value}")
         if clip <= 0:
             raise ValueError(f"clip (I_in) must be positive, received {clip}")
         each = np.ndim(alpha) > 0
@@ -83,7 +91,9 @@ class LowPassRNNCell(keras.layers.Layer):
             raise ValueError(
                 f"alpha must be one number or {units} numbers, received shape {np.shape(alpha)}"
             )
-        if alpha_range is not None and not 0 <= alpha_range[0] <= alpha_range[1] < 1:
+        if alpha_range is not None and not (
+            len(alpha_range) == 2 and 0 <= alpha_range[0] <= alpha_range[1] < 1
+        ):
             raise ValueError(
                 "alpha_range must be (low, high) with 0 <= low <= high < 1, received "
                 f"{tuple(alpha_range)}"
@@ -93,26 +103,13 @@ class LowPassRNNCell(keras.layers.Layer):
             (np.asarray(alpha) >= lowest) & (np.asarray(alpha) < 1)
         ):
             raise ValueError(f"alpha must be in [{lowest:g}, 1), received {alpha}")
-        self.units, self.learn_alpha, self.clip, self.sub_steps, self.recurrent, self.seed = (
-            units,
-            learn_alpha,
-            clip,
-            sub_steps,
-            recurrent,
-            seed,
-        )
+        self.learn_alpha, self.clip = learn_alpha, clip
+        self.recurrent, self.seed = recurrent, seed
+        self.units, self.sub_steps = int(units), int(sub_steps)
         self.alpha = np.asarray(alpha, float).tolist() if each else alpha
         self.alpha_range = None if alpha_range is None else [float(a) for a in alpha_range]
-        self.kernel_quantizer = (
-            keras.saving.deserialize_keras_object(kernel_quantizer)
-            if isinstance(kernel_quantizer, dict)
-            else kernel_quantizer
-        )
-        self.recurrent_quantizer = (
-            keras.saving.deserialize_keras_object(recurrent_quantizer)
-            if isinstance(recurrent_quantizer, dict)
-            else recurrent_quantizer
-        )
+        self.kernel_quantizer = _quantizer("kernel_quantizer", kernel_quantizer)
+        self.recurrent_quantizer = _quantizer("recurrent_quantizer", recurrent_quantizer)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
@@ -205,7 +202,9 @@ class LowPassRNN(keras.layers.RNN):
     units) of the last step.
 
     Takes LowPassRNNCell's arguments and those of keras.layers.RNN (return_sequences, go_backwards,
-    stateful, ...).
+    stateful, dtype, ...). In half precision (mixed or not) state and weights stay float32, as a
+    state that moves by (1 - alpha) of a difference comes to rest too early in 11 bits; what is
+    returned has the layer's compute type.
 
     >>> import numpy as np
     >>> layer = LowPassRNN(4, alpha=0.5, return_sequences=True, bias_initializer="ones")
@@ -219,13 +218,29 @@ class LowPassRNN(keras.layers.RNN):
     _recurrent = True
 
     def __init__(self, units: int, return_sequences: bool = False, **kwargs: Any) -> None:
+        if "cell" in kwargs:
+            raise ValueError(
+                f"{type(self).__name__} makes its own cell; for another one take keras.layers.RNN"
+            )
         cell_args = {k: kwargs.pop(k) for k in _CELL_ARGS if k in kwargs}
-        kwargs.pop("cell", None)
-        super().__init__(
-            LowPassRNNCell(units, recurrent=self._recurrent, **cell_args),
-            return_sequences=return_sequences,
-            **kwargs,
+        policy = keras.dtype_policies.get(kwargs.get("dtype"))
+        half = policy.compute_dtype in ("float16", "bfloat16")
+        cell = LowPassRNNCell(
+            units,
+            recurrent=self._recurrent,
+            dtype="float32" if half else policy,
+            trainable=kwargs.get("trainable", True),
+            **cell_args,
         )
+        super().__init__(cell, return_sequences=return_sequences, **kwargs)
+
+    def call(
+        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
+    ) -> Any:
+        out = super().call(sequences, initial_state, mask, training)
+        if self.return_state:
+            return ops.cast(out[0], self.compute_dtype), *out[1:]
+        return ops.cast(out, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -254,11 +269,8 @@ class ReadOut(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.units, self.seed = units, seed
-        self.kernel_quantizer = (
-            keras.saving.deserialize_keras_object(kernel_quantizer)
-            if isinstance(kernel_quantizer, dict)
-            else kernel_quantizer
-        )
+        self.kernel_quantizer = _quantizer("kernel_quantizer", kernel_quantizer)
+        self.supports_masking = True
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         self.kernel = self.add_weight(
@@ -284,10 +296,11 @@ class ReadOut(keras.layers.Layer):
 @keras.saving.register_keras_serializable(package="edge_lp")
 class WindowMean(keras.layers.Layer):
     """Mean over time with weights: (batch, time, n) and (batch, time) >= 0 -> (batch, n). The
-    detector's sliding window, in training."""
+    detector's sliding window, in training. Where all weights are 0, so is the mean."""
 
     def call(self, sequence: Any, weights: Any) -> Any:
-        w = ops.expand_dims(weights / ops.sum(weights, axis=1, keepdims=True), -1)
+        total = ops.sum(weights, axis=1, keepdims=True)
+        w = ops.expand_dims(weights / ops.where(total > 0, total, ops.ones_like(total)), -1)
         return ops.sum(sequence * w, axis=1)
 
 

@@ -51,8 +51,16 @@ def build(
 def weights_of(model: keras.Model, config: TrainConfig) -> dict[str, np.ndarray]:
     """w0, u0, b0, ... of the hidden layers, wN, bN of the output, alpha and sub_steps."""
     out: dict[str, np.ndarray] = {}
+    alpha = frame_alpha(config.delta, config.steps)
     for i in range(len(config.hidden)):
         cell = model.get_layer(f"lp{i}").cell
+        kept = np.asarray(cell.retention())
+        if not np.allclose(kept, alpha, atol=1e-3):
+            raise EdgeLpError(
+                f"layer lp{i} has alpha {kept.min():.3f} to {kept.max():.3f}; a model has one for "
+                f"all units, {alpha:.3f} at delta {config.delta} and {config.steps} steps: train "
+                "with that one, or with other delta and steps"
+            )
         out |= {
             f"w{i}": np.array(cell.kernel),
             f"u{i}": np.array(cell.recurrent_kernel),
@@ -63,7 +71,7 @@ def weights_of(model: keras.Model, config: TrainConfig) -> dict[str, np.ndarray]
         f"w{n}": np.array(last.kernel),
         f"b{n}": np.array(last.bias),
         "labels": np.array(config.labels),
-        "alpha": np.array(frame_alpha(config.delta, config.steps)),
+        "alpha": np.array(alpha),
         "sub_steps": np.array(config.sub_steps),
     }
 

@@ -129,10 +129,15 @@ class Preset:
     about: str = ""
 
 
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+OTHERS = (
+    *("backward", "bed", "bird", "cat", "dog", "follow", "forward", "happy", "house", "learn"),
+    *("marvin", "sheila", "tree", "visual", "wow"),
+)
 _LICENCE = "trained on CC BY 4.0 recordings (Speech Commands, Warden 2018)"
 PRESETS = {
     "commands12": Preset(
-        TrainConfig(licence=_LICENCE),
+        TrainConfig(held=0.03, licence=_LICENCE),
         "ten commands, unknown and silence: the 12 classes of Speech Commands",
     ),
     "computer": Preset(
@@ -140,9 +145,30 @@ PRESETS = {
             words=("computer", *COMMANDS),
             wake=("computer",),
             halves=("computer",),
+            held=0.03,
             licence=_LICENCE,
         ),
         "the wake word computer and the ten commands",
+    ),
+    "tiny": Preset(
+        TrainConfig(hidden=(64, 64), held=0.03, licence=_LICENCE),
+        "the classes of commands12 in 8 KB",
+    ),
+    "digits10": Preset(
+        TrainConfig(words=DIGITS, held=0.03, licence=_LICENCE), "the digits zero to nine"
+    ),
+    "commands35": Preset(
+        TrainConfig(
+            words=(*COMMANDS, *DIGITS, *OTHERS),
+            hidden=(160, 160),
+            float_epochs=60,
+            qat_epochs=30,
+            # so many words leave fewer places for others: there are none in the data set
+            unknown_share=0.05,
+            held=0.03,
+            licence=_LICENCE,
+        ),
+        "all 35 words of Speech Commands; needs the whole data set",
     ),
 }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from edge_lp.files import write_file
 from edge_lp.measure.clips import label_of
+from edge_lp.measure.splits import TESTING
 from edge_lp.model.format import pack
 from edge_lp.runtime import HOP, Model, Net, version
 
@@ -18,7 +19,6 @@ from edge_lp_train.check import Check, features, to_clip
 from edge_lp_train.export import MODEL, REPORT, to_spec
 from edge_lp_train.files import log
 from edge_lp_train.presets import TrainConfig
-from edge_lp_train.splits import TESTING
 from edge_lp_train.stage import history
 
 
@@ -77,7 +77,7 @@ def _held_out(model: bytes, config: TrainConfig, material: data.Material) -> Non
     found = data.read_all([c.path for c in clips], "testing")
     pairs = [(c, x) for c, x in zip(clips, found) if not isinstance(x, str) and len(x)]
     n = config.clip * HOP
-    x = features(to_clip(r.around(n), n) for _, r in pairs)
+    x = features(to_clip(r.around(n)[:], n) for _, r in pairs)
     truth = np.array([label_of(c.word, config.labels) for c, _ in pairs])
     right = float(np.mean(spiking_labels(model, x) == truth))
     speakers = len({c.speaker for c, _ in pairs})

@@ -34,6 +34,11 @@ BACKENDS = click.Choice(["snn", "ann", "float"])
     help="The spiking net in C; its 3-bit weights in float arithmetic; the float weights that "
     "training kept.",
 )
+@click.option(
+    "--split",
+    type=click.Choice(["training", "validation", "testing"]),
+    help="Only the clips that `train` on DIR keeps for this.",
+)
 @click.option("--agreement", type=BACKENDS, help="Also how often this backend decides the same.")
 @click.option("--snr", type=NUMBERS, default=(), help="Also in noise, so many dB below the clip.")
 @click.option("--noise", metavar="DIR", help="Recordings of noise, for --snr.")
@@ -49,6 +54,7 @@ def evaluate(
     model: str,
     folder: str,
     backend: str,
+    split: str | None,
     agreement: str | None,
     snr: tuple[float, ...],
     noise: str | None,
@@ -78,7 +84,7 @@ def evaluate(
     others = sweep.peers(beside) if beside else []
     under = conditions(snr, gain, shift, rooms is not None)
     bar = progress("evaluating")
-    found = sweep.sweep(model, folder, backend, under, noise, rooms, agreement, bar)
+    found = sweep.sweep(model, folder, backend, under, noise, rooms, agreement, bar, split=split)
     if curve:
         plots.curve(found, curve, others)
     tables = [*accuracy.tables(found.clean), *sweep.tables(found, worst)]

@@ -22,6 +22,7 @@ from edge_lp.measure.chain import Chain, Progress, on_all_cores, quiet
 from edge_lp.measure.clips import SILENCE, find_clips, index_of, read_clip
 from edge_lp.measure.corrupt import CLEAN, Condition, Material, corrupt
 from edge_lp.measure.intervals import wilson
+from edge_lp.measure.splits import find_split
 from edge_lp.model.find import float_weights, read_model
 from edge_lp.model.format import unpack
 from edge_lp.model.reference import ReferenceNet
@@ -127,12 +128,14 @@ def decide(
     material: Material,
     progress: Progress = quiet,
     note: Notice = notice,
+    split: str | None = None,
 ) -> dict[str, list[Result]]:
-    """Runs backends over a folder under conditions: a result for each condition, in their order.
+    """Runs backends over a folder, or over one of the splits that training makes of it, under
+    conditions: a result for each condition, in their order.
     Clips are decoded and changed once for all; what is held at a time does not grow with them."""
     m = Model(read_model(model))
     nets = {b: _reference(model, m, b) for b in backends if b != "snn"}
-    clips = find_clips(root, m.labels, note)
+    clips = find_split(root, split, m.labels, note) if split else find_clips(root, m.labels, note)
     chain, n = Chain(m, COUNT), len(m.labels)
     scores = {b: np.zeros((len(conditions), len(clips), n), np.float32) for b in backends}
     counts: list[Counts | None] = [None] * len(conditions)

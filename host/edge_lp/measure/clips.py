@@ -211,7 +211,6 @@ def find_clips(
 
     AudioError: no folder, no clips, or splits (evaluating what was trained on says nothing)."""
     found = walk(root)
-    words = {c.word for c in found.clips}
     splits = sorted({c.split for c in found.clips if c.split})
     if splits:
         raise AudioError(
@@ -219,6 +218,14 @@ def find_clips(
             if len(splits) == 1
             else f"{root}: holds {', '.join(splits)}; name one of these folders"
         )
+    return labelled(root, found, labels, note)
+
+
+def labelled(
+    root: str | Path, found: Found, labels: Sequence[str], note: Notice
+) -> list[tuple[Path, int]]:
+    """find_clips for clips that were found already."""
+    words = {c.word for c in found.clips}
     if not words:
         one_word = any(reason == NO_WORD for _, reason in found.skipped)
         hint = f"; did you mean {Path(root).resolve().parent}?" if one_word else ""

@@ -53,6 +53,7 @@ def sweep(
     agreement: str | None = None,
     progress: Progress = quiet,
     note: Notice = notice,
+    split: str | None = None,
 ) -> Sweep:
     """As accuracy.decide. agreement: a second backend for the same clips. EdgeLpError: it is the
     first one."""
@@ -60,7 +61,7 @@ def sweep(
         raise EdgeLpError(f"--agreement {agreement}: name another backend than --backend {backend}")
     backends = [backend, *([agreement] if agreement else [])]
     material = Material.of(conditions, noise, rooms)
-    found = decide(model, root, backends, conditions, material, progress, note)
+    found = decide(model, root, backends, conditions, material, progress, note, split)
     return Sweep(found[backend], found[agreement] if agreement else [])
 
 

@@ -7,10 +7,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_lp.measure.clips import SPLITS, walk
+from edge_lp.errors import AudioError
+from edge_lp.measure import clips as words
+from edge_lp.measure.clips import SILENCE, SPLITS, walk
+from edge_lp.text import Notice, notice
 
 TRAINING, VALIDATION, TESTING = SPLITS
 LISTS = {VALIDATION: "validation_list.txt", TESTING: "testing_list.txt"}
@@ -83,6 +87,20 @@ def split_clips(root: Path) -> Split:
     return Split(
         sorted(clips, key=lambda c: (SPLITS.index(c.split), c.word, c.path)), skipped, rule
     )
+
+
+def find_split(
+    root: str | Path, split: str, labels: Sequence[str], note: Notice = notice
+) -> list[tuple[Path, int]]:
+    """clips.find_clips for one of the splits that training makes of a folder: the held-out clips
+    of what was trained on. AudioError: there are none."""
+    made = split_clips(Path(root))
+    found = [words.Clip(c.path, c.word, split) for c in made.clips if c.split == split]
+    found += [c for c in walk(root).clips if c.word in SILENCE and c.split == split]
+    if not found:
+        raise AudioError(f"{root}: no clips are for {split} ({made.rule})")
+    note(f"note: {root}: {len(found)} clips for {split}, by {made.rule}")
+    return words.labelled(root, words.Found(found, made.skipped), labels, note)
 
 
 def _listed(root: Path, name: str) -> set[str]:
