@@ -47,20 +47,20 @@ class TrainConfig:
     clip: int = 100  # frames of a word's clip; longer where the words are (data.clip_frames)
     held: float = 0.0  # share of the training speakers that is set aside to be checked on
     context: int = 24  # frames: a clip starts up to this late in its sequence
-    noise_probability: float = 0.85
+    noise_probability: float = 0.8
     babble_share: float = 0.2  # of the noise: several voices
     room_probability: float = 0.3
     low_pass_probability: float = 0.2
-    snr: tuple[float, float] = (-5.0, 30.0)  # dB
+    snr: tuple[float, float] = (-3.0, 30.0)  # dB
     gain: tuple[float, float] = (-25.0, 6.0)  # dB
     stretch: tuple[float, float] = (0.85, 1.18)
     warp: tuple[float, float] = (0.9, 1.1)  # of the bands: other vocal tracts
     shift: float = 0.1  # s, either way
     windows: tuple[int, ...] = (20, 45, 90)  # detector defaults: frames averaged,
-    threshold: float = 0.9  # posterior,
+    threshold: float = 0.93  # posterior,
     refractory: int = 50  # frames without a further event,
     latency: int = 34  # frames from a word's middle to its best posterior,
-    hold: int = 20  # frames for which that must stay unbeaten
+    hold: int = 5  # frames for which that must stay unbeaten
     licence: str = ""  # of the training data, for the model's provenance
     seed: int = 1
 
