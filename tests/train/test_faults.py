@@ -155,6 +155,12 @@ def test_t4_a_word_of_one_speaker_is_warned_of(tmp_path):
         write(tmp_path / "yes" / f"carl_{k}.wav", 16000)
     said = " ".join(warnings(data.load_corpus({"data": tmp_path}, small()), small()))
     assert "fewer than 5 speakers of yes" in said and "no validation clips of yes" in said
+    for k in range(6, 20):
+        write(tmp_path / "yes" / f"carl_{k}.wav", 16000)
+    of = [c.split for c in split_clips(tmp_path).clips if c.word == "yes"]
+    assert [of.count(s) for s in ("training", "validation", "testing")] == [16, 2, 2]
+    said = " ".join(warnings(data.load_corpus({"data": tmp_path}, small()), small()))
+    assert "validation clips of yes are of speakers that are trained on" in said
 
 
 def test_t7_a_word_called_testing(tmp_path):

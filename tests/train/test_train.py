@@ -395,7 +395,8 @@ def test_a_start_from_a_net_of_other_labels(tmp_path):
     new = configure(None, ("yes",), wake=("computer",), hidden=(4,))
     model = net.build(old)
     rng = np.random.default_rng(0)
-    model.set_weights([rng.normal(size=w.shape) for w in model.weights])
+    for w in model.trainable_variables:
+        w.assign(rng.normal(size=w.shape))
     weights = net.weights_of(model, old)
     (tmp_path / "config.json").write_text(old.to_json())
     for names in (True, False):

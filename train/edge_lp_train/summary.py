@@ -85,6 +85,13 @@ def warnings(material: Material, config: TrainConfig) -> list[str]:
     if lonely:
         out.append(f"fewer than {FEW_SPEAKERS} speakers of {', '.join(lonely)}: others may not be "
                    "understood")  # fmt: skip
+    same = [
+        w for w in config.words
+        if {c.speaker for c in validation if c.word == w} & {c.speaker for c in training}
+    ]  # fmt: skip
+    if same:
+        out.append(f"validation clips of {', '.join(same)} are of speakers that are trained on: "
+                   "others are understood less well than it says")  # fmt: skip
     untested = [w for w in config.words if w not in {c.word for c in validation}]
     if untested:
         out.append(f"no validation clips of {', '.join(untested)}")

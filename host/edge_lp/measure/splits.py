@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which recordings are for training, which for validation, which for testing: no speaker and no
-copy of a recording is in two of them, and every word is in all of them if that can be."""
+copy of a recording is in two of them (but takes of a word that only one or two people speak), and
+every word is in all of them if that can be."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from edge_lp.text import Notice, notice
 
 TRAINING, VALIDATION, TESTING = SPLITS
 LISTS = {VALIDATION: "validation_list.txt", TESTING: "testing_list.txt"}
+FEW_TAKES = 10  # of a word that one or two people speak, from which on takes are split
 SHARE = 0.1  # of a word's clips, for validation and for testing each
 
 
@@ -110,7 +112,8 @@ def _listed(root: Path, name: str) -> set[str]:
 
 def _stratified(clips: list[tuple[str, str]]) -> list[str]:
     """The split of each (speaker, word). Speakers are taken in the order of their names' hashes;
-    one goes where a word of theirs still lacks clips, while training keeps some of each."""
+    one goes where a word of theirs still lacks clips, while training keeps some of each. A word of
+    one or two speakers is split by takes."""
     of_speaker: dict[str, Counter[str]] = defaultdict(Counter)
     speakers: dict[str, set[str]] = defaultdict(set)
     for speaker, word in clips:
@@ -132,7 +135,14 @@ def _stratified(clips: list[tuple[str, str]]) -> list[str]:
                 for w, n in words.items():
                     lacks[s][w] -= n
                 break
-    return [place[speaker] for speaker, _ in clips]
+    out, seen = [], Counter[str]()
+    for speaker, word in clips:
+        # one or two people's own word: a tenth of their takes is better than nothing to check on
+        few = len(speakers[word]) <= 2 and total[word] >= FEW_TAKES
+        out.append({3: VALIDATION, 7: TESTING}.get(seen[word] % 10, TRAINING) if few
+                   else place[speaker])  # fmt: skip
+        seen[word] += 1
+    return out
 
 
 def _without_copies(clips: list[Clip], skipped: list[tuple[Path, str]]) -> list[Clip]:
