@@ -60,7 +60,7 @@ class TrainConfig:
     threshold: float = 0.93  # posterior,
     refractory: int = 50  # frames without a further event,
     latency: int = 34  # frames from a word's middle to its best posterior,
-    hold: int = 5  # frames for which that must stay unbeaten
+    hold: int = 3  # frames for which that must stay unbeaten
     licence: str = ""  # of the training data, for the model's provenance
     seed: int = 1
 
