@@ -106,6 +106,13 @@ class Listener:
                 return
         pytest.fail(f"it ended without {text!r}: {self.lines}")
 
+    def until_heard(self, folder, seconds=0.2):
+        """So much is in the recording that grows there."""
+        end = time.monotonic() + 60
+        while sum(p.stat().st_size for p in folder.glob(".edge-lp-*.part")) < 32000 * seconds:
+            assert time.monotonic() < end, "nothing was heard"
+            time.sleep(0.05)
+
     def stop(self):
         self.process.send_signal(signal.SIGINT)
         self.end()
@@ -216,7 +223,7 @@ def test_a_suspended_source_is_told_while_it_lasts_a17(server, model, tmp_path):
     """And its time counts, as zeros in the recording."""
     wav = tmp_path / "heard.wav"
     with Listener(server, model, "--record", str(wav)) as p:
-        time.sleep(0.5)
+        p.until_heard(tmp_path)
         subprocess.run(["pactl", "suspend-sink", "fakemic", "1"], env=server, check=True)
         try:
             p.until("has delivered nothing for 5 s")  # it is still suspended
@@ -239,7 +246,7 @@ def test_a_server_that_dies_is_one_line(server, model, tmp_path):
     wav = tmp_path / "heard.wav"
     with _own_server(tmp_path / "home") as own:
         with Listener(own.env, model, "--record", str(wav)) as p:
-            time.sleep(1.0)
+            p.until_heard(tmp_path)
             own.process.terminate()
             p.end()
     assert p.returncode == 2
@@ -254,7 +261,7 @@ def test_a_server_that_comes_back_is_heard_again(server, model, tmp_path):
     with _own_server(tmp_path / "home") as own:
         p = Listener(own.env, model, "--record", str(wav), "--reconnect")
         p.__enter__()
-        time.sleep(1.0)
+        p.until_heard(tmp_path)
     p.until("is gone; waiting for it")
     with _own_server(tmp_path / "home") as own:
         p.until("is back")
