@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from edge_lp.errors import AudioError, EdgeLpError
-from edge_lp.measure.clips import NOISE, recordings
+from edge_lp.measure.clips import NOISE, label_of, recordings
 from edge_lp.measure.splits import TESTING, TRAINING, VALIDATION, Clip, Split, split_clips
 from edge_lp.runtime import HOP, SAMPLE_RATE
 
@@ -54,11 +54,11 @@ def find_recordings(folder: Path, option: str) -> list[Path]:
         raise AudioError(f"{e} ({option})") from None
 
 
-def find_noise(root: Path, given: Path | None) -> list[Path]:
+def find_noise(root: Path | None, given: Path | None) -> list[Path]:
     """Recordings of background noise: the folder given, or `_background_noise_` in the data set, or
     none."""
-    base = root / NOISE
-    return find_recordings(given or base, "--noise") if given or base.is_dir() else []
+    base = given or (root / NOISE if root and (root / NOISE).is_dir() else None)
+    return find_recordings(base, "--noise") if base else []
 
 
 def speech_split(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -101,14 +101,19 @@ def teacher_table(path: Path, config: TrainConfig, clips: list[Clip]) -> np.ndar
     )  # fmt: skip
 
 
-def _check_words(root: Path, config: TrainConfig, clips: list[Clip]) -> None:
+def _check_words(root: Path | None, config: TrainConfig, clips: list[Clip]) -> None:
+    if root is None and config.words == config.said:
+        return  # all is spoken
+    if root is None:
+        silent = ", ".join(w for w in config.words if w not in config.said)
+        raise EdgeLpError(f"no recordings of {silent}: --data DIR is missing, or --say them")
     if not clips:
         raise AudioError(
             f"{root}: no recordings found; expected WORD/*.wav, .flac or .ogg, directly or below "
             "training, validation and testing"
         )
     there = {c.word for c in clips if c.split == TRAINING}
-    missing = [w for w in config.words if w not in there]
+    missing = [w for w in config.words if w not in there and w not in config.said]
     if missing:
         raise EdgeLpError(
             f"no training recordings of {', '.join(missing)}; the folder has "
@@ -184,11 +189,12 @@ def load_corpus(
     folders: dict[str, Path], config: TrainConfig, worker: int = 0, workers: int = 1
 ) -> Material:
     """Training and validation material. Folders: "data", and if given "noise", "speech", "rooms",
-    "rebuilt" (WORD/* of training clips whose sound was rebuilt or made), "teacher" (a table). Of
-    several workers each decodes a share of the training files of its own."""
-    root = folders["data"]
+    "rebuilt" (WORD/* of training clips whose sound was rebuilt or made), "teacher" (a table). Where
+    all keywords are spoken (config.said), no "data" is needed. Of several workers each decodes a
+    share of the training files of its own."""
+    root = folders.get("data")
     try:
-        split = split_clips(root)
+        split = split_clips(root) if root else Split([], [], "voices, a sixth for validation")
     except AudioError as e:
         raise EdgeLpError(str(e)) from None
     _check_words(root, config, split.clips)
@@ -204,10 +210,10 @@ def load_corpus(
     taught, clips = _usable(mine, "training", skipped)
     _check_words(root, config, taught)
     checked, checked_clips = _usable(by[VALIDATION], "validation", skipped)
-    if not checked:
+    if not checked and not config.said:
         raise EdgeLpError(
             f"{root}: no recordings fall into the validation split; expected some in "
-            f"{root / VALIDATION}, or three speakers of each word"
+            f"{root}/{VALIDATION}, or three speakers of each word"
         )
     frames = clip_frames(taught, clips, config)
     cut = lambda found: [x.around(frames * HOP) for x in found]
@@ -222,12 +228,12 @@ def load_corpus(
     )  # fmt: skip
     if "teacher" in folders:
         training.teacher = teacher_table(folders["teacher"], config, taught)
-    if config.synth_clips:
-        _add_synthesised(training, config)
     validation = Corpus(
         cut(checked_clips), [c.word for c in checked], background,
         _plain(talk[1], "validation speech", skipped),
     )  # fmt: skip
+    if config.synth_clips:
+        _add_synthesised(training, validation, config)
     set_aside, held_clips = _usable(sorted(aside, key=str), "speakers set aside", skipped)
     held = Corpus(cut(held_clips), [c.word for c in set_aside], background)
     recorded = [c for c, made in zip(taught, rebuilt) if not made]
@@ -241,14 +247,22 @@ def _word(c: Clip) -> str:
     return c.word
 
 
-def _add_synthesised(training: Corpus, config: TrainConfig) -> None:
-    from edge_lp_train.voices import synthesise
+def _add_synthesised(training: Corpus, validation: Corpus, config: TrainConfig) -> None:
+    """What voices say, as rebuilt clips to train with; for validation, of what nobody recorded."""
+    from edge_lp_train.voices import speak
 
-    words, extra, phrases = synthesise(config)
-    training.words.extend(words)
-    training.clips.extend(extra)
-    training.rebuilt = np.concatenate([training.rebuilt, np.zeros(len(extra), bool)])
-    training.speech += phrases
+    said, aside = speak(config)
+    training.words.extend(said.words)
+    training.clips.extend(said.clips)
+    training.rebuilt = np.concatenate([training.rebuilt, np.ones(len(said.clips), bool)])
+    training.speech += said.speech
     if training.teacher is not None:
-        none = np.full((len(extra), len(config.labels)), np.nan, np.float32)
+        none = np.full((len(said.clips), len(config.labels)), np.nan, np.float32)
         training.teacher = np.concatenate([training.teacher, none])
+    recorded = {label_of(w, config.labels) for w in validation.words}
+    for word, clip in zip(aside.words, aside.clips):
+        if label_of(word, config.labels) not in recorded:
+            validation.words.append(word)
+            validation.clips.append(clip)
+    if not validation.speech:
+        validation.speech += aside.speech

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +24,23 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
     files.write_file(path, buffer.getvalue())
+
+
+def cache(kind: str, of: str) -> Path:
+    """Where arrays are kept between runs: under XDG_CACHE_HOME (~/.cache), edge-lp, a folder a
+    kind, named by all that they depend on."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    key = hashlib.sha256(of.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return base / "edge-lp" / kind / f"{key}.npz"
+
+
+def keep(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes arrays into the cache; a note where that is not possible."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_arrays(path, arrays)
+    except (OSError, EdgeLpError) as e:
+        log.print(f"note: not kept for the next start: {e}", markup=False)
 
 
 def read_arrays(path: Path, needed: Sequence[str], what: str = "") -> dict[str, np.ndarray]:

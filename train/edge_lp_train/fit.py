@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from edge_lp.errors import EdgeLpError
 from edge_lp.files import check_writable, write_file
+from edge_lp.model.find import float_weights
 from edge_lp.model.format import pack
 from edge_lp.runtime import FEATURES
 
@@ -113,16 +114,20 @@ def train(
     **changes: Any,
 ) -> Path:
     """Trains on the folders "data" (one sub-folder per word) and, if given, "noise", "speech",
-    "rooms", "rebuilt", "teacher" (data.load_corpus) and "start" (float weights to begin with), and
-    writes into `out`: config.json, history.csv, weights, learning curve, confusion matrix,
-    model.lpb. strategy: distribute.place. changes: fields of TrainConfig, None for the preset's.
+    "rooms", "rebuilt", "teacher" (data.load_corpus) and "start" (float weights to begin with, or
+    the model that they belong to), and writes into `out`: config.json, history.csv, weights,
+    learning curve, confusion matrix, model.lpb. strategy: distribute.place. changes: fields of
+    TrainConfig, None for the preset's.
 
     resume goes on where an earlier call stopped: its configuration holds, but for the epochs, and
-    its folders unless a "data" folder is given. Ctrl-C leaves a model of the best weights so far.
+    its folders unless a "data" folder is given. Keywords that voices speak ("said" in changes) need
+    no "data". Ctrl-C leaves a model of the best weights so far.
     """
     where, out = place(strategy), Path(out)
     if where.worker:
         out = out / f"worker-{where.worker}"
+    if "start" in folders and not folders["start"].is_file():  # a run, or a shipped model
+        folders = folders | {"start": float_weights(folders["start"])}
     if epochs:
         changes |= {"float_epochs": epochs[0], "qat_epochs": epochs[1]}
     if resume:

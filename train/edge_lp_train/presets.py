@@ -43,7 +43,8 @@ class TrainConfig:
     distil: float = 0.5  # share of the 3-bit stage's loss: the float net's posterior
     patience: int = 0  # epochs without a better check that end a stage; 0: all are run
     teacher: float = 0.4  # share of the teacher's posterior in a clip's target, if there is one
-    synth_clips: int = 0  # synthesised clips a keyword, ten times as many others, phrases
+    said: tuple[str, ...] = ()  # keywords that need no recordings: voices speak them
+    synth_clips: int = 0  # synthesised clips a keyword, more of near misses and others (voices.py)
     clip: int = 100  # frames of a word's clip; longer where the words are (data.clip_frames)
     held: float = 0.0  # share of the training speakers that is set aside to be checked on
     context: int = 24  # frames: a clip starts up to this late in its sequence
@@ -86,6 +87,8 @@ class TrainConfig:
             )
         if not 0 <= self.wake_seconds <= MAX_WAKE:
             raise EdgeLpError(f"wake_seconds is {self.wake_seconds}, expected 0 to {MAX_WAKE:g}")
+        if self.said and not self.synth_clips:
+            raise EdgeLpError(f"nobody speaks {', '.join(self.said)}: --synth is 0; expected some")
         if strange := [w for w in self.halves if w not in self.words]:
             raise EdgeLpError(f"{', '.join(strange)} is no keyword, so it has no halves")
         if not self.hidden or min(self.hidden) < 1:
@@ -173,6 +176,8 @@ PRESETS = {
 }
 
 
+SAID_CLIPS = 400  # synthesised clips of a keyword that is given as text
+
 # A first model in some five minutes: a twelfth of the sequences, in fewer and shorter epochs.
 QUICK = {"clips_per_epoch": 3200, "coarse_epochs": 6, "float_epochs": 10, "qat_epochs": 6}
 
@@ -182,10 +187,12 @@ def configure(
     words: tuple[str, ...] | None = None,
     quick: bool = False,
     wake: tuple[str, ...] | None = None,
+    said: tuple[str, ...] | None = None,
     **changes: object,
 ) -> TrainConfig:
     """A preset's configuration (commands12 unless named), with words and other fields changed.
-    wake: wake words, which become the first of the words; a half of one is no keyword."""
+    wake: wake words, which become the first of the words; a half of one is no keyword. said: more
+    keywords, or all, that voices speak."""
     name = preset or "commands12"
     if name not in PRESETS:
         raise EdgeLpError(f"no preset {name!r}; there is {', '.join(PRESETS)}")
@@ -194,6 +201,11 @@ def configure(
         if len(set(words)) != len(words):
             raise EdgeLpError(f"a word is named twice in {','.join(words)}; name each once")
         config = replace(config, words=tuple(words), wake=(), halves=(), licence="")
+    if said:
+        there = config.words if preset or words else ()
+        more = tuple(w for w in dict.fromkeys(said) if w not in there)
+        config = replace(config, words=(*there, *more), said=tuple(dict.fromkeys(said)), licence="")
+        config = replace(config, synth_clips=SAID_CLIPS)
     if wake:
         wake = tuple(dict.fromkeys(wake))
         others = tuple(w for w in config.words if w not in wake)

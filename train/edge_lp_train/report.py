@@ -63,9 +63,8 @@ def report(
     learning_curve(history(out), out / "learning_curve.png")
     confusion(matrix, config.labels, out / "confusion.png")
     speakers = len({c.speaker for c in material.split("validation")})
-    log.print(
-        f"validation: {100 * accuracy:.1f} % of {len(truth)} clips of {speakers} speakers, spiking"
-    )
+    by = f"{speakers} speakers" if speakers else "synthesised voices that were kept aside"
+    log.print(f"validation: {100 * accuracy:.1f} % of {len(truth)} clips of {by}, spiking")
     _held_out(model, config, material)
 
 

@@ -79,9 +79,11 @@ def warnings(material: Material, config: TrainConfig) -> list[str]:
     few = [w for w in config.words if heard[w] + made[w] < FEW_CLIPS]
     if few:
         out.append(f"fewer than {FEW_CLIPS} training clips of {', '.join(few)}")
-    lonely = [
-        w for w in config.words if len({c.speaker for c in training if c.word == w}) < FEW_SPEAKERS
-    ]
+    if unheard := [w for w in config.words if not heard[w]]:
+        out.append(f"no recordings of {', '.join(unheard)}, synthesised voices alone: people will "
+                   "be missed more often (docs/training.md)")  # fmt: skip
+    lonely = [w for w in config.words if w not in unheard
+              and len({c.speaker for c in training if c.word == w}) < FEW_SPEAKERS]  # fmt: skip
     if lonely:
         out.append(f"fewer than {FEW_SPEAKERS} speakers of {', '.join(lonely)}: others may not be "
                    "understood")  # fmt: skip
@@ -94,8 +96,10 @@ def warnings(material: Material, config: TrainConfig) -> list[str]:
                    "others are understood less well than it says")  # fmt: skip
     untested = [w for w in config.words if w not in {c.word for c in validation}]
     if untested:
-        out.append(f"no validation clips of {', '.join(untested)}")
-    if not any(c.word not in config.words for c in training):
+        spoken = set(material.validation.words)
+        by = ": voices stand in" if spoken.issuperset(untested) else ""
+        out.append(f"no validation recordings of {', '.join(untested)}{by}")
+    if not any(w not in config.words for w in material.training.words):
         out.append("no other words to tell the keywords from (unknown is made of keywords played "
                    "backwards)")  # fmt: skip
     if not material.training.speech:

@@ -9,6 +9,7 @@ unloaded: about 4 ms), so that the same arguments always give the same samples.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import threading
 from pathlib import Path
@@ -87,8 +88,9 @@ _VARIANTS = (
     "victor",
 )
 
-# of speak_lib.h: output mode, init option, text flag, position type
-_SYNCHRONOUS, _DONT_EXIT, _UTF8, _CHARACTERS = 2, 1 << 15, 1, 1
+# of speak_lib.h: output mode, init option, text flags, position type; between two phonemes
+_SYNCHRONOUS, _DONT_EXIT, _UTF8, _PHONEMES, _CHARACTERS = 2, 1 << 15, 1, 1 << 8, 1
+_SEPARATOR = "|"
 _RATE, _PITCH = 1, 3  # espeak_SetParameter
 _lock = threading.Lock()
 
@@ -103,7 +105,7 @@ def say(
     text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50, variant: str | None = None
 ) -> np.ndarray:
     """(n,) int16 at 16 kHz: text spoken by a voice, at rate words a minute (80-450) and pitch 0-99.
-    Same arguments, same samples.
+    Same arguments, same samples. What stands in [[ ]] is phonemes, as phonemes() writes them.
 
     MissingDependency without the wheel; ValueError for a voice, variant, rate or pitch that does
     not exist.
@@ -127,6 +129,29 @@ def say(
     return np.clip(np.rint(heard), -32768, 32767).astype(np.int16)
 
 
+def phonemes(texts: Sequence[str]) -> list[list[list[str]]]:
+    """For each text the phonemes of each word in American English, in espeak-ng's own signs, with
+    its stress marks (' and , in front of a vowel). MissingDependency: as say."""
+    library, data = _wheel()
+    with _lock, _fresh(library, data) as (lib, _):
+        _set_voice(lib, "en-us")
+        lib.espeak_TextToPhonemes.restype = ctypes.c_char_p
+        return [_words(lib, text) for text in texts]
+
+
+def _words(lib: ctypes.CDLL, text: str) -> list[list[str]]:
+    at, words = ctypes.c_char_p(text.encode()), list[str]()
+    while at.value:  # it takes a clause at a time and moves on
+        said = lib.espeak_TextToPhonemes(ctypes.byref(at), _UTF8, ord(_SEPARATOR) << 8)
+        words += said.decode().split()
+    return [[p for p in w.split(_SEPARATOR) if p] for w in words]
+
+
+def in_phonemes(words: Sequence[Sequence[str]]) -> str:
+    """The text with which say() speaks these phonemes."""
+    return " ".join(f"[[{_SEPARATOR.join(w)}]]" for w in words)
+
+
 def command_clips(words: Sequence[str], n: int, seed: int) -> Iterator[tuple[str, np.ndarray]]:
     """n pairs of a word and its clip of one second, (16000,) int16. Words take turns; voice, rate,
     pitch, position and level are drawn from the seed.
@@ -139,9 +164,9 @@ def command_clips(words: Sequence[str], n: int, seed: int) -> Iterator[tuple[str
         word = words[i % len(words)]
         voice, variant = every[rng.integers(len(every))]
         rate, pitch = int(rng.integers(120, 221)), int(rng.integers(20, 81))
-        heard = _trim(say(word, voice, rate, pitch, variant))
+        heard = trimmed(say(word, voice, rate, pitch, variant))
         if len(heard) > SAMPLE_RATE:  # a slow speaker: the same one, hurried
-            heard = _trim(
+            heard = trimmed(
                 say(word, voice, min(450, rate * len(heard) // SAMPLE_RATE + 30), pitch, variant)
             )[:SAMPLE_RATE]
         level, free = 10 ** (rng.uniform(-26, -1) / 20), SAMPLE_RATE - len(heard)
@@ -152,7 +177,7 @@ def command_clips(words: Sequence[str], n: int, seed: int) -> Iterator[tuple[str
         yield word, clip
 
 
-def _trim(samples: np.ndarray) -> np.ndarray:
+def trimmed(samples: np.ndarray) -> np.ndarray:
     """Without the silence around it: from the first to the last sample over 1 % of the peak."""
     loud = np.flatnonzero(
         np.abs(samples.astype(int)) > np.abs(samples.astype(int)).max(initial=0) // 100
@@ -178,19 +203,9 @@ _system.dlclose.argtypes = [ctypes.c_void_p]
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 
 
-def _speak(
-    library: Path, data: Path, text: str, voice: str, rate: int, pitch: int
-) -> tuple[np.ndarray, int]:
-    """One utterance by a fresh copy of the library: samples and their rate. The caller holds the
-    lock."""
-    parts: list[bytes] = []
-
-    def collect(samples: int | None, n: int, _events: int | None) -> int:
-        if samples and n > 0:
-            parts.append(ctypes.string_at(samples, 2 * n))
-        return 0  # go on
-
-    callback = _Callback(collect)  # a name, so that it outlives the calls
+@contextlib.contextmanager
+def _fresh(library: Path, data: Path) -> Iterator[tuple[ctypes.CDLL, int]]:
+    """A fresh copy of the library, initialised, and its sample rate. The caller holds the lock."""
     # RTLD_NOW; a new mapping, as the last one was unloaded
     handle = _system.dlopen(str(library).encode(), 2)
     if not handle:
@@ -207,26 +222,42 @@ def _speak(
                 "install espeakng-loader again, in a folder with a shorter name"
             )
         try:
-            lib.espeak_SetSynthCallback(callback)
-            lib.espeak_ng_SetRandSeed(ctypes.c_long(1))
-            # breath noise comes from the C library's rand()
-            _system.srand(1)
-            if lib.espeak_SetVoiceByName(voice.encode()) != 0:
-                raise ValueError(
-                    f"espeak-ng has no voice {voice!r}; English ones are {', '.join(_ACCENTS)}"
-                )
-            lib.espeak_SetParameter(_RATE, rate, 0)
-            lib.espeak_SetParameter(_PITCH, pitch, 0)
-            utf8 = text.encode() + b"\0"
-            if (
-                lib.espeak_Synth(
-                    utf8, ctypes.c_size_t(len(utf8)), 0, _CHARACTERS, 0, _UTF8, None, None
-                )
-                != 0
-            ):
-                raise AudioError(f"espeak-ng could not say {text!r}")
+            yield lib, sample_rate
         finally:
             lib.espeak_Terminate()
     finally:
         _system.dlclose(handle)
+
+
+def _set_voice(lib: ctypes.CDLL, voice: str) -> None:
+    if lib.espeak_SetVoiceByName(voice.encode()) != 0:
+        raise ValueError(
+            f"espeak-ng has no voice {voice!r}; English ones are {', '.join(_ACCENTS)}"
+        )
+
+
+def _speak(
+    library: Path, data: Path, text: str, voice: str, rate: int, pitch: int
+) -> tuple[np.ndarray, int]:
+    """One utterance: samples and their rate. The caller holds the lock."""
+    parts: list[bytes] = []
+
+    def collect(samples: int | None, n: int, _events: int | None) -> int:
+        if samples and n > 0:
+            parts.append(ctypes.string_at(samples, 2 * n))
+        return 0  # go on
+
+    callback = _Callback(collect)  # a name, so that it outlives the calls
+    with _fresh(library, data) as (lib, sample_rate):
+        lib.espeak_SetSynthCallback(callback)
+        lib.espeak_ng_SetRandSeed(ctypes.c_long(1))
+        # breath noise comes from the C library's rand()
+        _system.srand(1)
+        _set_voice(lib, voice)
+        lib.espeak_SetParameter(_RATE, rate, 0)
+        lib.espeak_SetParameter(_PITCH, pitch, 0)
+        utf8 = text.encode() + b"\0"
+        size, flags = ctypes.c_size_t(len(utf8)), _UTF8 | _PHONEMES
+        if lib.espeak_Synth(utf8, size, 0, _CHARACTERS, 0, flags, None, None) != 0:
+            raise AudioError(f"espeak-ng could not say {text!r}")
     return np.frombuffer(b"".join(parts), np.int16), sample_rate

@@ -56,7 +56,9 @@ from edge_lp.errors import MissingDependency
     help="Another net's posteriors of the training clips, an .npz (docs/training.md).",
 )
 @click.option(
-    "--start", type=click.Path(), help="Float weights to begin with, an .npz of the same layers."
+    "--start",
+    type=click.Path(),
+    help="A model of the same layers to begin with: a run, a shipped one, or float weights (.npz).",
 )
 @click.option(
     "--out",
@@ -76,9 +78,16 @@ from edge_lp.errors import MissingDependency
     "--hidden", help="Units of the recurrent layers, separated by commas.  [default: 128,128]"
 )
 @click.option(
+    "--say",
+    multiple=True,
+    metavar="TEXT",
+    help="A keyword that needs no recordings: synthesised voices say it, and much that is nearly "
+    "it; may be repeated.",
+)
+@click.option(
     "--synth",
     type=click.IntRange(0),
-    help="Synthesised clips a keyword mixed into training.  [default: 0]",
+    help="Synthesised clips a keyword mixed into training.  [default: 0; with --say 400]",
 )
 @click.option("--clips-per-epoch", type=click.IntRange(1), help="[default: 12800]")
 @click.option("--batch", type=click.IntRange(1), help="Sequences a step.  [default: 128]")
@@ -119,6 +128,7 @@ def train(
     out: str,
     epochs: tuple[int, int] | None,
     hidden: str | None,
+    say: tuple[str, ...],
     synth: int | None,
     clips_per_epoch: int | None,
     batch: int | None,
@@ -130,7 +140,7 @@ def train(
     seed: int | None,
     resume: bool,
 ) -> None:
-    """Train a net on recordings of words.
+    """Train a net on recordings of words, or on words that voices say.
 
     Float weights first, then 3-bit ones.
     Ctrl-C leaves a model of the best weights so far; --resume goes on.
@@ -142,9 +152,10 @@ def train(
 
         data = str(speech_commands(data or "speech_commands"))
     units = numbers_of(hidden)
-    if not (data or resume):
+    if not (data or resume or say):
         raise click.UsageError(
-            "--data DIR is missing: a folder with one folder of recordings per word."
+            "--data DIR is missing: a folder with one folder of recordings per word. Or --say a "
+            "word."
         )
     try:
         with quiet():
@@ -172,6 +183,7 @@ def train(
         epochs,
         seed=seed,
         hidden=units,
+        said=tuple(w.strip() for w in say) or None,
         synth_clips=synth,
         clips_per_epoch=clips_per_epoch,
         batch=batch,
