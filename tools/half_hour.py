@@ -7,7 +7,7 @@ of it; `edge-lp listen` hears it, and a picture shows what was said and what was
 Each recording of --speech is heard once, in an order that --seed draws, until --minutes are full.
 Between two of them, every --every seconds or so, somebody says a command, a clip of WORDS/WORD/*;
 if the model has a wake word, that comes first. All are equally loud. The stream is the same for the
-same folders and seed: STREAM.wav beside the picture is what was heard.
+same folders and seed; --sound keeps it.
 
 Counted as everywhere (edge_lp.measure.stream): a hit is the word said, within half a second; a
 detection of a word that a recording's text has there is real, not false. With a wake word, what is
@@ -20,6 +20,7 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -201,8 +202,8 @@ def _mark(ax: Any, r: Row, wake: list[str], opened: float, lower: bool) -> None:
         kind = "" if r.hit else " (real)" if r.real else " (false)"
         ax.plot(r.heard.t, -0.72, "^", color=colour, markersize=6)
         if not r.hit:
-            ax.text(r.heard.t, -1.25 if lower else -1.0, r.heard.keyword + kind, color=colour, ha="center",
-                    fontsize=8, clip_on=True)  # fmt: skip
+            text, at = r.heard.keyword + kind, -1.25 if lower else -1.0
+            ax.text(r.heard.t, at, text, color=colour, ha="center", fontsize=8, clip_on=True)
         if r.heard.keyword in wake:
             ax.axvspan(r.heard.t, r.heard.t + opened, color="#ffe9a8", linewidth=0, zorder=0)
 
@@ -216,6 +217,7 @@ def main(arguments: list[str] | None = None) -> int:
     a.add_argument("--minutes", type=float, default=30.0)
     a.add_argument("--every", type=float, default=60.0, help="seconds between commands, about")
     a.add_argument("--seed", type=int, default=1)
+    a.add_argument("--sound", type=Path, metavar="WAV", help="keep what was heard")
     a.add_argument("--out", type=Path, default=Path("half-hour.png"))
     o = a.parse_args(arguments)
     try:
@@ -228,9 +230,10 @@ def main(arguments: list[str] | None = None) -> int:
             model.keywords, model.detector.wake_words, recordings(o.speech)[0], clips,
             long_recordings(o.noise) if o.noise else [], o.minutes, o.every, o.seed,
         )  # fmt: skip
-        wav = o.out.with_suffix(".wav")
-        soundfile.write(wav, stream.pcm, SAMPLE_RATE)
-        rows = match(stream.said, listen(o.model, wav))
+        with tempfile.TemporaryDirectory() as folder:
+            wav = o.sound or Path(folder) / "room.wav"
+            soundfile.write(wav, stream.pcm, SAMPLE_RATE)
+            rows = match(stream.said, listen(o.model, wav))
     except EdgeLpError as e:
         print(f"half_hour: {e}", file=sys.stderr)
         return 2
