@@ -19,6 +19,7 @@ def test_wilson():
         low, high = wilson(k, n)
         assert -1e-9 < low < k / n + 1e-9 and k / n - 1e-9 < high < 1 + 1e-9 and low < high
     assert wilson(0, 0) == (0.0, 1.0)
+    assert {f"{100 * wilson(0, n)[0]:.2f}" for n in range(1, 1000)} == {"0.00"}  # not -0.00
 
 
 def test_poisson():

@@ -16,9 +16,11 @@ pytest.importorskip("tensorflow", reason="training needs TensorFlow: pip install
 from edge_lp.audio.synth import in_phonemes, phonemes, say
 from edge_lp.errors import EdgeLpError
 from edge_lp.measure.clips import label_of
-from edge_lp.model.find import float_weights
+from edge_lp.model.format import pack
 from edge_lp.runtime import SAMPLE_RATE, Model
-from edge_lp_train import data, engines, fit, negatives, voices
+from edge_lp_train import data, engines, fit, negatives, net, voices
+from edge_lp_train.export import FLOAT, MODEL, to_spec
+from edge_lp_train.files import write_arrays
 from edge_lp_train.presets import TrainConfig, configure
 from edge_lp_train.summary import warnings
 
@@ -126,7 +128,6 @@ def test_said_words_are_keywords():
     assert both.synth_clips == 7
     woken = configure(said=("hey robot", "lights on"), wake=("hey robot",))
     assert woken.words == ("hey robot", "lights on") and woken.wake == ("hey robot",)
-    assert TrainConfig.read  # and what older runs wrote has none
     with pytest.raises(EdgeLpError, match="--synth is 0"):
         configure(said=("go",), synth_clips=0).check()
 
@@ -168,10 +169,16 @@ def test_recordings_are_mixed_in(tmp_path):
 
 
 def test_a_label_with_a_space_from_the_trainer_to_the_listener(tmp_path):
+    """Begun with another run's weights, by its folder."""
+    config = configure(said=("hey robot",), hidden=SMALL["hidden"])
+    (tmp_path / "other").mkdir()
+    write_arrays(tmp_path / "other" / FLOAT, net.weights_of(net.build(config), config))
+    (tmp_path / "other" / MODEL).write_bytes(pack(to_spec(config, fit.zeros(config), {})))
     run = fit.train(
-        tmp_path / "run", {}, said=("hey robot",), synth_clips=4, epochs=(1, 1), **SMALL
-    )
-    model = Model((run / "model.lpb").read_bytes())
+        tmp_path / "run", {"start": tmp_path / "other"}, said=("hey robot",), synth_clips=4,
+        epochs=(1, 1), **SMALL,
+    )  # fmt: skip
+    model = Model((run / MODEL).read_bytes())
     assert model.labels == ["hey robot", "_unknown_", "_silence_"]
     assert json.loads((run / "report.json").read_text())["provenance"]["words"] == "hey robot"
     soundfile.write(tmp_path / "said.wav", np.tile(say("hey robot"), 3), SAMPLE_RATE)
@@ -183,7 +190,3 @@ def test_a_label_with_a_space_from_the_trainer_to_the_listener(tmp_path):
     assert lines and {line["keyword"] for line in lines} == {"hey robot"}
     shown = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
     assert "  hey robot " in shown
-    # and its weights begin another run, by the run's name
-    start = {"start": run}
-    assert float_weights(run).exists()
-    fit.train(tmp_path / "next", start, said=("hey robot",), synth_clips=4, epochs=(1, 1), **SMALL)

@@ -213,7 +213,8 @@ def load_corpus(
     if not checked and not config.said:
         raise EdgeLpError(
             f"{root}: no recordings fall into the validation split; expected some in "
-            f"{root}/{VALIDATION}, or three speakers of each word"
+            f"{root}/{VALIDATION}, or three speakers of each word; or --say the words: then voices "
+            "validate"
         )
     frames = clip_frames(taught, clips, config)
     cut = lambda found: [x.around(frames * HOP) for x in found]
