@@ -46,6 +46,7 @@ def test_phonemes_are_spoken_as_the_text_is():
     spoken = phonemes(["hey robot", "know", "no", ""])
     assert [len(w) for w in spoken] == [2, 1, 1, 0] and spoken[1] == spoken[2]
     assert np.array_equal(say(in_phonemes(spoken[0])), say("hey robot"))
+    assert phonemes([in_phonemes(spoken[0])]) == spoken[:1]
 
 
 def test_near_is_near_and_never_the_keyword_itself():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import re
 import threading
 from pathlib import Path
 from typing import Iterator, Sequence
@@ -131,7 +132,8 @@ def say(
 
 def phonemes(texts: Sequence[str]) -> list[list[list[str]]]:
     """For each text the phonemes of each word in American English, in espeak-ng's own signs, with
-    its stress marks (' and , in front of a vowel). MissingDependency: as say."""
+    its stress marks (' and , in front of a vowel); of a text of in_phonemes(), those that it was
+    made of. MissingDependency: as say."""
     library, data = _wheel()
     with _lock, _fresh(library, data) as (lib, _):
         _set_voice(lib, "en-us")
@@ -141,6 +143,8 @@ def phonemes(texts: Sequence[str]) -> list[list[list[str]]]:
 
 def _words(lib: ctypes.CDLL, text: str) -> list[list[str]]:
     at, words = ctypes.c_char_p(text.encode()), list[str]()
+    if text.startswith("[["):
+        return [w.split(_SEPARATOR) for w in re.findall(r"\[\[(.*?)\]\]", text)]
     while at.value:  # it takes a clause at a time and moves on
         said = lib.espeak_TextToPhonemes(ctypes.byref(at), _UTF8, ord(_SEPARATOR) << 8)
         words += said.decode().split()
