@@ -10,7 +10,15 @@ from edge_lp.errors import EdgeLpError
 
 from edge_lp_papers.experiment import Experiment
 
-MODULES: tuple[str, ...] = ("jitter",)
+MODULES: tuple[str, ...] = (
+    "sdr_frequency",
+    "sdr_amplitude",
+    "jitter",
+    "mapping",
+    "mapping_51",
+    "mapping_500",
+    "subsampling",
+)
 
 
 def experiments() -> dict[str, Experiment]:
