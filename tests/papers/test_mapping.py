@@ -42,13 +42,12 @@ def test_jitter(tmp_path):
 
 
 def test_table_1(tmp_path):
-    """The median run of 51 units (experiments of ours beforehand: 1.0 .98 .96 .95; with c_v .2 the
-    first layer lives and the last does not); the draws of five runs are few, so the last layer's
-    median with mismatch only has to have suffered."""
-    found = tables.measure(Work(tmp_path), 5, 51, [0, 0.2], [])
+    """The median run of ten with 51 units: .98 .95 .92 .88 at least without mismatch; with c_v .2
+    the first layer lives and the last does not."""
+    found = tables.measure(Work(tmp_path), 10, 51, [0, 0.2], [])
     plain, spread = np.median(tables.table(found), 1)
-    assert (plain >= [0.98, 0.95, 0.92, 0.88]).all() and spread[0] >= 0.9
-    assert spread[3] < 0.5 < plain[3]
+    assert (plain >= [0.98, 0.95, 0.92, 0.88]).all()
+    assert spread[0] >= 0.9 and spread[3] < 0
 
 
 def test_fig_f3(tmp_path):

@@ -19,6 +19,7 @@ from edge_lp_papers.spiker.neuron import CODE, Neuron, gaussian, one_sided
 from edge_lp_papers.work import Work
 
 AMPLITUDE, TRANSIENT, LEAST = 1e-9, 10_000, 1e-14
+FLOOR = 1e-4  # of the picture
 EVERY = 10  # steps of the SNN for one of the ANN; moves no NMSE by more than .001
 
 
@@ -82,12 +83,25 @@ def draw(figure: Any, data: dict[str, Any], published: dict[float, list[float]])
     axes = figure.subplots()
     for i, (c, means) in enumerate(zip(data["c_v"], table(data), strict=False)):
         x = np.arange(1, 5) + 0.06 * (i - len(data["c_v"]) / 2)
-        axes.plot(np.repeat(x, len(means)), 1 - means.T.ravel(), ".", c=f"C{i}", alpha=0.4)
-        axes.plot(x, 1 - np.median(means, 0), "-", c=f"C{i}", label=f"c_v {c:g}, median run")
+        axes.plot(
+            np.repeat(x, len(means)),
+            np.maximum(1 - means.T.ravel(), FLOOR),
+            ".",
+            c=f"C{i}",
+            alpha=0.4,
+        )
+        axes.plot(
+            x,
+            np.maximum(1 - np.median(means, 0), FLOOR),
+            "-",
+            c=f"C{i}",
+            label=f"c_v {c:g}, median run",
+        )
         axes.plot(x, 1 - means.mean(0), "_", ms=16, c=f"C{i}", mew=2)
         axes.plot(x, 1 - np.array(published[c]), "o", mfc="none", ms=9, c=f"C{i}")
     axes.set_yscale("log")
     axes.set_xticks(range(1, 5), [f"recurrent layer {k}" for k in range(1, 5)])
-    axes.set_ylabel("1 - NMSE (runs: dots; mean: bars; published mean: circles)")
+    axes.set_ylabel("1 - NMSE")
+    axes.set_title("runs: dots; their mean: bars; published mean: circles", fontsize=9)
     axes.grid(True, alpha=0.3)
     axes.legend(fontsize=8)
