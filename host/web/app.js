@@ -1,35 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page: a model, a source of sound, three pictures, a list of what was heard.
+// The page: a source of sound, three pictures, a list of what was heard, thresholds.
 //
 // ?audio=URL runs a recording at once, ?model=URL takes another model; both from this server.
+// #TOKEN, as `edge-lp listen --web` prints it: what that listens to.
 
-import { FEATURES, SAMPLE_RATE, Spotter, positiveScale, toInt16 } from "./spotter.js";
-import { Curves, Raster, SPIKES, colours, heat } from "./picture.js";
+import { FEATURES, FRAME_SECONDS, Spotter } from "./spotter.js";
+import { COLUMNS, Curves, Raster, SPIKES, colours, heat } from "./picture.js";
+import { host, microphone, recording } from "./sources.js";
 
 const $ = (id) => document.getElementById(id);
-const SLICE = SAMPLE_RATE / 5; // samples of a recording that are heard between two pictures
+const HEARD = 500; // detections that are listed
+const token = location.hash.slice(1);
 
-let module, modelBytes, thresholds, spectrogram, activity, curves;
-let source = null; // what is being heard: {stop()}
+let module, modelBytes; // absent where edge-lp listens and no WebAssembly was built
+let heads = null; // {keywords, layers, wakeWords, wake}: what is shown
+let thresholds, spectrogram, activity, curves;
+let source = null; // what is being heard: {stop(), threshold(keyword, posterior)}
 let pending = [];
+let armed = null;
 
 function say(text, bad = false) {
   $("status").textContent = text;
   $("status").className = bad ? "bad" : "";
 }
 
+/** A new set of words: empty pictures, no detections, their thresholds. neurons may be 0. */
+function prepare(words, neurons, values) {
+  heads = words;
+  thresholds = [...values];
+  const colour = colours(words.keywords.length);
+  spectrogram = new Raster($("spectrogram"), FEATURES);
+  $("neurons").hidden = !neurons;
+  activity = neurons ? new Raster($("activity"), neurons) : null;
+  curves = new Curves($("posteriors"), colour, words.wakeWords);
+  curves.thresholds = thresholds;
+  pending = [];
+  $("heard").replaceChildren();
+  $("knobs").replaceChildren(...words.keywords.map((word, i) => knob(word, i, colour[i])));
+  $("armed").hidden = !words.wakeWords;
+  armed = null;
+  arm(0);
+}
+
 function useModel(bytes, name) {
   const spotter = new Spotter(module, bytes); // throws before anything is changed
-  source?.stop();
+  stop();
   modelBytes = bytes;
-  thresholds = spotter.keywords.map((_, i) => spotter.threshold(i));
-  const colour = colours(spotter.keywords.length);
-  spectrogram = new Raster($("spectrogram"), FEATURES);
-  activity = new Raster($("activity"), spotter.layers.reduce((a, b) => a + b, 0));
-  curves = new Curves($("posteriors"), colour);
-  curves.thresholds = thresholds;
-  $("heard").replaceChildren();
-  $("knobs").replaceChildren(...spotter.keywords.map((word, i) => knob(word, i, colour[i])));
+  prepare(
+    spotter,
+    spotter.layers.reduce((a, b) => a + b, 0),
+    spotter.keywords.map((_, i) => spotter.threshold(i)),
+  );
   say(`${name}: listens for ${spotter.keywords.join(", ")}`);
 }
 
@@ -40,6 +61,7 @@ function knob(word, i, colour) {
   const dot = document.createElement("i");
   dot.style.background = colour;
   label.append(dot, word);
+  label.title = i < heads.wakeWords ? `${word}: wakes` : word;
   label.htmlFor = `threshold-${i}`;
   const range = Object.assign(document.createElement("input"), {
     type: "range", id: label.htmlFor, min: 0.05, max: 1, step: 0.01, value: thresholds[i],
@@ -47,16 +69,37 @@ function knob(word, i, colour) {
   const shown = document.createElement("output");
   shown.textContent = thresholds[i].toFixed(2);
   range.oninput = () => {
-    thresholds[i] = Number(range.value);
-    shown.textContent = thresholds[i].toFixed(2);
+    moved(i, Number(range.value));
     source?.threshold(i, thresholds[i]);
   };
   row.append(label, range, shown);
   return row;
 }
 
+function moved(i, value) {
+  thresholds[i] = value;
+  const [, range, shown] = $("knobs").children[i].children;
+  range.value = value;
+  shown.textContent = value.toFixed(2);
+}
+
+/** awake: frames left in which commands count. The words change only when the state does: they are
+ *  read out. */
+function arm(awake) {
+  if (!heads.wakeWords) return;
+  $("left").style.width = `${heads.wake ? Math.min(100, (100 * awake) / heads.wake) : 0}%`;
+  if (armed === awake > 0) return;
+  armed = awake > 0;
+  $("armed").classList.toggle("on", armed);
+  const wakes = heads.keywords.slice(0, heads.wakeWords).join(" or ");
+  const seconds = heads.wake * FRAME_SECONDS;
+  $("state").textContent = armed ? "Awake: say a command" : `Asleep: “${wakes}” wakes it`;
+  $("armed").title = `Commands count for ${seconds} s behind “${wakes}”.`;
+}
+
 function show({ frames, events }) {
   pending.push(...frames);
+  if (pending.length > COLUMNS) pending.splice(0, pending.length - COLUMNS); // a hidden page
   for (const e of events) {
     const item = document.createElement("li");
     const word = document.createElement("strong");
@@ -66,6 +109,7 @@ function show({ frames, events }) {
     item.dataset.event = JSON.stringify(e);
     item.append(word, when);
     $("heard").prepend(item);
+    while ($("heard").children.length > HEARD) $("heard").lastChild.remove();
   }
 }
 
@@ -74,144 +118,118 @@ function draw() {
   if (!curves) return;
   if (pending.length) {
     spectrogram.add(pending.map((f) => heat(f.features)));
-    activity.add(pending.map((f) => f.activity), SPIKES);
-    curves.add(pending.map((f) => f.posteriors));
+    activity?.add(pending.map((f) => f.activity), SPIKES);
+    curves.add(pending);
+    arm(pending.at(-1).awake);
     pending = [];
   }
   curves.draw();
 }
 
-function started(stop, threshold) {
-  source = {
-    threshold,
-    stop() {
-      stop();
-      source = null;
-      $("mic").textContent = "Listen to the microphone";
-    },
+// ------------------------------------------------------------------------------------- sources --
+
+/** What a source gets: what it hears with, and where things go. */
+const page = {
+  get module() { return module; },
+  get model() { return modelBytes; },
+  show,
+  say,
+  /** It is over by itself; why, if something is wrong. */
+  ended(why) {
+    stop();
+    if (why) say(why, true);
+  },
+  done: (digest) => Object.assign(document.body.dataset, { ...digest, done: "1" }),
+};
+
+const BUTTONS = { mic: "Listen to the microphone", host: "Listen with edge-lp" };
+
+function stop() {
+  source?.stop();
+  source = null;
+  for (const [id, text] of Object.entries(BUTTONS)) $(id).textContent = text;
+}
+
+const tabs = "BroadcastChannel" in window ? new BroadcastChannel("edge-lp") : null;
+if (tabs) {
+  tabs.onmessage = () => {
+    if (!source?.live) return;
+    stop();
+    say("Another tab of this page listens now; this one has stopped.");
   };
 }
 
-async function listen() {
-  if (source) {
-    source.stop();
+/** Starts or stops a live source. */
+async function toggle(id, start) {
+  if (source?.live === id) {
+    stop();
     say("Stopped.");
     return;
   }
-  let stream, context;
+  stop();
   try {
-    stream = await navigator.mediaDevices.getUserMedia({
-      audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false,
-               autoGainControl: false },
-    });
-    // the browser resamples to this context's rate
-    context = new AudioContext({ sampleRate: SAMPLE_RATE });
-    await context.audioWorklet.addModule("worklet.js");
-    const node = new AudioWorkletNode(context, "listener", {
-      numberOfOutputs: 0,
-      processorOptions: { module, model: modelBytes, thresholds },
-    });
-    node.port.onmessage = ({ data }) => show(data);
-    context.createMediaStreamSource(stream).connect(node);
-    await context.resume();
-    const stop = () => {
-      node.port.postMessage({ stop: true });
-      stream.getTracks().forEach((t) => t.stop());
-      context.close();
-    };
-    stream.getAudioTracks()[0].onended = () => {
-      source?.stop();
-      say("The microphone has gone. Plug it in and listen again.", true);
-    };
-    started(stop, (keyword, threshold) => node.port.postMessage({ keyword, threshold }));
-    $("mic").textContent = "Stop";
-    say(`Listening to ${stream.getAudioTracks()[0].label || "the microphone"} …`);
+    const started = await start();
+    source = { ...started, live: id };
+    $(id).textContent = "Stop";
   } catch (e) {
-    stream?.getTracks().forEach((t) => t.stop());
-    context?.close();
-    const why = {
-      NotAllowedError: "The microphone was denied. Allow it in the address bar and try again.",
-      NotFoundError: "No microphone was found. Plug one in, or drop a recording on this page.",
-      NotReadableError: "Another program holds the microphone. Close it and try again.",
-      NotSupportedError: "This browser cannot give the microphone 16 kHz; drop a recording here.",
-    }[e.name];
-    say(why ?? `The microphone cannot be used: ${e.message}`, true);
+    say(e.message, true);
   }
 }
 
-function mixed(sound) {
-  if (sound.numberOfChannels === 1) return sound.getChannelData(0);
-  const mono = new Float32Array(sound.length);
-  for (let c = 0; c < sound.numberOfChannels; c++) {
-    const channel = sound.getChannelData(c);
-    for (let i = 0; i < mono.length; i++) mono[i] += channel[i] / sound.numberOfChannels;
-  }
-  return mono;
-}
+const mic = () =>
+  toggle("mic", () => {
+    tabs?.postMessage("listening"); // phones give the microphone to one of them
+    return microphone({ ...page, module, model: modelBytes, thresholds });
+  });
+
+const listener = () =>
+  toggle("host", () =>
+    host(
+      {
+        ...page,
+        hello(h) {
+          const keywords = h.labels.slice(0, h.keywords);
+          prepare({ keywords, wakeWords: h.wake_words, wake: h.wake }, h.neurons, h.thresholds);
+          say(`edge-lp listens to ${h.source} with ${h.model}.`);
+        },
+        moved: (values) => values.forEach((x, i) => moved(i, x)),
+      },
+      token,
+    ),
+  );
 
 async function hear(bytes, name) {
-  source?.stop();
-  let sound;
-  try {
-    const context = new OfflineAudioContext(1, 1, SAMPLE_RATE);
-    sound = await context.decodeAudioData(bytes);
-  } catch {
-    say(`${name} is not a recording that this browser can read.`, true);
-    return;
-  }
-  const mono = mixed(sound);
-  const tail = new Int16Array(2 * SAMPLE_RATE); // so that the last word is decided too
-  const pcm = Int16Array.from([...toInt16(mono, positiveScale(mono)), ...tail]);
-  const spotter = new Spotter(module, modelBytes);
-  thresholds.forEach((x, i) => spotter.setThreshold(i, x));
-  let going = true;
-  started(() => (going = false), (keyword, x) => spotter.setThreshold(keyword, x));
-  let found = 0;
-  const digest = { features: 0, logits: 0 }; // sums modulo 2^32: two machines can be compared
-  for (let at = 0; at < pcm.length && going; at += SLICE) {
-    const frames = [];
-    const events = spotter.push(pcm.subarray(at, at + SLICE), () => {
-      const features = spotter.features.slice();
-      for (const x of features) digest.features = (Math.imul(digest.features, 31) + x) | 0;
-      for (const x of spotter.logits) digest.logits = (Math.imul(digest.logits, 31) + x) | 0;
-      if (at >= mono.length) return; // the tail is no part of the picture
-      frames.push({
-        features,
-        posteriors: spotter.posteriors.slice(),
-        activity: spotter.activity(),
-      });
-    });
-    found += events.length;
-    show({ frames, events });
-    say(`${name}: ${Math.min(at + SLICE, mono.length) / SAMPLE_RATE} s heard`);
-    await new Promise((done) => setTimeout(done));
-  }
-  if (!going) return;
-  source.stop();
-  Object.assign(document.body.dataset, { ...digest, done: "1" });
-  say(`${name}: ${(mono.length / SAMPLE_RATE).toFixed(1)} s heard, ${found} detections.`);
+  stop();
+  source = await recording({ ...page, module, model: modelBytes, thresholds }, bytes, name);
 }
 
 async function open(file) {
   try {
+    if (!module) throw new Error("the runtime was not built for browsers here: `make web` does it");
     const bytes = await file.arrayBuffer();
     if (file.name.endsWith(".lpb")) useModel(bytes, file.name);
     else await hear(bytes, file.name);
   } catch (e) {
-    say(`${file.name}: ${e.message}`, true);
+    say(e.message.startsWith(file.name) ? e.message : `${file.name}: ${e.message}`, true);
   }
 }
 
-async function get(url) {
-  const answer = await fetch(url);
+// --------------------------------------------------------------------------------------- start --
+
+async function get(url, headers = {}) {
+  const answer = await fetch(url, { headers });
   if (!answer.ok) throw new Error(`${url}: ${answer.status} ${answer.statusText}`);
   return answer.arrayBuffer();
 }
 
-async function start() {
-  $("mic").onclick = listen;
+function wire() {
+  $("mic").onclick = mic;
+  $("host").onclick = listener;
   for (const id of ["recording", "model"]) {
-    $(id).onchange = () => $(id).files[0] && open($(id).files[0]);
+    $(id).onchange = () => {
+      if ($(id).files[0]) open($(id).files[0]);
+      $(id).value = ""; // the same file may be chosen again
+    };
   }
   document.body.ondragover = (e) => {
     e.preventDefault();
@@ -223,21 +241,40 @@ async function start() {
     document.body.classList.remove("drop");
     if (e.dataTransfer.files[0]) open(e.dataTransfer.files[0]);
   };
+}
+
+async function start() {
+  wire();
+  draw();
+  $("host").hidden = !token;
   const asked = new URLSearchParams(location.search);
   const name = asked.get("model") ?? "model.lpb";
   try {
+    if (token) {
+      $("where").textContent = "The sound is heard by edge-lp, on its machine or on a board.";
+      listener();
+    }
     module = await WebAssembly.compile(await get("edge_lp.wasm"));
+    if (token) {
+      modelBytes = await get(name, { Authorization: `Bearer ${token}` });
+      new Spotter(module, modelBytes);
+      return;
+    }
     const bytes = await get(name);
     try {
       useModel(bytes, name);
     } catch (e) {
       throw new Error(`${name}: ${e.message}`);
     }
-    draw();
-    const recording = asked.get("audio");
-    if (recording) await hear(await get(recording), recording);
+    const sound = asked.get("audio");
+    if (sound) await hear(await get(sound), sound);
   } catch (e) {
-    say(e.message, true);
+    if (token) {
+      module = undefined; // what edge-lp hears needs neither
+      for (const id of ["mic", "files"]) $(id).hidden = true;
+    } else {
+      say(e.message, true);
+    }
   }
 }
 

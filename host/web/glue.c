@@ -77,6 +77,12 @@ uint32_t EXPORT(label_length)(uint32_t index)
     return (uint32_t)length;
 }
 
+/* The first keywords are wake words; frames for which the others count behind one, and how many of
+ * them are left. */
+uint32_t EXPORT(wake_words)(void) { return model.detector.wake_words; }
+uint32_t EXPORT(wake)(void) { return model.detector.wake; }
+uint32_t EXPORT(awake)(void) { return lp_detector_awake(lp_spotter_detector(spotter)); }
+
 /* Thresholds, Q15, of each keyword. */
 uint32_t EXPORT(threshold)(uint32_t keyword) { return model.detector.thresholds[keyword]; }
 int EXPORT(set_threshold)(uint32_t keyword, uint32_t q15)

@@ -57,17 +57,19 @@ export function colours(n) {
   return Array.from({ length: n }, (_, i) => `hsl(${Math.round((i * 360) / n + 14)} 72% 52%)`);
 }
 
-/** Posterior curves with their thresholds. */
+/** Posterior curves with their thresholds; commands are faint where they do not count, asleep. */
 export class Curves {
-  constructor(canvas, colour) {
+  constructor(canvas, colour, wakeWords) {
     this.canvas = canvas;
     this.colour = colour;
+    this.wakeWords = wakeWords;
     this.history = [];
     this.thresholds = [];
   }
 
-  add(rows) {
-    this.history.push(...rows);
+  /** frames: {posteriors Q15, awake}. */
+  add(frames) {
+    this.history.push(...frames);
     this.history.splice(0, Math.max(0, this.history.length - COLUMNS));
   }
 
@@ -91,20 +93,31 @@ export class Curves {
     }
     const x = (i) => ((COLUMNS - history.length + i) / COLUMNS) * width;
     colour.forEach((stroke, label) => {
+      if (!history.some(({ posteriors }) => posteriors[label] > 1600)) return;
+      const faint = ({ awake }) => label >= this.wakeWords && this.wakeWords > 0 && !awake;
       c.strokeStyle = stroke;
-      if (history.some((row) => row[label] > 1600)) {
-        c.lineWidth = 2;
-        c.setLineDash([]);
+      c.lineWidth = 2;
+      c.setLineDash([]);
+      history.forEach((frame, i) => {
+        const before = history[i - 1];
+        if (before && faint(before) === faint(frame)) {
+          c.lineTo(x(i), y(frame.posteriors[label]));
+          return;
+        }
+        if (before) c.stroke();
         c.beginPath();
-        history.forEach((row, i) => c.lineTo(x(i), y(row[label])));
-        c.stroke();
-        c.lineWidth = 1;
-        c.setLineDash([4, 4]);
-        c.beginPath();
-        c.moveTo(0, y(this.thresholds[label] * 32767));
-        c.lineTo(width, y(this.thresholds[label] * 32767));
-        c.stroke();
-      }
+        c.globalAlpha = faint(frame) ? 0.3 : 1;
+        if (before) c.moveTo(x(i - 1), y(before.posteriors[label]));
+        c.lineTo(x(i), y(frame.posteriors[label]));
+      });
+      c.stroke();
+      c.globalAlpha = 1;
+      c.lineWidth = 1;
+      c.setLineDash([4, 4]);
+      c.beginPath();
+      c.moveTo(0, y(this.thresholds[label] * 32767));
+      c.lineTo(width, y(this.thresholds[label] * 32767));
+      c.stroke();
     });
   }
 }

@@ -32,6 +32,19 @@ export class Spotter {
     this.keywords = this.labels.slice(0, this.c.n_keywords());
     this.layers = Array.from({ length: this.c.hidden_layers() }, (_, i) => this.c.units(i));
     this.ceiling = this.c.ceiling();
+    this.wakeWords = this.c.wake_words();
+    this.wake = this.c.wake();
+  }
+
+  /** Of the last frame, copied: what the pictures show. awake: frames left in which commands count
+   *  behind a wake word. */
+  frame() {
+    return {
+      features: this.features.slice(),
+      posteriors: this.posteriors.slice(),
+      activity: this.activity(),
+      awake: this.c.awake(),
+    };
   }
 
   _bytes(at, n) {

@@ -23,13 +23,7 @@ class Listener extends AudioWorkletProcessor {
     if (this.stopped) return false;
     if (!input.length) return true; // nothing is connected yet
     this.events.push(
-      ...this.spotter.push(toInt16(input[0]), () => {
-        this.frames.push({
-          features: this.spotter.features.slice(),
-          posteriors: this.spotter.posteriors.slice(),
-          activity: this.spotter.activity(),
-        });
-      }),
+      ...this.spotter.push(toInt16(input[0]), () => this.frames.push(this.spotter.frame())),
     );
     if (this.frames.length >= FRAMES_A_MESSAGE) {
       this.port.postMessage({ frames: this.frames, events: this.events });

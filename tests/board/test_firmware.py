@@ -293,6 +293,29 @@ def test_same_digest_everywhere(tmp_path, model, reference, name):
     assert run_test_program(need_board(name), tmp_path / "b", model) == reference
 
 
+def test_same_digest_in_webassembly(tmp_path, model, reference):
+    """As the web page is built, run by node."""
+    need("clang", "wasm-ld", "node")
+    (tmp_path / "m.lpb").write_bytes(model)
+    page = ROOT / "tests" / "web"
+    build = [
+        ROOT / "host" / "web" / "wasm.sh",
+        tmp_path / "t.wasm",
+        "-DARENA_BYTES=262144",  # with vectors it takes more than a board
+        f'-DMODEL_FILE="{tmp_path / "m.lpb"}"',
+        f"-I{ROOT / 'firmware'}",
+        page / "digest_model.S",
+        page / "digest_hal.c",
+        ROOT / "firmware" / "tools" / "runtime_test.c",
+    ]
+    done = subprocess.run(build, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    ran = subprocess.run(
+        ["node", page / "digest.mjs", tmp_path / "t.wasm"], capture_output=True, text=True
+    )
+    assert (ran.returncode, ran.stdout) == (0, reference), ran.stderr
+
+
 def test_same_digest_as_arduino_builds_it(tmp_path, model, reference):
     """C11: all at -Os, and src/ raises what runs in every frame by itself."""
     variables = ("RUNTIME=../src", "OPT=-Os")

@@ -173,9 +173,9 @@ def test_a_threshold_of_a_board_that_listens_moves_too(tmp_path):
         pair = [_controls(tmp_path, ear)[0] for ear in (here, there)]
         for i, at in enumerate(range(0, len(PCM), 1600)):
             a, b = here.push(PCM[at : at + 1600]), there.push(PCM[at : at + 1600])
-            assert a.detections == b.detections and a.awake == b.awake
+            assert a.detections == b.detections and bool(a.awake) == bool(b.awake)
             assert np.array_equal(a.posteriors, b.posteriors)
-            awake.add(a.awake)
+            awake.add(bool(a.awake))
             if i in (15, 20, 25):
                 for c in pair:
                     _press(c, "down", *"-" * 30)

@@ -3,6 +3,7 @@
 nothing else, and the tool runs from it."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -34,6 +35,11 @@ def test_what_is_in_it(wheel):
     assert sources <= set(names)
     # what `edge-lp emulate` builds from
     assert {"edge_lp/c/runtime/edge_lp.h", "edge_lp/c/firmware/Makefile"} <= set(names)
+    # what `edge-lp listen --web` serves, the WebAssembly where it can be built
+    page = {"index.html", "style.css", "app.js", "picture.js", "sources.js", "spotter.js"}
+    assert {f"edge_lp/web/{name}" for name in page | {"worklet.js"}} <= set(names)
+    built = shutil.which("clang") and shutil.which("wasm-ld")
+    assert ("edge_lp/web/edge_lp.wasm" in names) == bool(built)
     assert not [
         n
         for n in names

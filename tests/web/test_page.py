@@ -5,34 +5,34 @@ says when something is wrong."""
 import functools
 import http.server
 import json
+import re
 import shutil
 import subprocess
+import sys
 import threading
 
 import numpy as np
 import pytest
 import soundfile
 from edge_lp.audio.files import read_file
+from edge_lp.audio.signals import babble
 from edge_lp.model.find import read_model
+from edge_lp.model.format import pack
+from edge_lp.model.tune import tune
 from edge_lp.runtime import FRAME_SECONDS, Frontend, Model, Net, Spotter
 from paths import ROOT
+from random_model import random_spec
 
 TAIL = np.zeros(2 * 16000, np.int16)  # what the page hears behind a recording
-WAIT = 120_000  # ms
-
-
-def need(name, *programs):
-    for program in programs:
-        if shutil.which(program):
-            return shutil.which(program)
-    pytest.skip(f"{name} is not installed")
+WAIT = 60_000  # ms
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The page as `make web` builds it, with recordings beside it, served on this machine."""
-    need("clang", "clang")
-    need("lld", "wasm-ld")
+    for program in ("clang", "wasm-ld"):
+        if not shutil.which(program):
+            pytest.skip(f"{program} is not installed")
     pytest.importorskip("espeakng_loader", reason="espeakng-loader is not installed")
     from edge_lp.hear.demo import compose
 
@@ -58,18 +58,6 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
-def browser(site):
-    """arguments -> a running Chromium; all are closed at the end."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = need("Chromium", "chromium", "chromium-browser", "google-chrome")
-    with sync_api.sync_playwright() as p:
-        yield lambda *arguments: p.chromium.launch(
-            executable_path=program,
-            args=["--no-sandbox", "--disable-background-networking", *arguments],
-        )
-
-
 def digest(values):
     """What app.js computes of all features and logits: sum = 31 sum + x, modulo 2^32, signed."""
     total = 0
@@ -79,7 +67,7 @@ def digest(values):
 
 
 @pytest.mark.parametrize("name", ["words.wav", "words.flac"])
-def test_the_same_bits_as_on_this_machine(site, browser, name):
+def test_the_same_bits_as_on_this_machine(site, chromium, name):
     folder, url = site
     pcm = np.concatenate([read_file(folder / name), TAIL])
     model = Model(read_model("commands12"))
@@ -89,7 +77,7 @@ def test_the_same_bits_as_on_this_machine(site, browser, name):
         for e in Spotter(model).push(pcm)
     ]
     assert len(expected) >= 3
-    page = browser().new_page()
+    page = chromium().new_page()
     page.goto(f"{url}?audio={name}")
     page.wait_for_selector("body[data-done]", state="attached", timeout=WAIT)
     data = page.evaluate("({...document.body.dataset})")
@@ -117,16 +105,16 @@ def test_the_same_bits_as_on_this_machine(site, browser, name):
         ("audio=no.wav", "no.wav is not a recording that this browser can read."),
     ],
 )
-def test_one_clear_line(site, browser, query, says):
-    page = browser().new_page()
+def test_one_clear_line(site, chromium, query, says):
+    page = chromium().new_page()
     page.goto(f"{site[1]}?{query}")
     page.wait_for_selector("#status.bad", timeout=WAIT)
     assert says in page.inner_text("#status")
     page.context.browser.close()
 
 
-def test_a_threshold_can_be_moved_by_keyboard(site, browser):
-    page = browser().new_page()
+def test_a_threshold_can_be_moved_by_keyboard(site, chromium):
+    page = chromium().new_page()
     page.goto(site[1])
     page.wait_for_selector("#threshold-0", timeout=WAIT)
     page.focus("#threshold-0")
@@ -137,9 +125,9 @@ def test_a_threshold_can_be_moved_by_keyboard(site, browser):
     page.context.browser.close()
 
 
-def test_microphone_denied_and_allowed(site, browser):
+def test_microphone_denied_and_allowed(site, chromium):
     folder, url = site
-    denied = browser("--deny-permission-prompts", "--use-fake-device-for-media-stream")
+    denied = chromium("--deny-permission-prompts", "--use-fake-device-for-media-stream")
     page = denied.new_page()
     page.goto(url)
     page.wait_for_selector("#threshold-0", timeout=WAIT)
@@ -148,7 +136,7 @@ def test_microphone_denied_and_allowed(site, browser):
     assert "microphone" in page.inner_text("#status")
     denied.close()
 
-    allowed = browser(
+    allowed = chromium(
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-audio-capture={folder / 'words.wav'}%noloop",
@@ -162,3 +150,138 @@ def test_microphone_denied_and_allowed(site, browser):
     page.click("#mic")
     assert page.inner_text("#status") == "Stopped."
     allowed.close()
+
+
+def test_listen_in_the_page(tmp_path, chromium):
+    """The whole way: a process, its address, its page: the events of its --json, armed and not, and
+    nothing that the policy had to stop."""
+    pcm = babble(4)
+    soundfile.write(tmp_path / "a.wav", pcm, 16000)
+    data = tune(pack(random_spec(3)), wake_word=["word1"], wake_seconds=0.5)
+    (tmp_path / "m.lpb").write_bytes(data)
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "edge_lp",
+            "listen",
+            "--device",
+            "a.wav",
+            "--model",
+            "m.lpb",
+            "--web",
+            "0",
+            "--json",
+        ],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        address = re.search(r"http://\S+", process.stderr.readline())[0]
+        browser = chromium()
+        page = browser.new_page()
+        problems, states = [], set()
+        page.on("pageerror", lambda e: problems.append(str(e)))
+        page.on(
+            "console", lambda m: m.type == "error" and "edge_lp.wasm" not in str(m.location)
+            and problems.append(m.text),
+        )  # fmt: skip
+        page.goto(address)
+        while "has stopped" not in page.inner_text("#status"):
+            assert not page.query_selector("#status.bad"), page.inner_text("#status")
+            states.add(page.inner_text("#state").split(":")[0])
+            page.wait_for_timeout(20)
+        items = page.eval_on_selector_all("#heard li", "all => all.map(x => x.dataset.event)")
+        browser.close()
+        expected = [json.loads(line) for line in process.stdout.read().splitlines()]
+        assert [json.loads(item) for item in reversed(items)] == expected and len(expected) > 3
+        assert {"Awake"} <= states <= {"Asleep", "Awake"} and problems == []
+        assert process.wait(30) == 0
+
+
+def test_a_wake_word_in_the_page(site, chromium):
+    """Armed behind it, and only then: commands before it are not heard; sleep comes back."""
+    folder, url = site
+    data = tune((folder / "model.lpb").read_bytes(), wake_word=["left"], wake_seconds=1.0)
+    (folder / "wake.lpb").write_bytes(data)
+    model = Model(data)
+    pcm = np.concatenate([read_file(folder / "words.wav"), TAIL])
+    expected = [model.labels[e.label] for e in Spotter(model).push(pcm)]
+    assert "left" in expected and len(expected) < 3
+    browser = chromium()
+    page = browser.new_page()
+    page.goto(f"{url}?model=wake.lpb")
+    page.wait_for_selector("#threshold-0", timeout=WAIT)
+    assert page.inner_text("#armed") == "Asleep: “left” wakes it"
+    page.evaluate(
+        "() => { window.states = []; new MutationObserver(() => window.states.push("
+        "document.getElementById('state').textContent.split(':')[0]))"
+        ".observe(document.getElementById('state'), { childList: true }) }"
+    )
+    page.set_input_files("#recording", folder / "words.wav")
+    page.wait_for_selector("body[data-done]", state="attached", timeout=WAIT)
+    page.wait_for_timeout(100)  # a picture later
+    assert page.evaluate("window.states")[-2:] == ["Awake", "Asleep"]
+    words = page.eval_on_selector_all("#heard strong", "all => all.map(x => x.textContent)")
+    assert words[::-1] == expected
+    browser.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_with_a_keyboard_and_a_screen_reader(site, chromium, scheme):
+    """Nothing is wider than the screen; texts stand out (WCAG AA: 4.5); what is seen or moved has a
+    name; the tab key reaches all of it."""
+    browser = chromium()
+    page = browser.new_page(viewport={"width": 360, "height": 740}, color_scheme=scheme)
+    page.goto(site[1])
+    page.wait_for_selector("#threshold-0", timeout=WAIT)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    contrast = page.evaluate("""() => {
+      const light = (css) => {
+        const [r, g, b] = css.match(/[\\d.]+/g).map((x) => x / 255)
+          .map((x) => (x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+      };
+      const ground = (e) => {
+        const color = getComputedStyle(e).backgroundColor;
+        return color === 'rgba(0, 0, 0, 0)' ? ground(e.parentElement) : color;
+      };
+      return ['h1', 'header p', 'h2', '#mic', '.file', '#status', '.knob label'].map((name) => {
+        const e = document.querySelector(name);
+        const [a, b] = [light(getComputedStyle(e).color), light(ground(e))].sort((x, y) => y - x);
+        return [name, (a + 0.05) / (b + 0.05)];
+      });
+    }""")
+    assert all(ratio >= 4.5 for _, ratio in contrast), contrast
+    nameless = page.evaluate("""() => [...document.querySelectorAll('button, input, canvas, ol')]
+      .filter((e) => !(e.ariaLabel || e.labels?.length || e.textContent.trim()
+        || e.getAttribute('aria-labelledby'))).map((e) => e.id)""")
+    assert nameless == []
+    reached = []
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id"))
+    assert {"mic", "recording", "model", "threshold-0", "threshold-9"} <= set(reached)
+    browser.close()
+
+
+def test_a_second_tab(site, chromium):
+    """The microphone goes to the tab that asked last; the other one says so."""
+    folder, url = site
+    browser = chromium(
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={folder / 'words.wav'}",
+    )
+    context = browser.new_context()
+    first, second = context.new_page(), context.new_page()
+    for page in (first, second):
+        page.goto(url)
+        page.wait_for_selector("#threshold-0", timeout=WAIT)
+        page.click("#mic")
+        page.get_by_text(re.compile("^Listening to")).wait_for(timeout=WAIT)
+    first.get_by_text("Another tab of this page").wait_for(timeout=WAIT)
+    assert first.inner_text("#mic") == "Listen to the microphone"
+    assert second.inner_text("#mic") == "Stop"
+    browser.close()

@@ -38,3 +38,10 @@ def amplified(blocks: Iterable[np.ndarray], db: float) -> Blocks:
     factor = 10 ** (db / 20)
     for pcm in blocks:
         yield np.clip(np.rint(pcm * factor), -32768, 32767).astype(np.int16)
+
+
+def framed(blocks: Iterable[np.ndarray]) -> Blocks:
+    """Cut so that no block completes more than one frame."""
+    for pcm in blocks:
+        for at in range(0, len(pcm), HOP):
+            yield pcm[at : at + HOP]

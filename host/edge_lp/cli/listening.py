@@ -24,9 +24,7 @@ from edge_lp.cli.common import JSON, detector_options, show, show_json
 @click.option(
     "--speed",
     type=click.Choice(["real", "max"]),
-    default="max",
-    show_default=True,
-    help="Pace of a recording or a pipe.",
+    help="Pace of a recording or a pipe.  [default: max; real with --web]",
 )
 @click.option("--record", metavar="WAV", help="Also write what is heard to this file.")
 @click.option(
@@ -37,6 +35,14 @@ from edge_lp.cli.common import JSON, detector_options, show, show_json
 @click.option("--gain", type=click.FloatRange(-60, 60), default=0, metavar="DB", help="Amplify.")
 @click.option("--reconnect", is_flag=True, help="Wait for a microphone that is unplugged.")
 @click.option("--plain", "as_lines", is_flag=True, help="Lines on a terminal too, no live view.")
+@click.option(
+    "--web",
+    is_flag=False,
+    flag_value="8765",
+    metavar="[HOST:PORT]",
+    help="Show it in a web page at this PORT of this machine (8765), or of a HOST that is named; "
+    "the address that is printed lets in.",
+)
 @click.option(
     "--exec",
     "command",

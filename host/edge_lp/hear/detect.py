@@ -19,14 +19,16 @@ from edge_lp.runtime import FRAME_SECONDS, Detector, Event, Frontend, Model, Net
 class Heard:
     """What the frames that a block completed were taken for. features: (frames, 40) int16 Q10;
     layers: of each hidden layer (neurons,) 0..1, the spikes low-passed as the next layer does, over
-    the ceiling, at the block's end; posteriors: (frames, labels) 0..1; awake: commands count at the
-    block's end, behind a wake word. A board tells no layers."""
+    the ceiling, and spikes: who spiked in the last step, at the block's end; posteriors: (frames,
+    labels) 0..1; awake: frames left in which commands count behind a wake word. A board tells no
+    layers, and of awake only whether."""
 
     features: np.ndarray
     layers: list[np.ndarray]
     posteriors: np.ndarray
     detections: list[Detection]
-    awake: bool
+    spikes: list[np.ndarray]
+    awake: int
 
 
 class HostEar:
@@ -38,6 +40,7 @@ class HostEar:
         self._spec = spec = unpack(model.bytes)
         self._full = -1 / (spec.ceiling + 1)  # a soma's own inhibition is its spikes, low-passed
         self._somas = range(1, 2 * len(spec.layers) - 2, 2)
+        self.neurons = [len(layer.bias) for layer in spec.layers[:-1]]
         self._frontend, self._net = Frontend(), Net(model)
         self._detector = Detector(len(model.labels), model.n_keywords, config)
 
@@ -54,9 +57,11 @@ class HostEar:
     def push(self, pcm: np.ndarray) -> Heard:
         features = self._frontend.push(pcm)
         events, posteriors = self._detector.push(self._net.push(features))
-        layers = [self._net.state(soma)["u"] * self._full for soma in self._somas]
+        somas = [self._net.state(soma) for soma in self._somas]
+        layers, spikes = [s["u"] * self._full for s in somas], [s["spikes"] for s in somas]
         found = [_detection(e, self.labels) for e in events]
-        return Heard(features, layers, posteriors / 32767, found, self._detector.awake() > 0)
+        awake = self._detector.awake()
+        return Heard(features, layers, posteriors / 32767, found, spikes, awake)
 
 
 class BoardEar:
@@ -65,7 +70,7 @@ class BoardEar:
     def __init__(self, board: Board, config: DetectorConfig, picture: bool) -> None:
         self.labels, self.config = board.labels, config
         self.keywords = board.labels[: board.info.n_keywords]
-        self._outputs, self._awake = POSTERIORS if picture else 0, False
+        self._outputs, self._awake = POSTERIORS if picture else 0, 0
         board.configure(self._outputs, config)
         self._board, self._frontend = board, Frontend()
 
@@ -80,8 +85,9 @@ class BoardEar:
         rows = [r.posteriors for r in results if r.posteriors is not None]
         posteriors = np.array(rows).reshape(-1, len(self.labels)) / 32767
         found = [_detection(r.event, self.labels) for r in results if r.event]
-        self._awake = results[-1].awake if results else self._awake
-        return Heard(features, [], posteriors, found, self._awake)
+        if results:
+            self._awake = self.config.wake if results[-1].awake else 0
+        return Heard(features, [], posteriors, found, [], self._awake)
 
 
 def _detection(e: Event, labels: list[str]) -> Detection:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_lp.audio.blocks import amplified, real_time, with_tail
+from edge_lp.audio.blocks import amplified, framed, real_time, with_tail
 from edge_lp.audio.files import file_blocks
 from edge_lp.audio.microphone import MicrophoneBlocks
 from edge_lp.audio.oddities import Oddities
@@ -25,6 +25,7 @@ from edge_lp.board.session import Board, parse_device
 from edge_lp.errors import EdgeLpError
 from edge_lp.hear.command import Command
 from edge_lp.hear.detect import BoardEar, HostEar
+from edge_lp.hear.page import Page
 from edge_lp.hear.screen import JsonLines, Lines, View, output
 from edge_lp.model.find import read_model
 from edge_lp.model.spec import DetectorConfig
@@ -94,11 +95,12 @@ def listen(
     source: str | None = None,
     as_json: bool = False,
     as_lines: bool = False,
-    speed: str = "max",
+    speed: str | None = None,
     record: str | None = None,
     channel: int | None = None,
     gain: float = 0.0,
     reconnect: bool = False,
+    web: str | None = None,
     command: str | None = None,
     timeout: float = 10.0,
     folder: str = ".",
@@ -106,13 +108,22 @@ def listen(
 ) -> None:
     """Shows what is detected in a device's blocks, by the model on this machine (default
     commands12) or, for serial:PORT[@BAUD], by a board that is sent the blocks of `source` (default
-    mic): on a terminal in the live view, unless as_lines; as_json: a line of JSON each. command:
-    run on each detection (hear.command), for timeout seconds at most; folder: where the view's keys
-    write; tuning: changes of the detector (model.tune.tuned); the others are open_device's.
-    EdgeLpError: an option that does not go with the device, and all that its parts raise."""
+    mic): on a terminal in the live view, unless as_lines; as_json: a line of JSON each; web,
+    [HOST:]PORT: in lines, and in the web page that is served there, at real speed. command: run on
+    each detection (hear.command), for timeout seconds at most; folder: where the view's keys write;
+    tuning: changes of the detector (model.tune.tuned); the others are open_device's. EdgeLpError:
+    an option that does not go with the device, and all that its parts raise."""
+    as_lines = as_lines or web is not None
+    sound = source or "mic" if device.startswith("serial:") else device
+
+    def shows(ear: HostEar | BoardEar, name: str) -> View | Lines | JsonLines | Page:
+        shown = output(ear, name, as_json, as_lines, folder)
+        recording = sound != "-" and not sound.startswith("mic")
+        return Page(shown, ear, name, web, wait=recording) if web else shown
+
     opening = partial(
         open_device,
-        speed=speed,
+        speed=speed or ("real" if web else "max"),
         record=record,
         channel=channel,
         gain=gain,
@@ -128,10 +139,10 @@ def listen(
             config = tuned(board.info.detector, keywords, **tuning)
             name = f"{board.info.name} {board.info.version} at {board.port}"
             notice(f"{name}, model {board.info.model_id:08x}: {', '.join(keywords)}")
-            ear = BoardEar(board, config, picture=not as_json and not as_lines)
-            shown = output(ear, name, as_json, as_lines, folder)
+            ear = BoardEar(board, config, picture=bool(web) or not (as_json or as_lines))
+            shown = shows(ear, name)
             with _changes(ear, "MODEL", board.info.detector):
-                _run(ear, partial(opening, source or "mic"), shown, command, timeout)
+                _run(ear, partial(opening, sound), shown, command, timeout)
         return
     if source is not None:
         raise EdgeLpError(
@@ -140,9 +151,9 @@ def listen(
     opened = Model(read_model(model or "commands12"))
     here = HostEar(opened, tuned(opened.detector, opened.keywords, **tuning))
     name = model or "commands12"
-    shown = output(here, name, as_json, as_lines, folder)
+    shown = shows(here, name)
     with _changes(here, name, opened.detector):
-        _run(here, partial(opening, device), shown, command, timeout)
+        _run(here, partial(opening, sound), shown, command, timeout)
 
 
 @contextlib.contextmanager
@@ -160,7 +171,7 @@ def _changes(ear: HostEar | BoardEar, model: str, original: DetectorConfig) -> I
 def _run(
     ear: HostEar | BoardEar,
     opening: Callable[..., contextlib.AbstractContextManager[Source]],
-    shown: View | Lines | JsonLines,
+    shown: View | Lines | JsonLines | Page,
     command: str | None,
     timeout: float,
 ) -> None:
@@ -184,9 +195,10 @@ def _run(
                 quiet = isinstance(shown, View)
                 run = stack.enter_context(Command(command, timeout, shown.note, quiet)).run
             source = stack.enter_context(opening(note=shown.note))
-            stack.enter_context(shown)
             shown.source, shown.buffer = source.name, source.buffer
-            for pcm in with_tail(counted(source.blocks), tail):
+            stack.enter_context(shown)
+            blocks = with_tail(counted(source.blocks), tail)
+            for pcm in framed(blocks) if isinstance(shown, Page) else blocks:
                 start = time.perf_counter()
                 found = ear.push(pcm)
                 for d in found.detections:

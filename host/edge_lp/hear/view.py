@@ -108,7 +108,7 @@ class View:
         now = time.monotonic()
         self._start = min(self._start, now - self.seconds)
         self._delay = now - self._start - self.seconds
-        self._layers, self._awake = heard.layers, heard.awake
+        self._layers, self._awake = heard.layers, heard.awake > 0
         if len(heard.posteriors):
             best = heard.posteriors[:, : len(self.best)].max(axis=0)
             self.best = best if self._fresh else np.maximum(self.best, best)
