@@ -60,7 +60,8 @@ static void place(lp_core *core, const lp_core_spec *s, group_state *groups, lp_
         if (s->groups[i].n > widest) widest = s->groups[i].n;
     uint32_t *first = lp_take(a, (s->n_groups + 1) * sizeof(uint32_t));
     uint32_t *next = lp_take(a, s->n_synapses * sizeof(uint32_t));
-    uint16_t *list = lp_take(a, (widest + 7) / 8 * 8 * sizeof(uint16_t));
+    uint16_t *list = lp_take(a, (widest + 15) / 8 * 8 * sizeof(uint16_t));
+    lp_places *places = VECTORS ? lp_take(a, 256 * sizeof(lp_places)) : NULL;
     size_t from = a->used;
     clock_state *clock = lp_take(a, sizeof(clock_state) + s->n_groups * sizeof(uint32_t));
     for (uint32_t i = 0; i < s->n_groups; i++) {
@@ -81,8 +82,9 @@ static void place(lp_core *core, const lp_core_spec *s, group_state *groups, lp_
         if (has_refractory(g)) t.refract = lp_take(a, g->n * sizeof(uint16_t));
         if (!g->silent) t.spikes = lp_take(a, g->n);
         if (groups) {
-            t.lean = (uint8_t)(decay_shift(g->du, &t.shift_u) & decay_shift(g->dv, &t.shift_v) &
-                               (g->vmin == 0));
+            const int shifts = decay_shift(g->du, &t.shift_u);
+            t.lean = (uint8_t)(shifts & decay_shift(g->dv, &t.shift_v) & (g->vmin == 0));
+            t.quick = shifts && g->bias == 0;
             groups[i] = t;
         }
     }
@@ -90,6 +92,7 @@ static void place(lp_core *core, const lp_core_spec *s, group_state *groups, lp_
         core->first = first;
         core->next = next;
         core->list = list;
+        core->places = places;
         core->clock = clock;
         core->dynamic_bytes = a->used - from;
     }
@@ -137,6 +140,7 @@ int lp_core_init(lp_core **out, const lp_core_spec *s, void *memory, size_t byte
     core->spec = *s;
     core->groups = lp_take(&a, s->n_groups * sizeof(group_state));
     place(core, s, core->groups, &a);
+    if (VECTORS) lp_places_fill(core->places);
     chain_synapses(core);
     lp_core_reset(core);
     *out = core;
@@ -171,11 +175,11 @@ void lp_core_reset(lp_core *core)
  * adds: add has one value a compartment on u's way into v, the joined v or bias_each, in place of
  * g->bias. Without vectors it pays to look where nothing can happen: a compartment at rest, or a v
  * at its floor of 0 that is pulled down.
- * lean: 1, see group_state; above 1, it is both shifts.
+ * lean: 1, see group_state; above 1, it is both shifts. quick: see group_state.
  * Ranges: |u|, |bias|, |join| <= 2^23, so their sum is below 2^25; |decay(v)| <= 2^23 and
  * |wrap24| <= 2^23, so v is below 2^24. */
 LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *restrict add,
-                      int silent, const int adds, const int lean)
+                      int silent, const int adds, const int lean, const int quick)
 {
     const lp_group *g = t->spec;
     const uint32_t n = g->n;
@@ -187,13 +191,16 @@ LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *r
                   sv = lean > 1 ? lean : t->shift_v, vmin = lean ? 0 : g->vmin, vmax = g->vmax;
     const int32_t vth = silent ? INT32_MAX : g->vth, up = (1 << sv) - 1;
     for (uint32_t i = 0; i < n; i++) {
-        int32_t sum = (int16_t)(uint16_t)(q[i] - offset), more = adds ? add[i] : g->bias;
+        int32_t sum = (int16_t)(uint16_t)(q[i] - offset), more = adds    ? add[i]
+                                                                 : quick ? 0
+                                                                         : g->bias;
         if (!VECTORS && lean && !silent && !(u[i] | v[i] | sum | more)) {
             spikes[i] = 0;
             continue;
         }
-        int32_t now = lp_wrap24((lean ? lp_decay_shift(u[i], su) : lp_decay(u[i], ku)) + sum * 64);
-        int32_t in = lp_wrap24(now + more);
+        int32_t now = lp_wrap24((lean || quick ? lp_decay_shift(u[i], su) : lp_decay(u[i], ku)) +
+                                sum * 64);
+        int32_t in = quick ? now : lp_wrap24(now + more);
         u[i] = now;
         if (!VECTORS && lean && v[i] == 0 && in <= 0) {
             if (!silent) spikes[i] = 0;
@@ -209,16 +216,17 @@ LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *r
 
 LP_CLONES static void update_plain(group_state *t, uint8_t *spikes)
 {
-    update(t, spikes, NULL, t->spec->silent, 0, 0);
+    if (VECTORS && t->quick) update(t, spikes, NULL, t->spec->silent, 0, 0, 1);
+    else update(t, spikes, NULL, t->spec->silent, 0, 0, 0);
 }
 LP_CLONES static void update_adding(group_state *t, uint8_t *spikes, const int32_t *add)
 {
     const int silent = t->spec->silent;
-    if (!t->lean) update(t, spikes, add, silent, 1, 0);
-    else if (t->shift_u != 6 || t->shift_v != 6) update(t, spikes, add, silent, 1, 1);
+    if (!t->lean) update(t, spikes, add, silent, 1, 0, 0);
+    else if (t->shift_u != 6 || t->shift_v != 6) update(t, spikes, add, silent, 1, 1, 0);
     /* a constant shift where tau is 64: one instruction in ten on a Cortex-M */
-    else if (silent) update(t, spikes, add, 1, 1, 6);
-    else update(t, spikes, add, 0, 1, 6);
+    else if (silent) update(t, spikes, add, 1, 1, 6, 0);
+    else update(t, spikes, add, 0, 1, 6, 0);
 }
 
 #if VECTORS
@@ -227,37 +235,53 @@ LP_CLONES static void update_adding(group_state *t, uint8_t *spikes, const int32
 #define BLOCK 1u /* nothing to gain, and a small stack */
 #endif
 
+typedef struct { /* a block of compartments' parameters: 4096 - du, 4096 - dv, bias + join, vth */
+    int32_t keep_u[BLOCK], keep_v[BLOCK], more[BLOCK], vth[BLOCK];
+} block;
+
+/* restrict counts for parameters only, and without it nothing is vectorised */
+LP_CLONES static void update_block(const lp_group *g, uint32_t n, const block *restrict each,
+                                   const uint16_t *restrict q, uint16_t offset, int32_t *restrict u,
+                                   int32_t *restrict v, uint8_t *restrict spikes)
+{
+    const int32_t vmin = g->vmin, vmax = g->vmax;
+    for (uint32_t i = 0; i < n; i++) {
+        const int32_t sum = (int16_t)(uint16_t)(q[i] - offset);
+        const int32_t now = lp_wrap24(lp_decay(u[i], each->keep_u[i]) + sum * 64);
+        const int32_t in = lp_wrap24(now + each->more[i]);
+        const int32_t x = lp_clip(lp_decay(v[i], each->keep_v[i]) + in, vmin, vmax);
+        const int32_t fired = x > each->vth[i];
+        u[i] = now;
+        v[i] = fired ? 0 : x;
+        spikes[i] = (uint8_t)fired;
+    }
+}
+
+static void fill(int32_t *restrict to, uint32_t n, int32_t x)
+{
+    for (uint32_t i = 0; i < n; i++) to[i] = x;
+}
+
 /* The same where a group has parameters of its own for each compartment, or a bias beside a joined
  * v: a block of them at a time is laid out in arrays, so that the loop over it has no branch. */
 LP_CLONES static void update_each(group_state *t, uint8_t *restrict spikes, const int32_t *join)
 {
     const lp_group *g = t->spec;
-    const uint16_t *restrict q = (t->acc + (size_t)t->head * t->stride)->h;
-    const uint16_t offset = t->offset[t->head];
-    const int32_t vmin = g->vmin, vmax = g->vmax;
-    int32_t keep_u[BLOCK], keep_v[BLOCK], more[BLOCK], vth[BLOCK];
+    const uint16_t *q = (t->acc + (size_t)t->head * t->stride)->h;
+    block each;
     for (uint32_t at = 0; at < g->n; at += BLOCK) {
         const uint32_t n = g->n - at < BLOCK ? g->n - at : BLOCK;
-        int32_t *restrict u = t->u + at;
-        int32_t *restrict v = t->v + at;
-        for (uint32_t i = 0; i < n; i++)
-            keep_u[i] = 4096 - (g->du_each ? g->du_each[at + i] : g->du);
-        for (uint32_t i = 0; i < n; i++)
-            keep_v[i] = 4096 - (g->dv_each ? g->dv_each[at + i] : g->dv);
-        for (uint32_t i = 0; i < n; i++) more[i] = g->bias_each ? g->bias_each[at + i] : g->bias;
-        for (uint32_t i = 0; i < n; i++) more[i] += join ? join[at + i] : 0;
-        for (uint32_t i = 0; i < n; i++) vth[i] = g->vth_each ? g->vth_each[at + i] : g->vth;
-        for (uint32_t i = 0; g->silent && i < n; i++) vth[i] = INT32_MAX;
-        for (uint32_t i = 0; i < n; i++) {
-            const int32_t sum = (int16_t)(uint16_t)(q[at + i] - offset);
-            const int32_t now = lp_wrap24(lp_decay(u[i], keep_u[i]) + sum * 64);
-            const int32_t x = lp_clip(lp_decay(v[i], keep_v[i]) + lp_wrap24(now + more[i]), vmin,
-                                      vmax);
-            const int32_t fired = x > vth[i];
-            u[i] = now;
-            v[i] = fired ? 0 : x;
-            spikes[at + i] = (uint8_t)fired;
-        }
+        fill(each.keep_u, n, 4096 - g->du);
+        fill(each.keep_v, n, 4096 - g->dv);
+        fill(each.more, n, g->bias);
+        fill(each.vth, n, g->silent ? INT32_MAX : g->vth);
+        for (uint32_t i = 0; g->du_each && i < n; i++) each.keep_u[i] = 4096 - g->du_each[at + i];
+        for (uint32_t i = 0; g->dv_each && i < n; i++) each.keep_v[i] = 4096 - g->dv_each[at + i];
+        for (uint32_t i = 0; g->bias_each && i < n; i++) each.more[i] = g->bias_each[at + i];
+        for (uint32_t i = 0; join && i < n; i++) each.more[i] += join[at + i];
+        for (uint32_t i = 0; g->vth_each && !g->silent && i < n; i++)
+            each.vth[i] = g->vth_each[at + i];
+        update_block(g, n, &each, q + at, t->offset[t->head], t->u + at, t->v + at, spikes + at);
     }
 }
 
@@ -280,25 +304,12 @@ LP_CLONES static void hold(group_state *t)
     }
 }
 
-/* The spiking compartments, in order. The row is padded to 8 with zeros, the list too, and count <=
- * i: eight may be written at any time. */
+/* The spiking compartments, in order. The row is padded to 8 with zeros; the list has room for 8
+ * more. */
 #if VECTORS
-static uint32_t list_spikes(const lp_core *core, const uint8_t *spikes, uint32_t n)
+LP_CLONES static uint32_t list_spikes(const lp_core *core, const uint8_t *spikes, uint32_t n)
 {
-    /* of each four bits: the places of those that are set, in order */
-    static const uint16_t table[16][4] = {
-        {0}, {0},    {1},    {0, 1},    {2},    {0, 2},    {1, 2},    {0, 1, 2},
-        {3}, {0, 3}, {1, 3}, {0, 1, 3}, {2, 3}, {0, 2, 3}, {1, 2, 3}, {0, 1, 2, 3}};
-    uint16_t *const list = core->list;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < n; i += 4) { /* no branch: what spikes cannot be predicted */
-        const uint32_t four = lp_le32(spikes + i);
-        /* byte k, 0 or 1, times 2^(24 - 7 k) is bit 24 + k; no other product is in these bits */
-        const uint16_t *places = table[four * 0x01020408u >> 24 & 15];
-        *(lanes4 *)(list + count) = *(const lanes4 *)places + (uint16_t)i;
-        count += four * 0x01010101u >> 24; /* the sum of the bytes */
-    }
-    return count;
+    return lp_places_of(core->places, spikes, n, core->list);
 }
 #else
 static uint32_t list_spikes(const lp_core *core, const uint8_t *spikes, uint32_t n)

@@ -10,11 +10,11 @@
 
 #include "edge_lp.h"
 #include "lp_fix.h"
+#include "lp_places.h"
 
 /* Explicit vectors, where the target has them and the compiler writes them as GCC does. */
 #if defined(__GNUC__) && LP_VECTORS
 #define VECTORS 1
-typedef uint16_t lanes4 __attribute__((vector_size(8), aligned(2), may_alias));
 typedef uint16_t lanes16 __attribute__((vector_size(32), aligned(2), may_alias));
 #else
 #define VECTORS 0
@@ -40,6 +40,7 @@ typedef struct {
     uint16_t packed; /* LP_DENSE3 rows are added by the word */
     /* lean: both decays are powers of two, 2^(12 - shift), and v's floor is 0 */
     uint8_t lean, shift_u, shift_v;
+    uint8_t quick; /* u's decay is a power of two, and there is no bias */
 } group_state;
 
 /* the head of the dynamic block */
@@ -57,6 +58,7 @@ struct lp_core {
      * NOWHERE ends a chain */
     uint32_t *first, *next;
     uint16_t *list;     /* spiking sources of one group, in order */
+    lp_places *places;  /* [256]; NULL without vectors */
     clock_state *clock; /* start of the dynamic block */
     size_t dynamic_bytes;
 };

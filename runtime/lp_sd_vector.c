@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sigma-delta kernel (lp_sd.h) where the compiler vectorises: codes are unpacked to rows of
  * int8 and all units of a layer are updated alike, with plain loops that it turns into vectors. */
+#include "lp_places.h"
 #include "lp_sd.h"
 
 #if LP_VECTORS
@@ -20,16 +21,12 @@ typedef struct {
     source below, own;  /* layer 0's below: its product with the features is the drive */
 } layer;
 
-typedef struct { /* which bits of a byte are set */
-    uint16_t at[8], count;
-} bits;
-
 struct lp_sd {
     const lp_model *model;
     uint32_t shift, counting;
-    int32_t feedback; /* 64 w_fb */
-    int16_t *acc;     /* q, [padded of the widest layer] */
-    bits *bits;       /* [256] */
+    int32_t feedback;  /* 64 w_fb */
+    int16_t *acc;      /* q, [padded of the widest layer] */
+    lp_places *places; /* [256] */
     lp_counts counts;
     layer layers[LP_MAX_LAYERS];
 };
@@ -99,20 +96,17 @@ lp_sd *lp_sd_place(const lp_model *m, uint32_t flags, lp_arena *a)
         if (sd) sd->layers[l] = y;
     }
     int16_t *acc = take32(a, widest * sizeof(int16_t));
-    bits *sets = take32(a, 256 * sizeof(bits));
+    lp_places *places = take32(a, 256 * sizeof(lp_places));
     a->used += 32 - skew;
     if (!sd) return NULL;
     lp_zero(acc, widest * sizeof(int16_t));
-    lp_zero(sets, 256 * sizeof(bits));
-    for (uint32_t byte = 0; byte < 256; byte++)
-        for (uint16_t k = 0; k < 8; k++)
-            if (byte >> k & 1) sets[byte].at[sets[byte].count++] = k;
+    lp_places_fill(places);
     sd->model = m;
     sd->shift = lp_sd_shift(m);
     sd->counting = flags & LP_COUNT;
     sd->feedback = 64 * m->feedback;
     sd->acc = acc;
-    sd->bits = sets;
+    sd->places = places;
     return sd;
 }
 
@@ -172,18 +166,10 @@ LP_CLONES static void sd_update(const lp_sd *sd, uint32_t n, int32_t *restrict u
     }
 }
 
-/* Eight flags at a time, without a branch: a table has their places. list has room for 8 more. */
-LP_CLONES static uint32_t sd_list_spikes(const bits *restrict sets, const uint8_t *restrict fired,
-                                         uint32_t n, uint16_t *restrict list)
+LP_CLONES static uint32_t sd_list_spikes(const lp_places *places, const uint8_t *fired, uint32_t n,
+                                         uint16_t *list)
 {
-    uint16_t *to = list;
-    for (uint32_t i = 0; i < n; i += 8) {
-        const uint64_t flags = lp_le32(fired + i) | (uint64_t)lp_le32(fired + i + 4) << 32;
-        const bits *set = &sets[flags * 0x0102040810204080u >> 56];
-        for (uint32_t k = 0; k < 8; k++) to[k] = (uint16_t)(set->at[k] + i);
-        to += set->count;
-    }
-    return (uint32_t)(to - list);
+    return lp_places_of(places, fired, n, list);
 }
 
 /* sum <- codes times features. |code| <= 4, |feature| <= 2^15, 40 features: |sum| < 2^23. */
@@ -234,7 +220,7 @@ static void step(lp_sd *sd)
             sd_output(y->u, sd->acc, y->padded, sd->shift);
         } else {
             sd_update(sd, y->padded, y->u, y->v, y->b, y->bias, sd->acc, y->fired);
-            y->spikes = sd_list_spikes(sd->bits, y->fired, y->padded, y->list);
+            y->spikes = sd_list_spikes(sd->places, y->fired, y->padded, y->list);
             lp_sd_count(&sd->counts, m, l, y->list, y->spikes);
         }
         if (sd->counting) sd->counts.active += sd_active(y);

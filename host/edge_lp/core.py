@@ -368,7 +368,7 @@ class Core:
             number("probe's group", g, 0, len(self.groups) - 1)
             if w not in _PROBES:
                 raise ValueError(f"probe of {w!r}, expected one of {', '.join(_PROBES)}")
-            rows.append(np.zeros((steps, self.groups[g].n), _PROBES[w][1]))
+            rows.append(np.empty((steps, self.groups[g].n), _PROBES[w][1]))
         return rows
 
     def _events(

@@ -254,12 +254,24 @@ def bench(
 
 
 @bench.command("core")
+@click.option("--sizes", "by_size", is_flag=True,
+              help="Networks of 128 to 16,384 compartments beside NumPy, in place of the standard "
+              "one; some minutes.")  # fmt: skip
 @JSON
-def bench_core(as_json: bool) -> None:
+def bench_core(by_size: bool, as_json: bool) -> None:
     """Steps and synaptic operations per second of the Loihi-1 core on the standard network; one
     thread, spikes recorded."""
+    from edge_lp.loihi import sizes
     from edge_lp.loihi.bench import bench as measure
 
+    if by_size:
+        rows = sizes.sizes()
+        if as_json:
+            show_json(list(rows))
+        else:
+            for line in sizes.lines(rows):
+                click.echo(line)
+        return
     found = measure()
     if as_json:
         show_json(found)

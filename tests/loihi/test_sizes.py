@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`edge-lp bench core --sizes` measures networks that spike, and NumPy's spikes are the core's."""
+
+import pytest
+from edge_lp.errors import EdgeLpError
+from edge_lp.loihi import sizes
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("density", [1.0, 0.1])
+def test_numpy_has_the_cores_spikes(density, own, mixed):
+    simulation, reference, synapses = sizes.network(100, density, own, mixed)
+    for _ in range(100):
+        reference.step()
+    counts = simulation.run(100, record=()).counts
+    assert counts.spikes == reference.spikes > 100
+    assert synapses == 100 * 100 if density == 1 else 0 < synapses < 3000
+
+
+def test_other_spikes_are_an_error(monkeypatch):
+    monkeypatch.setattr(sizes.Reference, "decayed", lambda self, x, delta: x * 0)
+    with pytest.raises(EdgeLpError, match="NumPy has"):
+        sizes.measure(50, 1.0, False, False, 0.001)
+
+
+def test_a_table_of_four_columns():
+    row = dict(n=16384, density=0.01, spikes_per_step=819.2, steps_per_s=12345, times_numpy=20.4)
+    lines = list(sizes.lines([row] * 4))
+    assert lines[0].count("|") == lines[1].count("|") == lines[2].count("|") == 8
+    assert lines[2].startswith("| 16,384 | 1% | 819 | 12,345 (20) | ")
