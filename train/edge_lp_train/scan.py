@@ -73,13 +73,13 @@ class _Scan:
         return out, before, inside
 
     def backward(
-        self, dy: np.ndarray, u: np.ndarray, before: np.ndarray, inside: np.ndarray
+        self, dy: np.ndarray, u: np.ndarray, inside: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         dy, transposed = np.ascontiguousarray(dy), np.ascontiguousarray(u.T)
         dz, d_drive = _empty(self.steps, np.float32), _empty(self.shape, np.float32)
         fixed = tuple(map(_pointer, (transposed, dy, inside, dz, d_drive)))
         _rows(lambda i, k: _scan.lib.lp_scan_backward(self.c, i, k, *fixed), self.shape[0])
-        return d_drive, before.reshape(-1, len(u)).T @ dz.reshape(-1, len(u))
+        return d_drive, dz
 
 
 def recurrence(drive: Any, u: Any, a: Any, limit: float, sub_steps: int) -> Any:
@@ -97,14 +97,14 @@ def recurrence(drive: Any, u: Any, a: Any, limit: float, sub_steps: int) -> Any:
 
     @tf.custom_gradient
     def run(drive: Any, u: Any, a: Any) -> Any:
-        y, *kept = tf.numpy_function(forward, [drive, u, a], [real, real, tf.uint8])
+        y, before, inside = tf.numpy_function(forward, [drive, u, a], [real, real, tf.uint8])
         y.set_shape(drive.shape)
 
         def grad(dy: Any) -> Any:
-            d_drive, du = tf.numpy_function(backward, [dy, a, u, *kept], [real, real])
+            d_drive, dz = tf.numpy_function(backward, [dy, a, u, inside], [real, real])
             d_drive.set_shape(drive.shape)
-            du.set_shape(u.shape)
-            return d_drive, du, None
+            flat = [tf.reshape(v, (-1, u.shape[0])) for v in (before, dz)]
+            return d_drive, tf.matmul(*flat, transpose_a=True), None
 
         return y, grad
 
