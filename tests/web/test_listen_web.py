@@ -4,6 +4,7 @@ that reads slowly holds the listener up."""
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,8 +15,10 @@ import pytest
 import soundfile
 from edge_lp.audio.blocks import framed, with_tail
 from edge_lp.audio.signals import babble
+from edge_lp.board.emulate import Emulator
+from edge_lp.board.session import Board
 from edge_lp.errors import EdgeLpError
-from edge_lp.hear.detect import HostEar
+from edge_lp.hear.detect import BoardEar, HostEar
 from edge_lp.hear.page import Page, parse_address
 from edge_lp.model.format import pack
 from edge_lp.model.tune import tune
@@ -136,6 +139,35 @@ def test_the_stream_has_the_bits_of_the_file(page):
     assert heard == [(round(e.middle / 100, 2), labels[e.label], round(e.score, 4)) for e in events]
     assert len(heard) > 3 and {w for _, w, _ in heard} > {"word1"} and texts(came, "end") == [True]
     assert [(d.t, d.keyword, d.score) for d in page.lines.found] == heard
+
+
+def test_a_board_in_the_page():
+    """Its posteriors, its events and whether it is awake; it tells nothing of its neurons, and its
+    model stays with it."""
+    if not shutil.which("make") or not shutil.which("cc"):
+        pytest.skip("make or cc is not installed")
+    pcm = PCM[:32000]
+    with Emulator("posix", DATA) as e, Board(e.port) as board:
+        ear = BoardEar(board, board.info.detector, picture=True)
+        shown = Page(Lines(), ear, "board", "0", wait=False)
+        with shown:
+            thread, came = client(shown.server)
+            hear(SimpleNamespace(shown=shown, ear=ear), pcm)
+        thread.join(30)
+    here = Page(Lines(), HostEar(MODEL, MODEL.detector), "m.lpb", "0", wait=False)
+    with here:
+        there, same = client(here.server)
+        hear(SimpleNamespace(shown=here, ear=here._ear), pcm)
+    there.join(30)
+    neurons = sum(here._ear.neurons)
+    assert texts(came, "hello")[0]["neurons"] == 0 and texts(came, "event") == texts(same, "event")
+    size = 2 * 40 + 2 * len(MODEL.labels)
+    of_board, of_host = (b"".join(m for m in c if isinstance(m, bytes)) for c in (came, same))
+    rows = np.frombuffer(of_board, np.uint8).reshape(-1, size + 2)
+    expected = np.frombuffer(of_host, np.uint8).reshape(-1, size + 2 + neurons)
+    assert np.array_equal(rows[:, :size], expected[:, :size]) and len(rows) > 200
+    left = [np.ascontiguousarray(x[:, size : size + 2]).view("<u2") > 0 for x in (rows, expected)]
+    assert np.array_equal(*left) and np.any(left[0])
 
 
 def test_who_comes_later_gets_what_was_found(page):
