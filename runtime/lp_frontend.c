@@ -120,7 +120,9 @@ LP_CLONES static void begin(const int16_t *restrict x, int32_t *restrict re, int
         }
         for (uint32_t l = 0; l < LANES; l++) {
             const uint32_t at = 4 * (8u * reversed[(n + l) & 7] + reversed[n >> 3]);
-            for (uint32_t q = 0; q < 4; q++) re[at + q] = to_re[l][q], im[at + q] = to_im[l][q];
+            const int32_t *r = to_re[l], *m = to_im[l];
+            re[at] = r[0], re[at + 1] = r[1], re[at + 2] = r[2], re[at + 3] = r[3];
+            im[at] = m[0], im[at + 1] = m[1], im[at + 2] = m[2], im[at + 3] = m[3];
         }
     }
 }
