@@ -25,7 +25,7 @@ LP_INLINE int32_t lp_products(int32_t s, uint32_t w0, uint32_t w1, uint32_t bit,
     return s + (int32_t)(w0 >> bit & 7) * x[0] + (int32_t)(w1 >> bit & 7) * x[1];
 }
 
-/* For a dense matrix: the five units of half a word at a time, in registers, two features a turn. */
+/* For a dense matrix: the five units of half a word at a time, two features a turn. */
 static inline void lp_dense_sums(const lp_matrix *m, const int16_t *x, int32_t *sum,
                                  uint32_t stride)
 {

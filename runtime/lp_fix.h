@@ -188,7 +188,7 @@ static inline uint32_t lp_top_bits(uint64_t x, int32_t *place)
 #endif
 }
 
-/* Little-endian loads from any alignment. LP_ALIGNED: a load of 32 bits wants an aligned address. */
+/* Little-endian loads from any alignment. LP_ALIGNED: a word's load wants an aligned address. */
 #if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && \
     (defined(__riscv) || defined(__XTENSA__) ||                                                  \
      (defined(__arm__) && !defined(__ARM_FEATURE_UNALIGNED)))
@@ -209,8 +209,8 @@ static inline uint32_t lp_le32(const uint8_t *p)
 static inline uint32_t lp_le32(const uint8_t *p) { return lp_le16(p) | lp_le16(p + 2) << 16; }
 #endif
 
-/* A word at p + skew bytes. Where a load must be aligned p is, from the two words around it, up to 3
- * bytes before and behind, of which the caller knows that they are his; else skew is 0. */
+/* A word at p + skew bytes. Where a load must be aligned p is, and the word comes from the two
+ * around it: up to 3 bytes before and behind, which the caller knows to be his. Else skew is 0. */
 #if LP_ALIGNED
 static inline uint32_t lp_skew(const uint8_t *p) { return (uint32_t)((uintptr_t)p & 3); }
 LP_INLINE uint32_t lp_word(const uint8_t *p, uint32_t skew)

@@ -95,7 +95,7 @@ void lp_sd_reset(lp_sd *sd)
     }
 }
 
-/* ---------------------------------------------------------------------------------------- rows -- */
+/* -------------------------------------------------------------------------------------- rows -- */
 
 /* Synapses onto a layer, and the units whose spikes come through them. */
 typedef struct {
@@ -109,8 +109,8 @@ static source from(const lp_matrix *m, uint32_t shift, const layer *y)
     return (source){m, y->awake, y->n_spikes, shift - m->scale};
 }
 
-/* Up to BLOCK rows of two matrices, those of the first one in front. Where loads must be aligned the
- * two are summed apart: the rows of a matrix lie alike. */
+/* Up to BLOCK rows of two matrices, those of the first one in front. Where loads must be aligned
+ * the two are summed apart: the rows of a matrix lie alike. */
 typedef struct {
     const uint8_t *at[BLOCK];
     uint32_t first, n;
@@ -212,7 +212,7 @@ static void add_all(uint32_t *acc, const source *x)
         }
 }
 
-/* -------------------------------------------------------------------------------------- currents -- */
+/* ---------------------------------------------------------------------------------- currents -- */
 
 typedef struct { /* of a pass over a layer, in one place */
     unit *units;
@@ -316,7 +316,7 @@ static void output(lp_sd *sd)
     }
 }
 
-/* -------------------------------------------------------------------------------------- voltages -- */
+/* ---------------------------------------------------------------------------------- voltages -- */
 
 /* A sleeper's b after n more steps. */
 LP_INLINE int32_t rested(int32_t b, uint32_t s, uint32_t n)
