@@ -18,6 +18,7 @@ MODULES: tuple[str, ...] = (
     "mapping_51",
     "mapping_500",
     "subsampling",
+    "commands_mapping",
 )
 
 

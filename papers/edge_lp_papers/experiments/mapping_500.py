@@ -28,7 +28,8 @@ def judge(data: dict[str, Any]) -> Verdict:
         f"{plain[2]:.2f} {plain[3]:.2f} without mismatch (published 1.0 .9 .8 .2) and "
         f"{spread[0]:.2f} {spread[1]:.1f} {spread[2]:.1f} {spread[3]:.1f} with c_v .2 (1.0 -1.0 "
         "-6.8 -6.3): the first layer survives mismatch, the deeper ones do not. The mismatch is "
-        "the code's (one-sided, Delta and I_in), not that of the paper's eq. 8.",
+        "the code's (one-sided, Delta and I_in), not that of the paper's eq. 8. "
+        "Draws of the weights differ much, and a default run has two of them.",
     )
 
 

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""P1, Fig. G.4: a trained net of two lpRNN layers on spoken commands, mapped to analog neurons,
+without mismatch and with c_v .2 (the code's form, and the Gaussian of eq. 8).
+
+The paper's weights are not to be had: the net is the float one of the shipped model (40 log-mels,
+2 x 128 units, 12 labels). An activation of I_in = 6 is a current of 40 nA; a frame of 10 ms lasts
+as long here as the same alpha asks of the neurons' 1.4773 ms. Frames are held. The ANN has the two
+sub-steps a frame that it was trained with. A last comparison is with the
+same ANN in steps of 1 us, for the share of that coarseness.
+
+The clips are the first ones of each word in speech_commands/testing of --data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from edge_lp.audio.files import read_file
+from edge_lp.errors import EdgeLpError
+from edge_lp.model.find import float_weights
+from edge_lp.model.reference import ReferenceNet
+from edge_lp.model.spec import I_IN, INPUT_SCALE
+from edge_lp.runtime import Frontend
+
+from edge_lp_papers.experiment import CODE_ONLY, NOT_REPRODUCED, Experiment, Row, Verdict
+from edge_lp_papers.spiker.layer import Layer
+from edge_lp_papers.spiker.neuron import ANN, FAST, Neuron, gaussian, one_sided
+from edge_lp_papers.spiker.rnn import Score
+from edge_lp_papers.work import Work
+
+WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+WAYS = (
+    ("c_v 0", one_sided, 0.0),
+    ("c_v .2, code", one_sided, 0.2),
+    ("c_v .2, eq. 8", gaussian, 0.2),
+)
+LAYERS = ("recurrent layer 1", "recurrent layer 2", "logits")
+SHOWN = 3
+AMPERE = Neuron().i_in / I_IN  # of an activation of 1
+
+
+def shipped() -> ReferenceNet:
+    return ReferenceNet.from_npz(float_weights("commands12"))
+
+
+def states(net: ReferenceNet, drive: np.ndarray, neurons: list[Neuron]) -> list[np.ndarray]:
+    """drive (steps, 40): features -> s of both layers and the logits, (steps, n)."""
+    found: list[np.ndarray] = []
+    x = drive @ net.layers[0][0]
+    following = [net.layers[1][0], net.output[0]]
+    biases = [net.layers[0][2], net.layers[1][2]]
+    for (_, u, _), after, bias, neuron in zip(net.layers, following, biases, neurons, strict=True):
+        assert u is not None
+        s, _, x = Layer(neuron, u.T, after.T).run((x + bias) * AMPERE)
+        x = x / AMPERE
+        found.append(s / AMPERE)
+    return [*found, x + net.output[1]]
+
+
+def one_clip(path: str, seed: int, curves: bool) -> dict[str, Any]:
+    """NMSE of each layer's median unit, for each of WAYS, and of the first of them against the ANN
+    in fine steps; whether the decision is the ANN's."""
+    net = shipped()
+    frames = Frontend().push(read_file(path)).astype(float) * INPUT_SCALE
+    keep = float(net.a) ** net.sub_steps
+    frame = net.sub_steps * round(-FAST * np.log(keep) * 1e6 / net.sub_steps)  # steps of 1 us
+    part = frame // net.sub_steps
+    ann = replace(Neuron(), kind=ANN, step=part * 1e-6)
+    reference = states(net, np.repeat(frames, net.sub_steps, 0), [ann, ann])
+    reference = [r[net.sub_steps - 1 :: net.sub_steps] for r in reference]
+    held = np.repeat(frames, frame, 0)
+    fine = states(net, held, [replace(Neuron(), kind=ANN)] * 2)
+    rng = np.random.default_rng([seed, 3])
+    nmse, same, shown = [], [], [reference]
+    for _, form, c_v in WAYS:
+        neurons = [form(Neuron(), c_v, len(b), rng) for _, _, b in net.layers]
+        found = [s[frame - 1 :: frame] for s in states(net, held, neurons)]
+        nmse.append([_nmse(r, y) for r, y in zip(reference, found, strict=True)])
+        same.append(bool(found[2].mean(0).argmax() == reference[2].mean(0).argmax()))
+        shown.append(found)
+    nmse.append([_nmse(r[frame - 1 :: frame], y) for r, y in zip(fine, shown[1], strict=True)])
+    kept = [[np.round(s[:, :SHOWN].T, 3).tolist() for s in found] for found in shown]
+    return {"nmse": nmse, "same": same, "curves": kept if curves else None}
+
+
+def _nmse(reference: np.ndarray, y: np.ndarray) -> float:
+    score = Score(1)
+    score.add(reference, y)
+    return float(np.median(score.units(1e-6)))
+
+
+def measure(work: Work, clips: int) -> dict[str, Any]:
+    folder = work.find("speech_commands") / "testing"
+    paths = [p for word in WORDS for p in sorted((folder / word).glob("*.*"))[:clips]]
+    if not paths:
+        raise EdgeLpError(f"{folder}: no recordings of {', '.join(WORDS)}; expected WORD/*.wav")
+    parts = [{"path": str(p), "seed": work.seed, "curves": i == 0} for i, p in enumerate(paths)]
+    found = work.map("clips", one_clip, parts)
+    return {
+        "nmse": [r["nmse"] for r in found],
+        "same": [r["same"] for r in found],
+        "curves": found[0]["curves"],
+    }
+
+
+def compare(data: dict[str, Any]) -> list[Row]:
+    same, nmse = np.mean(data["same"], 0), np.median(data["nmse"], 0)
+    names = [name for name, *_ in WAYS]
+    rows = [
+        Row(f"{name}, NMSE, {layer}", None, float(v))
+        for name, values in zip([*names, "c_v 0, ANN of 1 us"], nmse, strict=True)
+        for layer, v in zip(LAYERS, values, strict=True)
+    ]
+    return rows + [
+        Row(f"{name}, decision as the ANN's", None, f"{100 * share:.0f} %")
+        for name, share in zip(names, same, strict=True)
+    ]
+
+
+def judge(data: dict[str, Any]) -> Verdict:
+    nmse = np.median(data["nmse"], 0)
+    plain, code, eq_8, fine = (" ".join(f"{v:.2f}" for v in values) for values in nmse)
+    same = [f"{100 * share:.0f} %" for share in np.mean(data["same"], 0)]
+    return Verdict(
+        CODE_ONLY if (nmse[0] >= 0.9).all() else NOT_REPRODUCED,
+        f"Another net than the paper's, on {len(data['same'])} clips. Median NMSE of layers 1 and "
+        f"2 and of the logits: {plain} without mismatch, {code} with c_v .2 in the code's form, "
+        f"{eq_8} in that of eq. 8; the decision is the ANN's on {same[0]}, {same[1]} and {same[2]} "
+        "of the clips. The picture of the paper, where ANN and SNN coincide, does not come out, and "
+        f"not for the ANN's coarse steps: against the same ANN in steps of 1 us it is {fine}. What "
+        "is left as a cause, and not measured here, is that a neuron bounds its current behind the "
+        "input filter, eq. 6 before it, and speech drives many units far below 0.",
+    )
+
+
+def draw(figure: Any, data: dict[str, Any]) -> None:
+    """The first clip: per form and layer the first units, ANN red and dashed, SNN green."""
+    ann, *snns = data["curves"]
+    axes = figure.subplots(len(LAYERS) * SHOWN, len(WAYS), sharex=True)
+    t = 0.01 * np.arange(len(ann[0][0]))
+    ways = zip(WAYS, snns, data["nmse"][0], strict=False)
+    for column, ((name, *_), snn, nmse) in enumerate(ways):
+        for k, layer in enumerate(LAYERS):
+            for unit in range(SHOWN):
+                a = axes[k * SHOWN + unit, column]
+                a.plot(t, snn[k][unit], "g", alpha=0.7)
+                a.plot(t, ann[k][unit], "r-.", lw=1)
+                a.tick_params(labelsize=7)
+            title = f"{layer}, {name}: NMSE {nmse[k]:.2f}"
+            axes[k * SHOWN, column].set_title(title, fontsize=9)
+        axes[-1, column].set_xlabel("s of speech")
+    figure.legend(axes[0, 0].get_lines(), ["SNN", "ANN"], loc="outside lower center", ncols=2)
+
+
+EXPERIMENT = Experiment(
+    name="commands-mapping",
+    paper="P1",
+    figure="Fig. G.4",
+    title="A trained net on spoken commands, mapped to analog neurons",
+    default={"clips": 1},
+    full={"clips": 20},
+    times=("10 s", "3 min"),
+    measure=measure,
+    compare=compare,
+    judge=judge,
+    draw=draw,
+    inches=(12.0, 9.0),
+)
