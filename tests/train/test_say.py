@@ -2,6 +2,7 @@
 """Keywords from text: voices, near misses, material, and a label with a space from the trainer to
 the listener's line."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ pytest.importorskip("tensorflow", reason="training needs TensorFlow: pip install
 from edge_lp.audio.synth import in_phonemes, phonemes, say
 from edge_lp.errors import EdgeLpError
 from edge_lp.measure.clips import label_of
-from edge_lp.model.format import pack
+from edge_lp.model.format import pack, unpack
 from edge_lp.runtime import SAMPLE_RATE, Model
 from edge_lp_train import data, engines, fit, negatives, net, voices
 from edge_lp_train.export import FLOAT, MODEL, to_spec
@@ -182,9 +183,15 @@ def test_a_label_with_a_space_from_the_trainer_to_the_listener(tmp_path):
     model = Model((run / MODEL).read_bytes())
     assert model.labels == ["hey robot", "_unknown_", "_silence_"]
     assert json.loads((run / "report.json").read_text())["provenance"]["words"] == "hey robot"
+    spec = unpack(model.bytes)  # so little training hears nothing: a bias makes it hear the word
+    bias = np.array(spec.layers[-1].bias)
+    bias[0] = 30000
+    last = dataclasses.replace(spec.layers[-1], bias=bias)
+    sure = pack(dataclasses.replace(spec, layers=[*spec.layers[:-1], last]))
+    (tmp_path / "sure.lpb").write_bytes(sure)
     soundfile.write(tmp_path / "said.wav", np.tile(say("hey robot"), 3), SAMPLE_RATE)
-    command = [sys.executable, "-m", "edge_lp", "listen", "--model", str(run), "--threshold"]
-    command += ["hey robot=0.01", "--device", str(tmp_path / "said.wav")]
+    command = [sys.executable, "-m", "edge_lp", "listen", "--model", str(tmp_path / "sure.lpb")]
+    command += ["--threshold", "hey robot=0.01", "--device", str(tmp_path / "said.wav")]
     heard = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=60)
     assert heard.returncode == 0, heard.stderr
     lines = [json.loads(line) for line in heard.stdout.splitlines()]

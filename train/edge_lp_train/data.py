@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from edge_lp_train.store import Recording, read_all, word_lengths
 
 KINDS = ("data", "noise", "speech", "rooms", "rebuilt", "teacher", "start")
 SHORTEST = SAMPLE_RATE // 20  # a clip of fewer samples is no word
+ENOUGH = 20  # recordings of a label for validation, beside which no voice is asked
 
 
 @dataclass
@@ -249,7 +251,8 @@ def _word(c: Clip) -> str:
 
 
 def _add_synthesised(training: Corpus, validation: Corpus, config: TrainConfig) -> None:
-    """What voices say, as rebuilt clips to train with; for validation, of what nobody recorded."""
+    """What voices say, as rebuilt clips to train with; for validation, of what has few recordings
+    there."""
     from edge_lp_train.voices import speak
 
     said, aside = speak(config)
@@ -260,9 +263,9 @@ def _add_synthesised(training: Corpus, validation: Corpus, config: TrainConfig) 
     if training.teacher is not None:
         none = np.full((len(said.clips), len(config.labels)), np.nan, np.float32)
         training.teacher = np.concatenate([training.teacher, none])
-    recorded = {label_of(w, config.labels) for w in validation.words}
+    recorded = Counter(label_of(w, config.labels) for w in validation.words)
     for word, clip in zip(aside.words, aside.clips):
-        if label_of(word, config.labels) not in recorded:
+        if recorded[label_of(word, config.labels)] < ENOUGH:
             validation.words.append(word)
             validation.clips.append(clip)
     if not validation.speech:
