@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-UNITS, LAYERS, STEPS = 51, 4, 20_000
+UNITS, LAYERS, STEPS = 51, 4, 5_000
 UPDATE = """
 error *= 1 - spiked
 current = keep_in * current + (1 - keep_in) * (forward + back)
@@ -95,15 +95,19 @@ def main() -> None:
         path = Path(folder) / "network.npz"
         ours(path)
         mine = float(np.load(path)["seconds"])
-        print(f"edge-lp: {mine:.3f} s of CPU for {STEPS:,} steps of {LAYERS} x {UNITS} neurons")
-        for target in ("cython", "numpy"):
+        print(
+            f"edge-lp: {mine:.3f} s of CPU for {STEPS:,} steps of {LAYERS} x {UNITS} neurons",
+            flush=True,
+        )
+        for target in ("numpy", "cython"):
             command = [sys.argv[1], __file__, "brian", str(path), target]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             found = json.loads(done.stdout.splitlines()[-1])
             print(
                 f"Brian2, {target}: {found['seconds']:.2f} s of CPU, "
                 f"{found['seconds'] / mine:.0f} times; states differ by at most "
-                f"{found['difference_nA']:.1e} nA"
+                f"{found['difference_nA']:.1e} nA",
+                flush=True,
             )
 
 
