@@ -11,10 +11,14 @@ from paths import SHARED
 # recordings and golden cases, which some machines have beside the project
 
 
-# A runner that was started in the background ignores SIGINT, and so would all that it starts: tests
-# that press Ctrl-C would wait for ever.
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A runner that was started in the background ignores SIGINT, one that was started by nohup SIGHUP,
+# and so would all that they start: tests that press Ctrl-C or close a terminal would wait for ever.
+for number, usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, usual)
 
 
 def _no_excuse(report):
