@@ -154,7 +154,7 @@ def test_t4_a_word_of_one_speaker_is_warned_of(tmp_path):
     for k in range(6):
         write(tmp_path / "yes" / f"carl_{k}.wav", 16000)
     said = " ".join(warnings(data.load_corpus({"data": tmp_path}, small()), small()))
-    assert "fewer than 5 speakers of yes" in said and "no validation clips of yes" in said
+    assert "fewer than 5 speakers of yes" in said and "no validation recordings of yes" in said
     for k in range(6, 20):
         write(tmp_path / "yes" / f"carl_{k}.wav", 16000)
     of = [c.split for c in split_clips(tmp_path).clips if c.word == "yes"]

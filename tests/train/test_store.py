@@ -131,7 +131,7 @@ from edge_lp_train import data, sampler
 from edge_lp_train.presets import configure
 root = Path(sys.argv[1])
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-config = configure(None, ("yes",))
+config = configure(None, ("yes",), held=0.0)
 before = peak()
 folders = {"data": root / "words", "noise": root / "noise", "speech": root / "noise"}
 material = data.load_corpus(folders, config)
