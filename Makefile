@@ -2,7 +2,7 @@
 # From a fresh clone: `make demo` or `make test`. Everything goes into .venv; the system's Python
 # stays as it is.
 SOURCES := pyproject.toml CMakeLists.txt host/make_binding.py tools/setup.sh \
-           $(wildcard runtime/*.[ch] host/*.[ch])
+           $(wildcard papers/*.[ch] runtime/*.[ch] host/*.[ch])
 PYTHON_CODE := host/edge_lp train/edge_lp_train papers/edge_lp_papers
 
 help:
