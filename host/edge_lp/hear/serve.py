@@ -128,7 +128,10 @@ async def _talk(
     wait: float | None = FIRST
     while True:
         try:
-            event = await asyncio.wait_for(async_read_event(bounded), wait)
+            try:
+                event = await asyncio.wait_for(async_read_event(bounded), wait)
+            except (AttributeError, KeyError, TypeError, RecursionError):
+                raise EdgeLpError("sent what is no event") from None  # it trusts JSON's types
             if event is None:
                 if reader.at_eof():
                     return "closed by the client"
@@ -141,10 +144,6 @@ async def _talk(
             return f"said nothing for {wait:.0f} s" if wait else "does not take what it is told"
         except (OSError, asyncio.IncompleteReadError):
             return "broke off"
-        except (AttributeError, KeyError, TypeError, RecursionError):
-            # the library takes JSON for what it should be
-            await _tell_error(writer, why := "sent what is no event")
-            return why
         except EdgeLpError as e:
             await _tell_error(writer, why := str(e))
             return why

@@ -90,7 +90,7 @@ class Conversation:
     def answer(self, event: Event) -> Iterator[Event]:
         """What the client is told, in this order. AudioError, WyomingError: it sent what cannot be;
         it is told, and this was its last event."""
-        data = event.data
+        data = {} if event.data is None else event.data  # None: wyoming 1.6
         if not isinstance(data, dict):
             raise WyomingError(f"data of {plain(event.type)} is no object")
         if Describe.is_type(event.type):
