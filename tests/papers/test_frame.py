@@ -90,8 +90,8 @@ def test_data_are_asked_for_by_name(tmp_path):
 def test_the_page_says_what_the_results_say(tmp_path):
     e, other = experiment(), experiment("cubes")
     run.run(e, tmp_path / "out")
-    page.write_page([e, other], tmp_path / "out", tmp_path / "PAGE.md")
-    text = (tmp_path / "PAGE.md").read_text()
+    page.write_page([e, other], tmp_path / "out", tmp_path / "README.md")
+    text = (tmp_path / "README.md").read_text()
     assert "| [squares](#squares) | P0 Fig. 9 | reproduced | default |" in text
     assert "| cubes | P0 Fig. 9 | not run |" in text
     assert "![Squares](out/squares.png)" in text and "**Reproduced.** All are squares." in text
