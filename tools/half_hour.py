@@ -178,7 +178,7 @@ def draw(stream: Stream, rows: list[Row], model: Model, title: str, path: Path) 
         for k, r in enumerate(r for r in rows if i * span <= _at(r) < (i + 1) * span):
             opened = model.detector.wake * FRAME_SECONDS
             _mark(ax, r, model.keywords[:wake], opened, lower=k % 2 == 1)
-        ax.set(xlim=(i * span, (i + 1) * span), ylim=(-1.3, 1.15), yticks=[])
+        ax.set(xlim=(i * span, (i + 1) * span), ylim=(-1.3, 1.3), yticks=[])
         ax.spines[["top", "right", "left"]].set_visible(False)
         ticks = np.arange(np.ceil(i * span / 30), (i + 1) * span / 30 + 1e-9) * 30
         ax.set_xticks(ticks, [f"{s // 60:.0f}:{s % 60:02.0f}" for s in ticks], fontsize=8)
@@ -196,7 +196,8 @@ def _mark(ax: Any, r: Row, wake: list[str], opened: float, lower: bool) -> None:
         colour = GREEN if r.hit else RED
         ax.plot([r.said.middle] * 2, [0.1, 0.72], color=colour, linewidth=1)
         text = r.said.word if r.hit else f"{r.said.word} (missed)"
-        ax.text(r.said.middle, 0.76, text, color=colour, ha="center", fontsize=8, clip_on=True)
+        at = 1.02 if lower else 0.76
+        ax.text(r.said.middle, at, text, color=colour, ha="center", fontsize=8, clip_on=True)
     if r.heard:
         colour = GREEN if r.hit else BLUE if r.real else RED
         kind = "" if r.hit else " (real)" if r.real else " (false)"
