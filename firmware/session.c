@@ -273,9 +273,8 @@ static void frame(session *s, const uint8_t *p, uint32_t n)
         s->requests++;
         request(s, type, body, n, r);
         frame_send(r->bytes, r->n);
-        /* run before; its reply may have been lost */
     } else if (age - 1u < WINDOW && s->replies[number % WINDOW].n) {
-        s->repeats++;
+        s->repeats++; /* run before; its reply may have been lost */
         frame_send(s->replies[number % WINDOW].bytes, s->replies[number % WINDOW].n);
     } else if (age < 0x8000) {
         s->repeats++; /* older still: the host has its reply, or it could not have gone on */

@@ -104,9 +104,13 @@ static inline int32_t lp_mac2_crossed(uint32_t a, uint32_t b, int32_t acc)
 /* p[at] and p[at + 1], at a constant; p[0] and p[1], and what is behind them */
 LP_INLINE void lp_two_words(const int32_t *p, uint32_t at, int32_t *x, int32_t *y)
 {
+#ifdef __OPTIMIZE__
     __asm__("ldrd %0, %1, [%2, %3]"
             : "=&r"(*x), "=r"(*y)
             : "r"(p), "i"(4 * at), "m"(*(const int32_t (*)[2])(p + at)));
+#else /* at -O0 `at` is no constant to the compiler */
+    *x = p[at], *y = p[at + 1];
+#endif
 }
 LP_INLINE const uint8_t *const *lp_two_pointers(const uint8_t *const *p, const uint8_t **x,
                                                 const uint8_t **y)
