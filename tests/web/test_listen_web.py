@@ -83,11 +83,12 @@ async def connected(server, token=None, origin=None, host=None):
 
 def client(server, asks=()):
     """Connects, asks, and reads to the end, in a thread -> (the thread, what came)."""
-    came = []
+    came, there = [], threading.Event()
 
     async def run():
         session, socket = await connected(server)
         async with session:
+            there.set()
             for text in asks:
                 await socket.send_str(text)
             async for message in socket:
@@ -95,7 +96,7 @@ def client(server, asks=()):
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
-    assert server.opened.wait(30)
+    assert there.wait(30) and server.opened.wait(30)
     return thread, came
 
 
