@@ -84,7 +84,7 @@ static void place(lp_core *core, const lp_core_spec *s, group_state *groups, lp_
         if (groups) {
             const int shifts = decay_shift(g->du, &t.shift_u);
             t.lean = (uint8_t)(shifts & decay_shift(g->dv, &t.shift_v) & (g->vmin == 0));
-            t.quick = shifts && g->bias == 0;
+            t.quick = (uint8_t)shifts;
             groups[i] = t;
         }
     }
@@ -175,7 +175,7 @@ void lp_core_reset(lp_core *core)
  * adds: add has one value a compartment on u's way into v, the joined v or bias_each, in place of
  * g->bias. Without vectors it pays to look where nothing can happen: a compartment at rest, or a v
  * at its floor of 0 that is pulled down.
- * lean: 1, see group_state; above 1, it is both shifts. quick: see group_state.
+ * lean: 1, see group_state; above 1, it is both shifts. quick: see group_state, and bias is 0.
  * Ranges: |u|, |bias|, |join| <= 2^23, so their sum is below 2^25; |decay(v)| <= 2^23 and
  * |wrap24| <= 2^23, so v is below 2^24. */
 LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *restrict add,
@@ -191,9 +191,7 @@ LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *r
                   sv = lean > 1 ? lean : t->shift_v, vmin = lean ? 0 : g->vmin, vmax = g->vmax;
     const int32_t vth = silent ? INT32_MAX : g->vth, up = (1 << sv) - 1;
     for (uint32_t i = 0; i < n; i++) {
-        int32_t sum = (int16_t)(uint16_t)(q[i] - offset), more = adds    ? add[i]
-                                                                 : quick ? 0
-                                                                         : g->bias;
+        int32_t sum = (int16_t)(uint16_t)(q[i] - offset), more = adds ? add[i] : g->bias;
         if (!VECTORS && lean && !silent && !(u[i] | v[i] | sum | more)) {
             spikes[i] = 0;
             continue;
@@ -216,7 +214,9 @@ LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *r
 
 LP_CLONES static void update_plain(group_state *t, uint8_t *spikes)
 {
-    if (VECTORS && t->quick) update(t, spikes, NULL, t->spec->silent, 0, 0, 1);
+    /* now, as the bias may be rewritten between steps */
+    if (VECTORS && t->quick && t->spec->bias == 0)
+        update(t, spikes, NULL, t->spec->silent, 0, 0, 1);
     else update(t, spikes, NULL, t->spec->silent, 0, 0, 0);
 }
 LP_CLONES static void update_adding(group_state *t, uint8_t *spikes, const int32_t *add)

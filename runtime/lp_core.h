@@ -40,7 +40,7 @@ typedef struct {
     uint16_t packed; /* LP_DENSE3 rows are added by the word */
     /* lean: both decays are powers of two, 2^(12 - shift), and v's floor is 0 */
     uint8_t lean, shift_u, shift_v;
-    uint8_t quick; /* u's decay is a power of two, and there is no bias */
+    uint8_t quick; /* u's decay is a power of two */
 } group_state;
 
 /* the head of the dynamic block */

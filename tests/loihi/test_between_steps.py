@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights that change between steps: as if a new network went on from the saved state."""
+"""Weights and biases that change between steps: as if a new network went on from the saved
+state."""
 
 from __future__ import annotations
 
@@ -64,6 +65,27 @@ def test_new_weights_are_the_twins(case, steps):
     twin.connections = oracle.Core(
         SimpleNamespace(groups=net.groups, inputs=net.inputs, connections=changed)
     ).connections
+    got, expected = simulation.run(steps, then, ALL), twin.run(steps, then)
+    for k in ALL:
+        for g in net.groups:
+            np.testing.assert_array_equal(getattr(got, k)[g], expected[k][g])
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(networks(), st.integers(1, 40))
+def test_new_biases_are_the_twins(case, steps):
+    """One bias for a group or one a compartment, where there was none or to have none any more."""
+    net, rng = case
+    first, then = stimulus(rng, steps, net), stimulus(rng, steps, net)
+    simulation, twin = net.build(), oracle.Core(net)
+    simulation.run(steps, first)
+    twin.run(steps, first)
+    for g in net.groups:
+        new = rng.integers(-4096, 4096, g.n if rng.random() < 0.3 else None)
+        new = 0 if rng.random() < 0.3 else new
+        event("no bias before" if not np.any(g.bias) else "a bias before")
+        simulation.set_bias(g, new)
+        twin.bias[g] = np.zeros(g.n, np.int64) + new
     got, expected = simulation.run(steps, then, ALL), twin.run(steps, then)
     for k in ALL:
         for g in net.groups:
