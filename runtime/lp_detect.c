@@ -157,7 +157,7 @@ static void multiply_softmax(lp_detector *d, const int32_t *sum, int32_t window)
 }
 
 /* The largest q with q^n <= x, bit by bit. x <= 32767^n with n <= 4: q has at most 15 bits and no
- * power passes 2^60. x < 2^(n (b + 1)) means that q < 2^(b + 1). */
+ * power passes 2^60. With b = place / n, x < 2^(place + 1) <= 2^(n (b + 1)), so q < 2^(b + 1). */
 static uint16_t root(uint64_t x, uint32_t n)
 {
     int32_t place;
