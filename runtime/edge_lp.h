@@ -210,10 +210,10 @@ typedef struct { /* detector parameters; frames are 10 ms */
      * 1..LP_MAX_WINDOW, then zeros. The posteriors of several are combined by their geometric mean
      */
     uint16_t windows[LP_MAX_WINDOWS];
-    /* refractory: frames after an event in which none follows but, behind a
-     * wake word, a command; latency: typical frames from a
-     * word's middle to its best posterior, subtracted from event times; hold: frames for which a
-     * candidate must stay unbeaten before it is an event, 0: at once */
+    /* refractory: frames after an event in which none follows but, behind a wake word, a command;
+     * latency: typical frames from a word's middle to its best posterior, subtracted from event
+     * times; hold: frames for which a candidate must stay unbeaten before it is an event, 0: at
+     * once */
     uint16_t refractory, latency, hold;
     /* The first wake_words keywords are wake words, 0..n_keywords. If there are any, the other
      * keywords count only in the `wake` frames behind the last event of a wake word. */

@@ -117,7 +117,8 @@ typedef struct {
     uint32_t skew[2];
 } rows;
 
-/* The rows of x's spikes r .. r + n - 1. */
+/* The rows of x's spikes r .. r + n - 1. Codes lie within a model: what lp_word reads around them
+ * is its header's and its checksum's. */
 LP_INLINE void gather(rows *to, uint32_t matrix, const source *x, uint32_t r, uint32_t n)
 {
     const uint32_t row = 4 * DENSE3_WORDS(x->m->n_out), skew = lp_skew(x->m->codes);

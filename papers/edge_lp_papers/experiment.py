@@ -41,8 +41,8 @@ class Experiment:
     that takes time goes through work.map, so that it is shared among the cores and kept.
     compare(data) -> rows; judge(data) -> verdict; draw(figure, data): on an empty matplotlib
     Figure, in the form of the paper's.
-    default and full: the arguments `size`; full is the paper's. times: what the two take, as
-    words, measured on two cores."""
+    default and full: the arguments `size`; full is the paper's. times: what the two take on two
+    cores, as words: the default measured, the full one reckoned from it."""
 
     name: str
     paper: str

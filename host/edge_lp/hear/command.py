@@ -10,6 +10,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -131,8 +132,6 @@ def _end(process: subprocess.Popen[Any]) -> None:
 
 def _stderr() -> int:
     """Where our own lines go."""
-    import sys
-
     with contextlib.suppress(AttributeError, OSError, ValueError):
         return sys.stderr.fileno()
     return subprocess.DEVNULL

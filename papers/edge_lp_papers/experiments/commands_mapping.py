@@ -24,6 +24,7 @@ from edge_lp.model.spec import I_IN, INPUT_SCALE
 from edge_lp.runtime import Frontend
 
 from edge_lp_papers.experiment import CODE_ONLY, NOT_REPRODUCED, Experiment, Row, Verdict
+from edge_lp_papers.experiments import overlay
 from edge_lp_papers.spiker.layer import Layer
 from edge_lp_papers.spiker.neuron import ANN, FAST, Neuron, gaussian, one_sided
 from edge_lp_papers.spiker.rnn import Score
@@ -139,22 +140,15 @@ def judge(data: dict[str, Any]) -> Verdict:
 
 
 def draw(figure: Any, data: dict[str, Any]) -> None:
-    """The first clip: per form and layer the most varied units, ANN red and dashed, SNN green."""
+    """The first clip: per form and layer the most varied units."""
     ann, *snns = data["curves"]
-    axes = figure.subplots(len(LAYERS) * SHOWN, len(WAYS), sharex=True)
     t = 0.01 * np.arange(len(ann[0][0]))
-    ways = zip(WAYS, snns, data["nmse"][0], strict=False)
-    for column, ((name, *_), snn, nmse) in enumerate(ways):
-        for k, layer in enumerate(LAYERS):
-            for unit in range(SHOWN):
-                a = axes[k * SHOWN + unit, column]
-                a.plot(t, snn[k][unit], "g", alpha=0.7)
-                a.plot(t, ann[k][unit], "r-.", lw=1)
-                a.tick_params(labelsize=7)
-            title = f"{layer}, {name}: NMSE {nmse[k]:.2f}"
-            axes[k * SHOWN, column].set_title(title, fontsize=9)
-        axes[-1, column].set_xlabel("s of speech")
-    figure.legend(axes[0, 0].get_lines(), ["SNN", "ANN"], loc="outside lower center", ncols=2)
+    shown = list(zip(WAYS, snns, data["nmse"][0], strict=False))  # not that in fine steps
+    titles = [
+        [f"{layer}, {name}: NMSE {x:.2f}" for layer, x in zip(LAYERS, nmse, strict=True)]
+        for (name, *_), _, nmse in shown
+    ]
+    overlay.draw(figure, t, ann, [snn for _, snn, _ in shown], titles, "s of speech")
 
 
 EXPERIMENT = Experiment(

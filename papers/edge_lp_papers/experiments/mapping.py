@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edge_lp_papers.experiment import NOT_REPRODUCED, REPRODUCED, Experiment, Row, Verdict
+from edge_lp_papers.experiments import overlay
 from edge_lp_papers.spiker import rnn
 from edge_lp_papers.spiker.neuron import Neuron, gaussian, one_sided
 from edge_lp_papers.work import Work
@@ -83,25 +84,15 @@ def judge(data: dict[str, Any]) -> Verdict:
 
 
 def draw(figure: Any, data: dict[str, Any]) -> None:
-    """Per c_v and layer the first units: ANN red and dashed, SNN green."""
+    """Per c_v and layer the first units."""
     ann, *snns = data["curves"]
-    axes = figure.subplots(len(LAYERS) * SHOWN, len(snns), squeeze=False, sharex=True)
     t = np.linspace(0, 1e3 * rnn.SECONDS, len(ann[0][0]))
-    ways = zip(WAYS, snns, data["nmse"][0], strict=True)
-    for column, ((form, _, c), snn, nmse) in enumerate(ways):
-        for k, layer in enumerate(LAYERS):
-            for unit in range(SHOWN):
-                a = axes[k * SHOWN + unit, column]
-                a.plot(t, snn[k][unit], "g", alpha=0.7)
-                a.plot(t, ann[k][unit], "r-.", lw=1)
-                a.tick_params(labelsize=7)
-            axes[k * SHOWN, column].set_title(
-                f"{layer}, c_v {c:g}{form}: NMSE {nmse[k]:.2f}", fontsize=9
-            )
-        axes[-1, column].set_xlabel("ms")
+    titles = [
+        [f"{layer}, c_v {c:g}{form}: NMSE {x:.2f}" for layer, x in zip(LAYERS, nmse, strict=True)]
+        for (form, _, c), nmse in zip(WAYS, data["nmse"][0], strict=True)
+    ]
+    axes = overlay.draw(figure, t, ann, snns, titles, "ms")
     axes[len(axes) // 2, 0].set_ylabel("nA")
-    lines = axes[0, 0].get_lines()
-    figure.legend(lines, ["SNN", "ANN"], loc="outside lower center", ncols=2)
 
 
 EXPERIMENT = Experiment(
