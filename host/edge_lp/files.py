@@ -30,7 +30,7 @@ MAX_ARRAYS = 1 << 28  # bytes that the arrays of a file may take, inflated
 
 
 @contextlib.contextmanager
-def _explained(path: str | Path) -> Iterator[None]:
+def _explained(path: str | Path, what: str = "write") -> Iterator[None]:
     """One line for a failure to write; a reader that has gone stays BrokenPipeError."""
     try:
         yield
@@ -39,7 +39,7 @@ def _explained(path: str | Path) -> Iterator[None]:
     except (OSError, ValueError) as e:  # ValueError: a NUL in the name
         reason = (e.strerror if isinstance(e, OSError) else None) or e
         raise EdgeLpError(
-            f"cannot write {path}: {reason}; choose another place or make it writable"
+            f"cannot {what} {path}: {reason}; choose another place or make it writable"
         ) from e
 
 
@@ -191,6 +191,13 @@ def write_file(path: str | Path, data: bytes) -> Path:
     """Writes an output, as this module says. EdgeLpError where that is not possible."""
     with _explained(path), Output(path) as out:
         out.write(data)
+    return Path(path)
+
+
+def make_folder(path: str | Path) -> Path:
+    """A folder that is there from now on, with those above it. EdgeLpError: it cannot be made."""
+    with _explained(path, "make the folder"):
+        Path(path).mkdir(parents=True, exist_ok=True)
     return Path(path)
 
 

@@ -48,27 +48,42 @@ def notice(line: str) -> None:
 
 
 @contextlib.contextmanager
+def without_descriptor_2() -> Iterator[int | None]:
+    """What is written to file descriptor 2 goes nowhere, as what TensorFlow's C++ says while it
+    looks for a GPU, for which it has no switch. Yields a descriptor of where 2 went before; None:
+    there is no 2."""
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    try:
+        kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:
+        yield None
+        return
+    os.dup2(null, 2)
+    os.close(null)
+    try:
+        yield kept
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+@contextlib.contextmanager
 def only_our_lines() -> Iterator[None]:
     """What libraries write to file descriptor 2 by themselves, from threads of their own (PortAudio
     when an audio server dies), goes nowhere; what Python writes to stderr goes where it went."""
     ours = sys.stderr
-    try:
-        kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    except OSError:  # there is none
-        yield
-        return
-    if ours is not None:
-        ours.flush()
-    os.dup2(null, 2)
-    os.close(null)
-    with open(kept, "w", encoding="utf-8", errors="backslashreplace", buffering=1) as still:
-        if ours is not None and _is_on(ours, 2):
-            sys.stderr = still
-        try:
+    with without_descriptor_2() as before:
+        if before is None or ours is None or not _is_on(ours, 2):
             yield
-        finally:
-            sys.stderr = ours
-            os.dup2(kept, 2)
+            return
+        with open(
+            before, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False
+        ) as sys.stderr:
+            try:
+                yield
+            finally:
+                sys.stderr = ours
 
 
 def _is_on(stream: Any, fd: int) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_lp.errors import EdgeLpError
-from edge_lp.files import write_file
+from edge_lp.files import make_folder, write_file
 from edge_lp.text import console
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -30,7 +30,7 @@ class Work:
     def __init__(self, folder: Path, seed: int = 0, data: Path | None = None) -> None:
         self.folder, self.seed, self.data = folder, seed, data
         self._bar: Any = None
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
 
     def find(self, name: str) -> Path:
         """A data set of the user's: --data DIR with DIR/name."""

@@ -438,8 +438,17 @@ def test_demo(model, tmp_path, monkeypatch):
     ) == len(demo.OTHERS)
     assert all(a.end + 0.5 < b.start for a, b in zip(said, said[1:]))
     assert _png(tmp_path / "out" / "demo.png") > (1000, 800)
-    (tmp_path / "file").write_text("x")
-    bad("demo", "--model", model, "--out", tmp_path / "file", says="cannot make the folder")
+
+
+def test_a_folder_that_cannot_be_made(model, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("x")
+    out, wav = file / "below", tmp_path / "a.wav"
+    soundfile.write(wav, np.zeros(8000, np.int16), SAMPLE_RATE)
+    says = f"cannot make the folder {out}"
+    bad("demo", "--model", model, "--out", out, says=says)
+    bad("reproduce", "jitter", "--out", out, says=says)
+    bad("record", "word", "--device", wav, "--out", out, says=says)
 
 
 def _png(path):

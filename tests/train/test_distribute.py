@@ -121,3 +121,12 @@ def test_a_batch_that_cannot_be_shared():
     assert where.share(configure(None, ("yes",), seed=3)).batch == 64
     with pytest.raises(EdgeLpError, match="multiple of 2"):
         where.share(configure(None, ("yes",), batch=33))
+
+
+def test_looking_for_devices_is_not_heard(tmp_path):
+    """TensorFlow's C++ tells of a GPU that is not there; a mistake is still one line."""
+    (tmp_path / "empty").mkdir()
+    command = [sys.executable, "-m", "edge_lp", "train", "--data", "empty", "--out", "run"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("edge-lp: empty: no recordings") and done.stderr.count("\n") == 1

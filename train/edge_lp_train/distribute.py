@@ -15,6 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 from edge_lp.errors import EdgeLpError
+from edge_lp.text import without_descriptor_2
 
 from edge_lp_train.presets import TrainConfig
 
@@ -79,7 +80,9 @@ def place(name: str) -> Place:
         raise EdgeLpError("--strategy multiworker: TF_CONFIG names no other workers")
     if workers > 1 and name != "mirrored":
         return Place(tf.distribute.MultiWorkerMirroredStrategy(), worker, workers)
-    if name == "mirrored" or len(tf.config.list_physical_devices("GPU")) > 1:
+    with without_descriptor_2():
+        gpus = tf.config.list_physical_devices("GPU")
+    if name == "mirrored" or len(gpus) > 1:
         return Place(tf.distribute.MirroredStrategy())
     return Place(tf.distribute.get_strategy())
 

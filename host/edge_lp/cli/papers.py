@@ -9,6 +9,7 @@ import click
 
 from edge_lp.cli.common import console, fail
 from edge_lp.errors import EdgeLpError, MissingDependency
+from edge_lp.files import make_folder
 
 
 @click.command()
@@ -52,7 +53,7 @@ def reproduce(
         console().print(_listed(experiments().values(), out))
         return 0
     code = 0
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     for experiment in chosen(names):
         try:
             verdict = run(experiment, out, full, seed, data)["verdict"]

@@ -3,15 +3,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-from collections.abc import Iterator
-
 import click
 
 from edge_lp.cli.common import numbers_of, words_of
 from edge_lp.errors import MissingDependency
+from edge_lp.text import without_descriptor_2
 
 
 @click.command()
@@ -158,7 +154,7 @@ def train(
             "word."
         )
     try:
-        with quiet():
+        with without_descriptor_2():
             from edge_lp_train.fit import train as fit
     except ModuleNotFoundError as e:
         raise MissingDependency(
@@ -196,18 +192,3 @@ def train(
         wake_seconds=wake_seconds,
     )
     click.echo(run / "model.lpb")
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Without what TensorFlow's C++ says on stderr while it is imported; its own switch for that
-    has no effect on these lines."""
-    sys.stderr.flush()
-    keep, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(keep, 2)
-        os.close(keep)
-        os.close(null)

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from edge_lp import plots
-from edge_lp.errors import EdgeLpError
-from edge_lp.files import write_file
+from edge_lp.files import make_folder, write_file
 from edge_lp.measure.stream import MATCH_SECONDS, Row, Said, detections, match
 from edge_lp.measure.trace import trace
 from edge_lp.model.find import read_model
@@ -71,14 +70,8 @@ def run(model: str, out: str | Path) -> tuple[list[Row], list[Path]]:
     demo.png)."""
     import soundfile
 
-    out, data = Path(out), read_model(model)
-    opened = Model(data)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise EdgeLpError(
-            f"cannot make the folder {out}: {e.strerror}; choose another with --out"
-        ) from None
+    data = read_model(model)
+    opened, out = Model(data), make_folder(out)
     pcm, said = compose(opened.keywords)
     wav = io.BytesIO()
     soundfile.write(wav, pcm, SAMPLE_RATE, subtype="PCM_16", format="WAV")

@@ -21,7 +21,7 @@ import numpy as np
 from edge_lp.audio.playback import play
 from edge_lp.audio.take import Take, judge
 from edge_lp.errors import EdgeLpError
-from edge_lp.files import check_writable, write_file
+from edge_lp.files import check_writable, make_folder, write_file
 from edge_lp.hear.listen import open_device
 from edge_lp.measure.clips import NOISE, SPLITS
 from edge_lp.runtime import SAMPLE_RATE
@@ -73,11 +73,7 @@ def series(word: str, out: str | Path, speaker: str | None) -> Series:
             f"{plain(name)!r} cannot be a speaker's name: letters and digits, not digits alone and "
             "not the word itself; choose one with --speaker"
         )
-    folder = Path(out) / word
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise EdgeLpError(f"cannot make the folder {folder}: {e.strerror}; choose --out") from None
+    folder = make_folder(Path(out) / word)
     check_writable(folder / f"{name}.wav")
     return Series(word, name, folder)
 
