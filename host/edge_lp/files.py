@@ -201,6 +201,12 @@ def make_folder(path: str | Path) -> Path:
     return Path(path)
 
 
+def cache_folder(kind: str) -> Path:
+    """Where things of a kind are kept that can be made again: below XDG_CACHE_HOME (~/.cache). It
+    may not be there."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge-lp" / kind
+
+
 def check_writable(path: str | Path) -> None:
     """Before long work: that write_file(path, ...) will be able to write. EdgeLpError where it will
     not."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,11 +26,9 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def cache(kind: str, of: str) -> Path:
-    """Where arrays are kept between runs: under XDG_CACHE_HOME (~/.cache), edge-lp, a folder a
-    kind, named by all that they depend on."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    """Where arrays of a kind are kept between runs, named by all that they depend on."""
     key = hashlib.sha256(of.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return base / "edge-lp" / kind / f"{key}.npz"
+    return files.cache_folder(kind) / f"{key}.npz"
 
 
 def keep(path: Path, arrays: dict[str, np.ndarray]) -> None:

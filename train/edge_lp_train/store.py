@@ -5,7 +5,6 @@ keeps what is read often."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +18,7 @@ from edge_lp.errors import AudioError, EdgeLpError
 from edge_lp.runtime import SAMPLE_RATE
 from rich.progress import track
 
-from edge_lp_train.files import log, read_arrays, write_arrays
+from edge_lp_train.files import cache, log, read_arrays, write_arrays
 
 HOP = SAMPLE_RATE // 100  # samples in which the place of a word is told
 LONG = 20 * SAMPLE_RATE  # what is longer is no clip of a word
@@ -79,9 +78,8 @@ def read_all(paths: Sequence[Path], about: str) -> list[Recording | str]:
     if not paths:
         return []
     stat = [(str(p.absolute()), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
-    key = hashlib.sha256(repr(stat).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    samples, index = (base / "edge-lp" / "pcm" / f"{key}{end}" for end in (".pcm", ".npz"))
+    index = cache("pcm", repr(stat))
+    samples = index.with_suffix(".pcm")
     kept = _kept(samples, index, len(paths))
     if kept is not None:
         return kept

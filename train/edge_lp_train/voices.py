@@ -99,11 +99,13 @@ def _kept(config: TrainConfig, some: Sequence[Voice], n: int, which: int) -> Spo
     """From the cache, or spoken and kept there."""
     of = (VERSION, config.words, config.seed, n, which, [v.name for v in some])
     kept = cache("spoken", repr(of))
-    if kept.exists():
+    try:
         f = read_arrays(kept, ("words", "samples", "lengths"))
         pieces = np.split(f["samples"], np.cumsum(f["lengths"])[:-1])
         words = [str(w) for w in f["words"]]
         return Spoken(words, pieces[: len(words)], pieces[len(words) :])
+    except EdgeLpError:
+        pass  # it is not there, or damaged
     said = _speak(config, some, n, which)
     pieces = said.clips + said.speech
     keep(kept, {

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ import numpy as np
 from edge_lp.audio.blocks import with_tail
 from edge_lp.audio.files import file_blocks, read_file
 from edge_lp.errors import AudioError
-from edge_lp.files import write_file
+from edge_lp.files import cache_folder, write_file
 from edge_lp.measure.chain import Chain
 from edge_lp.measure.clips import recordings, walk
 from edge_lp.measure.embed import embed
@@ -174,8 +173,7 @@ class Cache:
 
     @classmethod
     def of(cls, data: bytes) -> Cache:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return cls(home / "edge-lp" / "logits" / net_id(data))
+        return cls(cache_folder("logits") / net_id(data))
 
     def logits(self, chain: Chain, stream: Speech | Words) -> Recorded:
         """From the cache, or by running the net, and then kept. AudioError: a file that cannot be
