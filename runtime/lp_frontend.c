@@ -163,8 +163,8 @@ LP_INLINE uint64_t power(int32_t x, int32_t y)
 /* |X[k]|^2 of the 512 real samples in Q4, k = 1..255, from the FFT Z of their even and odd halves:
  *   X[k] = (Z[k] + conj Z[256-k]) / 2  -  i e^(-2 pi i k / 512) (Z[k] - conj Z[256-k]) / 2.   Twice
  *   X stays below 2^31, its Q12 square below 2^60. The brackets are the FFTs of the even and of the
- *   odd samples, over each of which the window sums to 128: twice them stays below 2^29, so a turn's
- *   high half has 16 bits.
+ *   odd samples, over each of which the window sums to 128: twice them stays below 2^29, so the
+ *   high half of a turn has 16 bits.
  * k and 256 - k share their products. The result takes the place of Z[k]: low half in re, high half
  * in im. */
 LP_CLONES static void powers(int32_t *restrict re, int32_t *restrict im)
