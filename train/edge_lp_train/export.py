@@ -77,10 +77,10 @@ def to_spec(
     config: TrainConfig, weights: dict[str, np.ndarray], provenance: dict[str, str]
 ) -> ModelSpec:
     """weights: float w0,u0,b0, ... of the hidden layers and wN,bN of the output, with scales s_w0,
-    s_u0, ... (log2 of codes per unit)."""
+    s_u0, ... (log2 of codes per unit); a feed-forward layer has no u."""
     tau, n = _log2_tau(config), len(config.hidden)
     scale = {k[2:]: int(v) for k, v in weights.items() if k.startswith("s_")}
-    top = max([scale[f"u{i}"] for i in range(n)] + [scale[f"w{i}"] for i in range(1, n)])
+    top = max(s for k, s in scale.items() if k not in ("w0", f"w{n}"))
     # log2 of I_snn: 21 as in the paper, more where a finer matrix would need a fraction of a weight
     snn = max(21, 6 + 2 * tau + top)
     if snn > 22:
@@ -94,9 +94,9 @@ def to_spec(
     layers = []
     for i in range(n + 1):
         w = Matrix(codes(weights[f"w{i}"], scale[f"w{i}"]), scale[f"w{i}"])
-        u = Matrix(codes(weights[f"u{i}"], scale[f"u{i}"]), scale[f"u{i}"]) if i < n else None
+        u = f"u{i}" in scale and Matrix(codes(weights[f"u{i}"], scale[f"u{i}"]), scale[f"u{i}"])
         mantissas, shift = _bias(weights[f"b{i}"], unit if i < n else 256.0)
-        layers.append(Layer(w=w, u=u, bias=mantissas, bias_shift=shift))
+        layers.append(Layer(w=w, u=u or None, bias=mantissas, bias_shift=shift))
     return ModelSpec(
         labels=list(config.labels),
         n_keywords=len(config.words),

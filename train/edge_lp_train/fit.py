@@ -66,7 +66,7 @@ def zeros(config: TrainConfig) -> dict[str, np.ndarray]:
     weights: dict[str, np.ndarray] = {}
     for i, (below, n) in enumerate(zip(sizes, sizes[1:])):
         weights |= {f"w{i}": np.zeros((below, n)), f"b{i}": np.zeros(n), f"s_w{i}": np.array(3)}
-        if i < len(config.hidden):
+        if config.feed_forward <= i < len(config.hidden):
             weights |= {f"u{i}": np.zeros((n, n)), f"s_u{i}": np.array(3)}
     return weights
 

@@ -19,7 +19,7 @@ from edge_lp_train.files import read_arrays
 from edge_lp_train.layers import ReadOut, frame_alpha
 from edge_lp_train.presets import SILENCE, UNKNOWN, TrainConfig
 from edge_lp_train.quantize import CodeQuantizer
-from edge_lp_train.scan import recurrent_layer
+from edge_lp_train.scan import low_pass_layer
 
 
 def build(
@@ -32,16 +32,18 @@ def build(
 
     x = features = keras.Input((None, FEATURES), name="features")
     for i, units in enumerate(config.hidden):
-        x = recurrent_layer()(
+        recurrent = i >= config.feed_forward
+        more = {"recurrent_quantizer": quantizer(f"u{i}")} if recurrent else {}
+        x = low_pass_layer(recurrent)(
             units,
             alpha=frame_alpha(config.delta, config.steps),
             sub_steps=sub_steps or config.sub_steps,
             return_sequences=True,
             kernel_quantizer=quantizer(f"w{i}"),
-            recurrent_quantizer=quantizer(f"u{i}"),
             kernel_initializer=keras.initializers.GlorotUniform(config.seed + i),
             recurrent_initializer=keras.initializers.Orthogonal(seed=config.seed + i),
             name=f"lp{i}",
+            **more,
         )(x)
     last = quantizer(f"w{len(config.hidden)}")
     read_out = ReadOut(len(config.labels), kernel_quantizer=last, seed=config.seed, name="readout")
@@ -49,7 +51,8 @@ def build(
 
 
 def weights_of(model: keras.Model, config: TrainConfig) -> dict[str, np.ndarray]:
-    """w0, u0, b0, ... of the hidden layers, wN, bN of the output, alpha and sub_steps."""
+    """w0, u0, b0, ... of the hidden layers (no u of one that is feed-forward), wN, bN of the
+    output, alpha and sub_steps."""
     out: dict[str, np.ndarray] = {}
     alpha = frame_alpha(config.delta, config.steps)
     for i in range(len(config.hidden)):
@@ -61,11 +64,9 @@ def weights_of(model: keras.Model, config: TrainConfig) -> dict[str, np.ndarray]
                 f"all units, {alpha:.3f} at delta {config.delta} and {config.steps} steps: train "
                 "with that one, or with other delta and steps"
             )
-        out |= {
-            f"w{i}": np.array(cell.kernel),
-            f"u{i}": np.array(cell.recurrent_kernel),
-            f"b{i}": np.array(cell.bias),
-        }
+        out |= {f"w{i}": np.array(cell.kernel), f"b{i}": np.array(cell.bias)}
+        if cell.recurrent:
+            out[f"u{i}"] = np.array(cell.recurrent_kernel)
     n, last = len(config.hidden), model.get_layer("readout")
     return out | {
         f"w{n}": np.array(last.kernel),
@@ -79,13 +80,14 @@ def weights_of(model: keras.Model, config: TrainConfig) -> dict[str, np.ndarray]
 def start_from(model: keras.Model, config: TrainConfig, path: Path) -> None:
     """Float weights of another run; of its output layer those of the labels that both have."""
     n = len(config.hidden)
-    needed = [f"{k}{i}" for i in range(n) for k in "wub"] + [f"w{n}", f"b{n}"]
+    parts = ["wub" if i >= config.feed_forward else "wb" for i in range(n)] + ["wb"]
+    needed = [f"{k}{i}" for i, each in enumerate(parts) for k in each]
     f = read_arrays(path, needed, f"{path} holds no float weights to start from")
     pairs = []
     for i in range(n):
         cell = model.get_layer(f"lp{i}").cell
-        pairs += [(cell.kernel, f[f"w{i}"]), (cell.recurrent_kernel, f[f"u{i}"])]
-        pairs += [(cell.bias, f[f"b{i}"])]
+        pairs += [(cell.kernel, f[f"w{i}"]), (cell.bias, f[f"b{i}"])]
+        pairs += [(cell.recurrent_kernel, f[f"u{i}"])] if cell.recurrent else []
     last, theirs = model.get_layer("readout"), _labels_of(path, f)
     pairs += [(last.kernel, _of_labels(np.asarray(last.kernel), f[f"w{n}"], config, theirs))]
     pairs += [(last.bias, _of_labels(np.asarray(last.bias), f[f"b{n}"], config, theirs))]

@@ -20,6 +20,7 @@ MAX_WAKE = 655.0  # seconds: a model file counts up to 65535 frames
 class TrainConfig:
     words: tuple[str, ...] = COMMANDS
     hidden: tuple[int, ...] = (128, 128)
+    feed_forward: int = 0  # hidden layers from the first on that have no recurrence (lpFF)
     delta: int = 128  # decay of every compartment; tau = 4096 / delta steps
     steps: int = 7  # core steps a frame; alpha = (1 - delta / 4096) ** steps
     sub_steps: int = 2  # of the float net, a frame
@@ -93,6 +94,10 @@ class TrainConfig:
             raise EdgeLpError(f"{', '.join(strange)} is no keyword, so it has no halves")
         if not self.hidden or min(self.hidden) < 1:
             raise EdgeLpError(f"--hidden {self.hidden}: expected units of 1 or more, as 128,128")
+        if not 0 <= self.feed_forward <= len(self.hidden):
+            raise EdgeLpError(
+                f"{self.feed_forward} feed-forward layers, expected 0 to {len(self.hidden)}"
+            )
         least = max(self.batch, self.reuse)
         if self.clips_per_epoch < least:
             raise EdgeLpError(
@@ -156,6 +161,17 @@ PRESETS = {
     "tiny": Preset(
         TrainConfig(hidden=(64, 64), held=0.03, licence=_LICENCE),
         "the classes of commands12 in 8 KB",
+    ),
+    "paper": Preset(
+        TrainConfig(
+            hidden=(128, 512, 512),
+            feed_forward=1,
+            delta=64,
+            steps=14,
+            held=0.03,
+            licence=_LICENCE,
+        ),
+        "Boeshertz et al. 2024: lpFF 128, two lpRNN of 512, tau 64; 345 KB, no board's size",
     ),
     "digits10": Preset(
         TrainConfig(words=DIGITS, held=0.03, licence=_LICENCE), "the digits zero to nine"

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from edge_lp_train.layers import LowPassRNN
+from edge_lp_train.layers import LowPassDense, LowPassRNN
 
 try:
     import edge_lp_train._scan as _scan
@@ -25,10 +25,12 @@ THREADS = int(os.environ.get("TF_NUM_INTRAOP_THREADS") or os.cpu_count() or 1)
 _pool = ThreadPoolExecutor(THREADS)
 
 
-def recurrent_layer() -> type[LowPassRNN]:
+def low_pass_layer(recurrent: bool) -> type[LowPassRNN]:
     """The fastest low-pass layer there is."""
     fast = _scan is not None and keras.backend.backend() == "tensorflow"
-    return ScanRNN if fast else LowPassRNN
+    if recurrent:
+        return ScanRNN if fast else LowPassRNN
+    return ScanDense if fast else LowPassDense
 
 
 def _pointer(a: np.ndarray) -> Any:
@@ -128,9 +130,16 @@ class ScanRNN(LowPassRNN):
             return super().call(sequences, initial_state, mask, training)
         cell = self.cell
         w = cell.kernel if cell.kernel_quantizer is None else cell.kernel_quantizer(cell.kernel)
-        u = cell.recurrent_kernel
-        u = u if cell.recurrent_quantizer is None else cell.recurrent_quantizer(u)
+        u = cell.recurrent_kernel if cell.recurrent else tf.zeros((cell.units, cell.units))
+        if cell.recurrent and cell.recurrent_quantizer is not None:
+            u = cell.recurrent_quantizer(u)
         w, u = tf.convert_to_tensor(w), tf.convert_to_tensor(u)
         drive = tf.matmul(sequences, w) + cell.bias
         a = tf.pow(tf.convert_to_tensor(cell.retention()), 1.0 / cell.sub_steps)
         return recurrence(drive, u, a, cell.clip, cell.sub_steps)
+
+
+class ScanDense(ScanRNN):
+    """LowPassDense in the same code: a recurrence of zeros costs little beside what is around."""
+
+    _recurrent = False
