@@ -202,10 +202,13 @@ def test_a7_nobody_reads_stdout(files, dead, tmp_path):
     assert len(soundfile.read(tmp_path / "x.wav")[0])
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("options", [(), ("--json",)])
-def test_a7_stdout_is_full(files, options):
+def test_a7_stdout_is_full(files, options, unbuffered):
+    """In one line, whether the first write fails or the last flush does."""
+    env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "w") as full:
-        run = cli(files, "inspect", "m.lpb", *options, stdout=full)
+        run = cli(files, "inspect", "m.lpb", *options, stdout=full, env=env)
     assert run.returncode == 2 and run.stderr.count(b"\n") == 1 and b"No space left" in run.stderr
 
 

@@ -71,14 +71,16 @@ def prepare_streams() -> None:
 
 def finish_stdout(code: int) -> int:
     """Writes out what is still buffered -> the exit code: 141 where the reader has gone, 2 where it
-    cannot be written, else the one that is given."""
+    cannot be written, else the one that is given. With 2 one line has been told already (the first
+    write may have failed for the same reason): it stays the only one."""
     try:
         sys.stdout.flush()
         return code
     except BrokenPipeError:
         code = 141
     except OSError as e:
-        notice(f"edge-lp: stdout: {e.strerror}")
+        if code != 2:
+            notice(f"edge-lp: stdout: {e.strerror}")
         code = 2
     with contextlib.suppress(OSError):  # the interpreter flushes once more when it ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
