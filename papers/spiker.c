@@ -90,17 +90,32 @@ static void spiking(const lp_spiker *p, const double *drive, size_t width, int s
     compare(p);
 }
 
+/* The layer with the parameters of step t. */
+static lp_spiker in_step(const lp_spiker *p, size_t t)
+{
+    lp_spiker now = *p;
+    const size_t row = t * p->units;
+    if (p->moving & LP_SPIKER_KEEP_IN) now.keep_in += row;
+    if (p->moving & LP_SPIKER_KEEP_S) now.keep_s += row;
+    if (p->moving & LP_SPIKER_KEEP_E) now.keep_e += row;
+    if (p->moving & LP_SPIKER_GAIN) now.gain += row;
+    if (p->moving & LP_SPIKER_THRESHOLD) now.threshold += row;
+    if (p->moving & LP_SPIKER_I_IN) now.i_in += row;
+    return now;
+}
+
 void lp_spiker_run(const lp_spiker *p, size_t steps, const double *drive, double *s,
                    uint8_t *spikes, double *out)
 {
     size_t n = p->units, width = n + p->outputs;
-    int same = p->kind == LP_SPIKER_V1 && common(p->keep_s, n);
+    int same = p->kind == LP_SPIKER_V1 && !(p->moving & LP_SPIKER_KEEP_S) && common(p->keep_s, n);
     for (size_t t = 0; t < steps; t++) {
+        const lp_spiker now = in_step(p, t);
         if (p->kind == LP_SPIKER_ANN) {
-            analog(p, drive + t * n);
-            summed(p, width);
+            analog(&now, drive + t * n);
+            summed(&now, width);
         } else {
-            spiking(p, drive + t * n, width, same);
+            spiking(&now, drive + t * n, width, same);
         }
         if (s) memcpy(s + t * n, p->s, n * sizeof *s);
         if (spikes) memcpy(spikes + t * n, p->spike, n);

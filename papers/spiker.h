@@ -12,9 +12,18 @@
 #define LP_SPIKER_V1 1  /* the sigma-delta neuron that P1 describes */
 #define LP_SPIKER_V2 2  /* the one that made its Fig. 2 */
 
+/* Parameters that may have a row for each step: noise. Bits of lp_spiker.moving. */
+#define LP_SPIKER_KEEP_IN 1
+#define LP_SPIKER_KEEP_S 2
+#define LP_SPIKER_KEEP_E 4
+#define LP_SPIKER_GAIN 8
+#define LP_SPIKER_THRESHOLD 16
+#define LP_SPIKER_I_IN 32
+
 /* A layer of units; currents in A. Retentions are e^(-T/tau), in [0, 1), of a step of T seconds. */
 typedef struct {
     int kind;
+    uint32_t moving;         /* the parameters below that are (steps, units) in a run */
     size_t units, outputs;   /* outputs: of the linear layer behind it; may be 0 */
     const double *weights;   /* (units, units + outputs): row j goes from unit j to the units, one
                                   step later, and to the outputs */

@@ -19,20 +19,84 @@ WAYS = {
 }
 
 
+def network(kind):
+    """Matrices and a drive for a layer of UNITS."""
+    rng = np.random.default_rng(2)
+    w = rnn.weights(rng, UNITS, layers=1)
+    recurrent = w[1] * (kind != neuron.V2)  # the SDR's neuron has no recurrence in P1
+    drive = rng.random((STEPS, UNITS)) * 2e-9 + 1e-9 * np.sin(np.arange(STEPS) / 300)[:, None]
+    return recurrent, w[2], drive
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_the_c_and_the_twin_are_equal(way):
     """Spikes the same, currents (1e-9 A) within 1e-20 A: the sums' order."""
-    rng = np.random.default_rng(2)
-    w = rnn.weights(rng, UNITS, layers=1)
-    recurrent = w[1] * (WAYS[way].kind != neuron.V2)  # the SDR's neuron has no recurrence in P1
-    drive = rng.random((STEPS, UNITS)) * 2e-9 + 1e-9 * np.sin(np.arange(STEPS) / 300)[:, None]
-    ours = layer.Layer(WAYS[way], recurrent, w[2])
+    recurrent, output, drive = network(WAYS[way].kind)
+    ours = layer.Layer(WAYS[way], recurrent, output)
     pieces = [ours.run(drive[:1500]), ours.run(drive[1500:])]
     s, spikes, out = (np.concatenate(x) for x in zip(*pieces, strict=True))
-    expected = twin.Layer(WAYS[way], recurrent, w[2]).run(drive)
+    expected = twin.Layer(WAYS[way], recurrent, output).run(drive)
     assert np.array_equal(spikes, expected[1]) and (spikes.sum() > 1000 or way == "ANN")
     assert np.abs(s - expected[0]).max() < 1e-20 and np.abs(out - expected[2]).max() < 1e-20
     assert s.max() > 1e-10
+
+
+@pytest.mark.parametrize("form", [neuron.one_sided, neuron.gaussian])
+@pytest.mark.parametrize("names", [["delta", "i_in"], ["tau_w", "gain"], neuron.PAPER])
+def test_noise_is_mismatch_drawn_anew_in_each_step(form, names):
+    """On named parameters, in the code's form and in that of eq. 8; the C and the twin are equal.
+    A retention of s that moves leaves the C no columns to add: it sums."""
+    recurrent, output, drive = network(neuron.V1)
+    mismatch = form(Neuron(), 0.3, UNITS, np.random.default_rng(5))
+    noisy = form(mismatch, 0.2, drive.shape, np.random.default_rng(6), names)
+    assert np.shape(getattr(noisy, names[0])) == drive.shape
+    ours, expected = (m.Layer(mismatch, recurrent, output) for m in (layer, twin))
+    s, spikes, out = ours.run(drive, noisy)
+    s_twin, spikes_twin, out_twin = expected.run(drive, noisy)
+    assert np.array_equal(spikes, spikes_twin) and spikes.sum() > 1000
+    assert np.abs(s - s_twin).max() < 1e-20 and np.abs(out - out_twin).max() < 1e-20
+    quiet = layer.Layer(mismatch, recurrent, output)
+    assert not np.array_equal(quiet.run(drive)[1], spikes)
+    assert np.array_equal(ours.run(drive[:9])[1], expected.run(drive[:9])[1]), "noise is over"
+
+
+@pytest.mark.parametrize("way", [*WAYS, "noise"])
+def test_tensorflow_computes_the_same(way):
+    """States within float error of the C's; a spike may move only where the error is at its
+    threshold to the last bits, and here none does."""
+    tensor = pytest.importorskip("edge_lp_papers.spiker.tensor")
+    pytest.importorskip("tensorflow", reason="training needs TensorFlow: edge-lp[train]")
+    kind = WAYS.get(way, Neuron())
+    recurrent, output, drive = network(kind.kind)
+    ours, theirs = (m.Layer(kind, recurrent, output) for m in (layer, tensor))
+    drive = drive[:2000]
+    noisy = neuron.gaussian(kind, 0.1, drive.shape, np.random.default_rng(6))
+    noisy = noisy if way == "noise" else None
+    for piece in (slice(0, 1000), slice(1000, 2000)):
+        part = (
+            replace(noisy, **{n: getattr(noisy, n)[piece] for n in neuron.PAPER}) if noisy else None
+        )
+        s, spikes, out = ours.run(drive[piece], part)
+        s_tf, spikes_tf, out_tf = theirs.run(drive[piece], part)
+        assert np.array_equal(spikes, spikes_tf) and (spikes.any() or way == "ANN")
+        assert np.abs(s - s_tf).max() < 1e-20 and np.abs(out - out_tf).max() < 1e-20
+        assert s.max() > 1e-10
+
+
+def test_tensorflow_runs_many_networks_at_once():
+    tensor = pytest.importorskip("edge_lp_papers.spiker.tensor")
+    pytest.importorskip("tensorflow", reason="training needs TensorFlow: edge-lp[train]")
+    made = [network(neuron.V1) for _ in range(3)]
+    recurrent, output, drive = (np.stack(x) for x in zip(*made, strict=True))
+    recurrent *= np.array([1, 0.5, 0.1])[:, None, None]
+    drive = np.moveaxis(drive[:, :600], 0, 1)
+    s, spikes, out = tensor.Layer(Neuron(), recurrent, output).run(drive)
+    for k in range(3):
+        alone = layer.Layer(Neuron(), recurrent[k], output[k]).run(drive[:, k])
+        assert np.array_equal(spikes[:, k], alone[1]) and np.abs(s[:, k] - alone[0]).max() < 1e-20
+        assert np.abs(out[:, k] - alone[2]).max() < 1e-20
+    with pytest.raises(ValueError, match="for a layer of"):
+        tensor.Layer(Neuron(), recurrent[0]).run(drive)
 
 
 def test_time_constants():

@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 
 import edge_lp_papers._spiker as _spiker
-from edge_lp_papers.spiker.neuron import Neuron, retention
+from edge_lp_papers.spiker.neuron import Neuron, parameters
 
-
-def per_unit(value: Any, units: int) -> np.ndarray:
-    return np.ascontiguousarray(np.broadcast_to(np.asarray(value, float), (units,)))
+MOVING = {
+    "keep_in": _spiker.lib.LP_SPIKER_KEEP_IN,
+    "keep_s": _spiker.lib.LP_SPIKER_KEEP_S,
+    "keep_e": _spiker.lib.LP_SPIKER_KEEP_E,
+    "gain": _spiker.lib.LP_SPIKER_GAIN,
+    "threshold": _spiker.lib.LP_SPIKER_THRESHOLD,
+    "i_in": _spiker.lib.LP_SPIKER_I_IN,
+}
 
 
 class Layer:
@@ -22,15 +27,9 @@ class Layer:
     def __init__(self, neuron: Neuron, recurrent: np.ndarray, output: np.ndarray | None = None):
         units = len(recurrent)
         output = np.zeros((0, units)) if output is None else output
-        self.units, self.outputs = units, len(output)
+        self.neuron, self.units, self.outputs = neuron, units, len(output)
         self.arrays = {
             "weights": np.ascontiguousarray(np.concatenate([recurrent, output]).T, float),
-            "keep_in": per_unit(retention(neuron.tau_in, neuron.step), units),
-            "keep_s": per_unit(retention(neuron.tau_w, neuron.step), units),
-            "keep_e": per_unit(retention(neuron.tau_mem, neuron.step), units),
-            "gain": per_unit(neuron.gain, units),
-            "threshold": per_unit(neuron.delta, units),
-            "i_in": per_unit(neuron.i_in, units),
             "i": np.zeros(units),
             "s": np.zeros(units),
             "e": np.zeros(units),
@@ -43,13 +42,20 @@ class Layer:
         for name, a in self.arrays.items():
             setattr(self.c, name, _pointer(a))
 
-    def run(self, drive: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def run(
+        self, drive: np.ndarray, noisy: Neuron | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """drive (steps, units), A: the input current but for the recurrence -> s (steps, units),
-        A; spikes (steps, units), uint8; output (steps, outputs), A."""
+        A; spikes (steps, units), uint8; output (steps, outputs), A. noisy: the neurons in these
+        steps, with parameters of (steps, units), in place of the layer's own."""
         drive = np.ascontiguousarray(drive, float)
         steps, units = drive.shape
         if units != self.units:
             raise ValueError(f"a drive of {units} units for a layer of {self.units}")
+        given = parameters(noisy or self.neuron, drive.shape)
+        self.c.moving = sum(MOVING[name] for name, a in given.items() if a.ndim == 2)
+        for name, a in given.items():
+            setattr(self.c, name, _pointer(a))
         s, out = np.empty((steps, units)), np.empty((steps, self.outputs))
         spikes = np.empty((steps, units), np.uint8)
         _spiker.lib.lp_spiker_run(

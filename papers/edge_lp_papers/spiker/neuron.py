@@ -23,7 +23,8 @@ SLOW, FAST = time_constant(10e-12), time_constant(50e-12)  # 7.386 and 1.4773 ms
 
 @dataclass(frozen=True)
 class Neuron:
-    """Seconds and A; each a number, or (units,). The defaults are those of P1's code (the paper
+    """Seconds and A; each a number, (units,), or, where there is noise, (steps, units). The
+    defaults are those of P1's code (the paper
     rounds tau_mem to 7 ms and tau_w to 1.4 ms).
 
     kind V1: the neuron that P1 describes; V2: the one that made its Fig. 2, below; ANN: the
@@ -49,18 +50,21 @@ PAPER = ("tau_in", "tau_w", "tau_mem", "gain", "delta", "i_in")
 CODE = ("delta", "i_in")
 
 
+Shape = int | tuple[int, int]  # units: mismatch; (steps, units): noise, drawn anew in each step
+
+
 def one_sided(
-    neuron: Neuron, c_v: float, units: int, rng: np.random.Generator, names: Sequence[str] = CODE
+    neuron: Neuron, c_v: float, units: Shape, rng: np.random.Generator, names: Sequence[str] = CODE
 ) -> Neuron:
-    """Mismatch as P1's code draws it: p (1 + c_v U[0, 1)), which only ever adds."""
+    """Mismatch, or noise, as P1's code draws it: p (1 + c_v U[0, 1)), which only ever adds."""
     return _drawn(neuron, names, lambda: 1 + c_v * rng.random(units))
 
 
 def gaussian(
-    neuron: Neuron, c_v: float, units: int, rng: np.random.Generator, names: Sequence[str] = PAPER
+    neuron: Neuron, c_v: float, units: Shape, rng: np.random.Generator, names: Sequence[str] = PAPER
 ) -> Neuron:
-    """Mismatch as P1's eq. 8 has it: p N(1, c_v), not below a twentieth of p, for none of these
-    parameters can be negative."""
+    """Mismatch, or noise, as P1's eq. 8 has it: p N(1, c_v), not below a twentieth of p, for none
+    of these parameters can be negative."""
     return _drawn(neuron, names, lambda: np.maximum(1 + c_v * rng.standard_normal(units), 0.05))
 
 
@@ -74,6 +78,24 @@ def _drawn(neuron: Neuron, names: Sequence[str], factor: Any) -> Neuron:
 def retention(tau: Any, step: float) -> Any:
     """e^(-T/tau) of a first-order filter: x <- keep x + (1 - keep) input."""
     return np.exp(-step / np.asarray(tau, float))
+
+
+def parameters(neuron: Neuron, shape: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Of the filters, by their names in spiker.h: each (units,), or (steps, units) where it has
+    noise. shape: (steps, units). ValueError: neurons of another shape."""
+    given = {
+        "keep_in": retention(neuron.tau_in, neuron.step),
+        "keep_s": retention(neuron.tau_w, neuron.step),
+        "keep_e": retention(neuron.tau_mem, neuron.step),
+        "gain": neuron.gain,
+        "threshold": neuron.delta,
+        "i_in": neuron.i_in,
+    }
+    full = {name: np.asarray(a, float) for name, a in given.items()}
+    return {
+        name: np.ascontiguousarray(np.broadcast_to(a, shape if a.ndim == 2 else shape[1:]))
+        for name, a in full.items()
+    }
 
 
 def jittered(times: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
