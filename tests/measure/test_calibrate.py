@@ -204,6 +204,22 @@ def test_nothing_heard_is_not_never():
     assert det.share_missed(0, 0)["percent"] is None
 
 
+def test_takes_of_a_person_stay_in_a_half(tmp_path):
+    """`record` names takes anna_01, anna_02, ...: each was a speaker of its own to `calibrate`."""
+    for word in ("yes", "no"):
+        for who in ("anna", "ben", "cleo", "dan"):
+            for take in range(3):
+                sound(tmp_path / "mine" / word / f"{who}_0{take}.wav", 1, 1)
+    said: list[str] = []
+    got = streams.positives([tmp_path / "mine"], ["yes", "no"], None, 20, 100, said.append)
+    people = [{p.stem.split("_")[0] for s in half for _, p in s.clips} for half in got]
+    assert not people[0] & people[1] and len(people[0] | people[1]) == 4 and not said
+    for p in (tmp_path / "mine").glob("*/[bcd]*"):
+        p.unlink()
+    got = streams.positives([tmp_path / "mine"], ["yes", "no"], None, 20, 100, said.append)
+    assert all(half for half in got) and "all of one speaker, anna" in said[0]
+
+
 def test_bad_material(model, material, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(AudioError, match="no clips of the keywords"):

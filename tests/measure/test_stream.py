@@ -2,6 +2,8 @@
 """The definition of a hit, a miss and a false event, and what goes into it: streams of clips,
 texts, speakers."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from edge_lp.audio.signals import babble
@@ -128,6 +130,22 @@ def test_texts_and_speakers(tmp_path):
     (tmp_path / "TRANSCRIPTS.tsv").write_text("name\twords\nx\ty\n")
     with pytest.raises(AudioError, match="expected file and text"):
         text_of(tmp_path / "c.wav")
+
+
+def test_speakers_by_the_names_of_files():
+    """As `record` writes takes (anna_03), people name them, and data sets do."""
+    of = {
+        "hello/anna_03": "anna",
+        "hello/anna-far-2": "anna",
+        "hello/hello_03": "hello_03",
+        "hello/007_2": "007_2",
+        "hello/take": "take",
+        "yes/3ab5_x_nohash_2": "3ab5_x",
+        "talk/1088-134315-0016": "1088",
+        "computer/0386da81-9db7-499c-b4f8-910beec53c23": "0386da81-9db7-499c-b4f8-910beec53c23",
+        "talk/common_voice_en_20731050": "common_voice_en_20731050",
+    }
+    assert {name: speaker_of(Path(f"{name}.wav")) for name in of} == of
 
 
 def test_halves_do_not_share_speakers_and_do_not_change():

@@ -15,14 +15,12 @@ from typing import IO, Any
 import numpy as np
 from edge_lp.audio.files import read_file
 from edge_lp.errors import AudioError, EdgeLpError
+from edge_lp.measure.place import first_around, place_of_word
 from edge_lp.runtime import SAMPLE_RATE
 from rich.progress import track
 
 from edge_lp_train.files import cache, log, read_arrays, write_arrays
 
-HOP = SAMPLE_RATE // 100  # samples in which the place of a word is told
-LONG = 20 * SAMPLE_RATE  # what is longer is no clip of a word
-ENERGY = 0.9  # a word is the shortest stretch with so much of its clip's energy
 TOGETHER, SIZE = 64, 1 << 23  # files, and bytes of them, that are decoded before one is written
 INDEX = ("lengths", "faults", "at", "spoken")
 
@@ -47,29 +45,14 @@ class Recording:
         return np.frombuffer(data, np.int16)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return self[:].astype(dtype or np.int16, copy=False)
+        return self[:].astype(dtype or np.int16, copy=True if copy is None else copy)
 
     def around(self, n: int) -> Recording:
         """The n samples around the word, or the recording if it is no longer than that."""
         if self._n <= n:
             return self
-        first = min(max(0, self.at + (self.spoken - n) // 2), self._n - n)
+        first = first_around(self.at, self.spoken, n, self._n)
         return Recording(self._file, self._first + first, n, self.at - first, self.spoken)
-
-
-def place_of_word(x: np.ndarray) -> tuple[int, int]:
-    """(first sample, samples) of the shortest stretch that holds ENERGY, to a HOP. (0, 0): silent;
-    (0, all): longer than LONG."""
-    if not x.any():
-        return 0, 0
-    if len(x) > LONG:
-        return 0, len(x)
-    power = np.add.reduceat(x.astype(np.float64) ** 2, np.arange(0, len(x), HOP))
-    before = np.concatenate([[0.0], np.cumsum(power)])
-    end = np.searchsorted(before, before[:-1] + ENERGY * before[-1] * (1 - 1e-12))
-    length = np.where(end < len(before), end - np.arange(len(power)), len(power))
-    first = int(length.argmin())
-    return HOP * first, int(min(HOP * length[first], len(x) - HOP * first))
 
 
 def read_all(paths: Sequence[Path], about: str) -> list[Recording | str]:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accuracy on a folder of clips: one folder per word, one decision per clip.
 
-A clip is cut or padded with zeros at its end to one second and meets a fresh state; the logits of
-all frames are averaged, the greatest wins. Three backends see the same frames of the C front end:
+Of a clip the second around its word (measure.place), or all of it and zeros behind it, is heard
+from a fresh state; the logits of all frames are averaged, the greatest wins. Three backends see the
+same frames of the C front end:
     snn     the spiking net in the C runtime, as a board runs it
     ann     the same 3-bit weights in float arithmetic (model.reference.ReferenceNet.from_spec)
     float   the float weights that training left beside the model"""

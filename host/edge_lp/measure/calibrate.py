@@ -209,7 +209,7 @@ def calibrate(
     if not model.keywords:
         raise EdgeLpError("the model has no keywords: nothing to calibrate")
     words = positives(positive, model.keywords, noise, snr, each, note)
-    speech = negatives(negative)
+    speech = negatives(negative, note)
     if not all((*words, *speech)):
         raise EdgeLpError(
             "too few speakers to choose thresholds on one half of them and to report on the other; "

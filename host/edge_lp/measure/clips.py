@@ -21,6 +21,7 @@ import numpy as np
 
 from edge_lp.audio.files import AUDIO_SUFFIXES, read_file
 from edge_lp.errors import AudioError
+from edge_lp.measure.place import LONG, first_around, place_of_word
 from edge_lp.runtime import SAMPLE_RATE
 from edge_lp.text import Notice, notice
 
@@ -255,6 +256,10 @@ def labelled(
 
 
 def read_clip(path: Path) -> np.ndarray:
-    """(16000,) int16: the clip's first second, zeros behind it if it is shorter."""
-    pcm = read_file(path, note=lambda line: None, seconds=1)
+    """(16000,) int16: the second around the clip's word, as training takes it; zeros behind a clip
+    that is shorter."""
+    pcm = read_file(path, note=lambda line: None, seconds=LONG / SAMPLE_RATE + 1)
+    if len(pcm) > SAMPLE_RATE:
+        first = first_around(*place_of_word(pcm), SAMPLE_RATE, len(pcm))
+        pcm = pcm[first : first + SAMPLE_RATE]
     return np.pad(pcm, (0, SAMPLE_RATE - len(pcm)))

@@ -15,6 +15,7 @@ from pathlib import Path
 from edge_lp.errors import AudioError
 from edge_lp.measure import clips as words
 from edge_lp.measure.clips import SILENCE, SPLITS, walk
+from edge_lp.measure.transcripts import speaker_of
 from edge_lp.text import Notice, notice
 
 TRAINING, VALIDATION, TESTING = SPLITS
@@ -51,17 +52,6 @@ def which_set(name: str, validation_percent: float = 10.0, testing_percent: floa
     return TESTING if percent < validation_percent + testing_percent else TRAINING
 
 
-def speaker_of(path: Path) -> str:
-    """The part of a name before `_nohash_`, or before its first _ or -: 'anna' of anna_03.wav. A
-    name without one, or one that begins with the word or a number, is a speaker of its own."""
-    if "_nohash_" in path.stem:
-        return path.stem.split("_nohash_")[0]
-    head = re.split("[_-]", path.stem, maxsplit=1)[0]
-    mark = head != path.stem
-    own = not mark or head.isdigit() or head.lower() == path.parent.name.lower()
-    return f"{path.parent.name}/{path.stem}" if own else head
-
-
 def split_clips(root: Path) -> Split:
     """Every recording below a folder of words. The splits are its folders training, validation and
     testing if there; else its lists validation_list.txt and testing_list.txt; else, for names as
@@ -70,6 +60,7 @@ def split_clips(root: Path) -> Split:
     skipped = list(found.skipped)
     files = [(c.path, c.word, c.split) for c in found.clips if c.word != "_silence_"]
     listed = {s: _listed(root, name) for s, name in LISTS.items()}
+    speakers = [speaker_of(p) for p, *_ in files]
     if any(split for *_, split in files):
         rule = "the folders' names"
         chosen = [split or TRAINING for *_, split in files]
@@ -83,8 +74,8 @@ def split_clips(root: Path) -> Split:
         chosen = [which_set(p.name) for p, *_ in files]
     else:
         rule = "a tenth of every word, by speakers"
-        chosen = _stratified([(speaker_of(p), w) for p, w, _ in files])
-    clips = [Clip(p, w, s, speaker_of(p)) for (p, w, _), s in zip(files, chosen)]
+        chosen = _stratified([(who, w) for who, (_, w, _) in zip(speakers, files)])
+    clips = [Clip(p, w, s, who) for (p, w, _), s, who in zip(files, chosen, speakers)]
     clips = _without_copies(clips, skipped)
     return Split(
         sorted(clips, key=lambda c: (SPLITS.index(c.split), c.word, c.path)), skipped, rule

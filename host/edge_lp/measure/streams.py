@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -30,11 +31,12 @@ from edge_lp.measure.transcripts import halves, speaker_of, text_of
 from edge_lp.model.format import pack, unpack
 from edge_lp.model.spec import DetectorConfig
 from edge_lp.runtime import SAMPLE_RATE
-from edge_lp.text import Notice, notice
+from edge_lp.text import Notice, notice, plain
 
 CLIPS_A_STREAM = 40
 TAIL = 1.5  # seconds of zeros behind a recording, so that its last word is decided
 SEED = 1
+T = TypeVar("T")
 
 
 def _stamp(path: Path) -> str:
@@ -117,7 +119,7 @@ def positives(
         own = [c for c in clips if c[0] == word]
         kept += [own[i] for i in rng.permutation(len(own))[:each]]
     noises = long_recordings(noise) if noise is not None else []
-    a, b = halves((speaker_of(p), (w, p)) for w, p in kept)
+    a, b = _halved([((w, p), p) for w, p in kept], "the clips", note)
     return _streams(a, noises, snr, 0), _streams(b, noises, snr, 1)
 
 
@@ -147,11 +149,24 @@ def _streams(
     ]
 
 
-def negatives(folders: Iterable[str | Path]) -> tuple[list[Speech], list[Speech]]:
+def negatives(
+    folders: Iterable[str | Path], note: Notice = notice
+) -> tuple[list[Speech], list[Speech]]:
     """All recordings below the folders, of either half of the speakers. AudioError: none."""
     found = [p for folder in folders for p in recordings([folder])[0]]
-    a, b = halves((speaker_of(p), Speech(p)) for p in found)
-    return a, b
+    return _halved([(Speech(p), p) for p in found], "the speech", note)
+
+
+def _halved(items: Sequence[tuple[T, Path]], what: str, note: Notice) -> tuple[list[T], list[T]]:
+    """The items of either half of the speakers; of one speaker's, either half of the recordings."""
+    speakers = [speaker_of(p) for _, p in items]
+    if len(set(speakers)) == 1 and len(items) > 1:
+        note(
+            f"note: {what} are all of one speaker, {plain(speakers[0])}: both halves are, so the "
+            "report says nothing of others"
+        )
+        speakers = [p.name for _, p in items]
+    return halves(zip(speakers, (item for item, _ in items)))
 
 
 # ------------------------------------------------------------------------------------------ logits

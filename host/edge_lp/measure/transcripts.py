@@ -17,6 +17,8 @@ from typing import TypeVar
 from edge_lp.errors import AudioError
 
 TEXTS, MANIFEST = "TRANSCRIPTS.tsv", "MANIFEST.tsv"
+# Names of recordings of which each may be another person: UUIDs, and Common Voice's
+FILES = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$|common_voice_.+_\d+$", re.I)
 T = TypeVar("T")
 
 
@@ -35,14 +37,18 @@ def _table(path: Path, column: str) -> dict[str, str]:
     return {row["file"]: row[column] or "" for row in rows}
 
 
+@functools.lru_cache(maxsize=None)
+def _tables(folder: Path, name: str) -> tuple[Path, ...]:
+    """The tables of this name in a folder and above it."""
+    return tuple(p / name for p in (folder, *folder.parents) if (p / name).is_file())
+
+
 def _look_up(recording: Path, table: str, column: str) -> str | None:
     recording = recording.resolve()
-    for folder in recording.parents:
-        found = folder / table
-        if found.is_file():
-            text = _table(found, column).get(recording.relative_to(folder).as_posix())
-            if text is not None:
-                return text
+    for path in _tables(recording.parent, table):
+        text = _table(path, column).get(recording.relative_to(path.parent).as_posix())
+        if text is not None:
+            return text
     return None
 
 
@@ -52,13 +58,20 @@ def text_of(recording: Path) -> str | None:
 
 
 def speaker_of(recording: Path) -> str:
-    """Who speaks: as the manifest says; as the file's name says in Speech Commands
-    (SPEAKER_nohash_N) and LibriSpeech (SPEAKER-CHAPTER-N); else the file stands for a speaker of
-    its own."""
+    """Who speaks: as the manifest says; else as the file's name says in Speech Commands
+    (SPEAKER_nohash_N) and LibriSpeech (SPEAKER-CHAPTER-N); else what a name has before its first _
+    or -, 'anna' of anna_03.wav. A name that has none, that begins with its word (its folder's
+    name) or a number, or that only tells files apart (a UUID, Common Voice's), is a speaker of its
+    own. A link is called as what it leads to."""
+    recording = recording.resolve()
     if speaker := _look_up(recording, MANIFEST, "speaker"):
         return speaker
-    named = re.match(r"(?P<a>.+)_nohash_\d+$|(?P<b>\d+)-\d+-\d+$", recording.resolve().stem)
-    return (named["a"] or named["b"]) if named else recording.stem
+    name = recording.stem
+    if known := re.match(r"(?P<a>.+)_nohash_\d+$|(?P<b>\d+)-\d+-\d+$", name):
+        return known["a"] or known["b"]
+    head = re.split("[_-]", name, maxsplit=1)[0]
+    own = head.isdigit() or head.lower() == recording.parent.name.lower() or FILES.match(name)
+    return name if own else head
 
 
 def halves(items: Iterable[tuple[str, T]]) -> tuple[list[T], list[T]]:
