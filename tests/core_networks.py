@@ -44,6 +44,8 @@ def networks(draw: st.DrawFn, wild: bool = True) -> tuple[Network, np.random.Gen
             v_max=draw(st.sampled_from(V_CEILINGS)),
             join=join,
             silent=draw(st.booleans()),
+            initial_u=of(1 - 2**23, 2**23 - 1) if wild and draw(st.booleans()) else 0,
+            initial_v=of(0, 511) if draw(st.booleans()) else 0,
         )
     spiking = [g for g in net.groups if not g.silent]
     for k in range(draw(st.integers(1, 4))):

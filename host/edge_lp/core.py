@@ -298,6 +298,20 @@ class Core:
         with self.lock:
             lib.lp_core_reset(self._p)
 
+    def set_state(self, group: int, what: str, values: int | np.ndarray) -> None:
+        """A group's "u" or "v" before the next step: one number, or (n,), v within vmin and
+        vmax."""
+        with self.lock:
+            g = self.groups[number("group", group, 0, len(self.groups) - 1)]
+            lo, hi = (-LIMIT, LIMIT) if what == "u" else (g.vmin, g.vmax)
+            new = whole(f"{self.names[group]}: {what}", values, lo, hi, np.int32)
+            self._state(group, what)[:] = new
+
+    def _state(self, group: int, what: str) -> np.ndarray:
+        """(n,) int32: the core's own u or v of a group."""
+        at = (lib.lp_core_u if what == "u" else lib.lp_core_v)(self._p, group)
+        return np.frombuffer(ffi.buffer(at, 4 * self.groups[group].n), np.int32)
+
     def stop(self) -> None:
         """For good: a run in another thread ends between two steps, with InterruptedError."""
         self._stopped = True

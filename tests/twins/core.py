@@ -58,8 +58,9 @@ class Core:
             for c in network.connections
             for d in np.unique(c.delays).tolist()
         ]
-        zeros = {g: np.zeros(g.n, np.int64) for g in self.groups}
-        self.u, self.v, self.clamped = dict(zeros), dict(zeros), dict(zeros)
+        whole = lambda of: {g: np.zeros(g.n, np.int64) + of(g) for g in self.groups}
+        self.u, self.v = whole(lambda g: g.initial_u), whole(lambda g: g.initial_v)
+        self.clamped = whole(lambda g: 0)
         self.spikes = {g: np.zeros(g.n, bool) for g in self.groups}
         self.bias = {
             g: np.zeros(g.n, np.int64) + np.asarray(g.bias) * 2 ** np.asarray(g.bias_exponent)

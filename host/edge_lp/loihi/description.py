@@ -49,7 +49,8 @@ class Group(Part):
     0..131071, a spike where v > threshold << 6. bias: mantissa -4096..4095, times 2^bias_exponent
     (0..7). refractory: 1..64 steps, 1 is none. v_min, v_max: as the chip's limit registers give
     them, 1 - 2^k and 2^(9 + 2 k) - 1. join: a group of the same size whose new v is added to this
-    one's input. silent: never spikes.
+    one's input. silent: never spikes. initial_u, initial_v: at step 0, and after a reset; 24 bits
+    of u, v within v_min and v_max.
     """
 
     n: int
@@ -63,6 +64,8 @@ class Group(Part):
     v_max: int = limits.V_CEILINGS[-1]
     join: Group | None = None
     silent: bool = False
+    initial_u: Numbers = 0
+    initial_v: Numbers = 0
     name: str = "group"
 
 

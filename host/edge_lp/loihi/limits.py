@@ -26,6 +26,7 @@ THRESHOLD = (0, 131071)  # mantissa of 17 bits, << 6
 BIAS_MANTISSA = (-4096, 4095)
 BIAS_EXPONENT = (0, 7)
 REFRACTORY = (1, 64)
+U = (1 - 2**23, 2**23 - 1)
 DELAY = (0, 62)
 WEIGHT_BITS = (1, 2, 3, 4, 5, 6, 8)
 WEIGHT_EXPONENT = (-8, 7)

@@ -92,6 +92,11 @@ class Network:
                     f"{', '.join(map(str, allowed))}"
                 )
             checked[what] = value
+        for what, range_ in (
+            ("initial_u", limits.U),
+            ("initial_v", (checked["v_min"], checked["v_max"])),
+        ):
+            checked[what] = check_each(f"{g.name}: {what}", getattr(g, what), range_, size)
         if g.join is not None and (not self._mine(g.join) or g.join.n != size):
             found = f"{g.join.n} compartments" if isinstance(g.join, Group) else repr(g.join)
             raise LimitError(

@@ -68,6 +68,7 @@ class Simulation:
         self._core = core.Core(
             [self._lower_group(g) for g in self.groups], synapses, inputs.n, flags
         )
+        self.reset()
 
     def _lower_group(self, g: Group) -> core.Group:
         return core.Group(
@@ -184,8 +185,14 @@ class Simulation:
         return self._core.counts()
 
     def reset(self) -> None:
-        """Back to step 0; biases and weights stay as they were set."""
-        self._core.reset()
+        """Back to step 0, u and v to their initial values; biases and weights stay as they were
+        set."""
+        with self._core.lock:
+            self._core.reset()
+            for i, g in enumerate(self.groups):
+                for what, initial in (("u", g.initial_u), ("v", g.initial_v)):
+                    if np.any(initial):
+                        self._core.set_state(i, what, initial)
 
     def stop(self) -> None:
         """For good: a run in another thread ends between two steps, with InterruptedError."""
