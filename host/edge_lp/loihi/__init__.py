@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from edge_lp.loihi.description import Connection, Group, Inputs
     from edge_lp.loihi.limits import LimitError
     from edge_lp.loihi.network import Network
+    from edge_lp.loihi.nir import from_nir
     from edge_lp.loihi.recording import Probe
     from edge_lp.loihi.simulation import Result, Simulation
 
@@ -21,12 +22,14 @@ __all__ = [
     "Probe",
     "Result",
     "Simulation",
+    "from_nir",
 ]
 # Loaded when asked for: `edge-lp inspect` needs the limits only.
 _HOMES = {
     "description": ("Connection", "Group", "Inputs"),
     "limits": ("LimitError",),
     "network": ("Network",),
+    "nir": ("from_nir",),
     "recording": ("Probe",),
     "simulation": ("Result", "Simulation"),
 }
