@@ -11,27 +11,12 @@ They are ordinary Keras 3 layers: serialisable, and usable in any model.
 from __future__ import annotations
 
 import math
-import random
-from numbers import Integral
 from typing import Any, Sequence
 
 import keras
-import numpy as np
 from keras import ops
 
-
-def _alpha_values(
-    alpha: float | Sequence[float],
-    alpha_range: Sequence[float] | None,
-    units: int,
-    seed: int | None,
-) -> np.ndarray:
-    """(units,) retention factors in [0, 1)."""
-    if alpha_range is not None:
-        # Python's generator is what keras.utils.set_random_seed sets, and Keras's initialisers use
-        rng = np.random.default_rng(random.randrange(2**32) if seed is None else seed)
-        return rng.uniform(alpha_range[0], alpha_range[1], units).astype(np.float32)
-    return np.broadcast_to(np.asarray(alpha, np.float32), (units,)).copy()
+from edge_lp_train.retention import ALPHA_ARGS, Filtered, FilteredRNN, positive
 
 
 def _quantizer(name: str, value: Any) -> Any:
@@ -44,18 +29,18 @@ def _quantizer(name: str, value: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable(package="edge_lp")
-class LowPassRNNCell(keras.layers.Layer):
+class LowPassRNNCell(Filtered):
     """One step of a low-pass recurrent layer.
 
     Args:
         units: number of neurons. alpha: retention factor of a whole step (frame), one number or one
             per unit, each in [0, 1). alpha_range: (low, high); draws alpha per unit uniformly from
             it (with `seed`) in place of `alpha`. learn_alpha: train alpha, per unit, through a
-            sigmoid; it starts from the values above, which must then be above 0. clip: I_in, the
-            upper limit of the activation clip(z, 0, I_in). sub_steps: updates per step, each with
-            alpha ** (1 / sub_steps) and a fresh recurrent input; W x + b is held. The spiking core
-            feeds back within a frame, so a net trained with two sub-steps runs on it without loss
-            (DESIGN.md, "What is trained is what runs").
+            sigmoid; it starts from the values above, which must then be above 0.
+        clip: I_in, the upper limit of the activation clip(z, 0, I_in). sub_steps: updates per step,
+            each with alpha ** (1 / sub_steps) and a fresh recurrent input; W x + b is held. The
+            spiking core feeds back within a frame, so a net trained with two sub-steps runs on it
+            without loss (DESIGN.md, "What is trained is what runs").
         recurrent: False gives the feed-forward layer (U = 0). kernel_quantizer,
             recurrent_quantizer: callables applied to W and U in every call, e.g.
             quantize.CodeQuantizer.
@@ -81,39 +66,17 @@ class LowPassRNNCell(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        for name, value in (("units", units), ("sub_steps", sub_steps)):
-            if not isinstance(value, Integral) or value < 1:
-                raise ValueError(f"{name} must be positive and whole, received {value}")
+        self.units, self.sub_steps = positive("units", units), positive("sub_steps", sub_steps)
         if clip <= 0:
             raise ValueError(f"clip (I_in) must be positive, received {clip}")
-        each = np.ndim(alpha) > 0
-        if each and np.shape(alpha) != (units,):
-            raise ValueError(
-                f"alpha must be one number or {units} numbers, received shape {np.shape(alpha)}"
-            )
-        if alpha_range is not None and not (
-            len(alpha_range) == 2 and 0 <= alpha_range[0] <= alpha_range[1] < 1
-        ):
-            raise ValueError(
-                "alpha_range must be (low, high) with 0 <= low <= high < 1, received "
-                f"{tuple(alpha_range)}"
-            )
-        lowest = 1e-6 if learn_alpha else 0.0
-        if alpha_range is None and not np.all(
-            (np.asarray(alpha) >= lowest) & (np.asarray(alpha) < 1)
-        ):
-            raise ValueError(f"alpha must be in [{lowest:g}, 1), received {alpha}")
-        self.learn_alpha, self.clip = learn_alpha, clip
-        self.recurrent, self.seed = recurrent, seed
-        self.units, self.sub_steps = int(units), int(sub_steps)
-        self.alpha = np.asarray(alpha, float).tolist() if each else alpha
-        self.alpha_range = None if alpha_range is None else [float(a) for a in alpha_range]
+        self.set_alpha(alpha, alpha_range, learn_alpha, seed)
+        self.clip, self.recurrent = clip, recurrent
         self.kernel_quantizer = _quantizer("kernel_quantizer", kernel_quantizer)
         self.recurrent_quantizer = _quantizer("recurrent_quantizer", recurrent_quantizer)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.state_size = self.output_size = units
+        self.state_size = self.output_size = self.units
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         self.kernel = self.add_weight(
@@ -128,20 +91,7 @@ class LowPassRNNCell(keras.layers.Layer):
         self.bias = self.add_weight(
             name="bias", shape=(self.units,), initializer=self.bias_initializer
         )
-        start = _alpha_values(self.alpha, self.alpha_range, self.units, self.seed)
-        if self.learn_alpha:
-            start = np.log(np.maximum(start, 1e-6) / (1 - start))
-        self.alpha_weight = self.add_weight(
-            name="alpha",
-            shape=(self.units,),
-            trainable=self.learn_alpha,
-            initializer=keras.initializers.Constant(0.0),
-        )
-        self.alpha_weight.assign(start)
-
-    def retention(self) -> Any:
-        """(units,) alpha of a whole step."""
-        return ops.sigmoid(self.alpha_weight) if self.learn_alpha else self.alpha_weight
+        self.add_alpha()
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Any, list[Any]]:
         y = states[0]
@@ -166,13 +116,9 @@ class LowPassRNNCell(keras.layers.Layer):
         return {
             **super().get_config(),
             "units": self.units,
-            "alpha": self.alpha,
-            "alpha_range": self.alpha_range,
-            "learn_alpha": self.learn_alpha,
             "clip": self.clip,
             "sub_steps": self.sub_steps,
             "recurrent": self.recurrent,
-            "seed": self.seed,
             "kernel_quantizer": keras.saving.serialize_keras_object(self.kernel_quantizer),
             "recurrent_quantizer": keras.saving.serialize_keras_object(self.recurrent_quantizer),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
@@ -182,9 +128,7 @@ class LowPassRNNCell(keras.layers.Layer):
 
 
 _CELL_ARGS = (
-    "alpha",
-    "alpha_range",
-    "learn_alpha",
+    *ALPHA_ARGS,
     "clip",
     "sub_steps",
     "kernel_quantizer",
@@ -192,12 +136,11 @@ _CELL_ARGS = (
     "kernel_initializer",
     "recurrent_initializer",
     "bias_initializer",
-    "seed",
 )
 
 
 @keras.saving.register_keras_serializable(package="edge_lp")
-class LowPassRNN(keras.layers.RNN):
+class LowPassRNN(FilteredRNN):
     """A recurrent low-pass layer: (batch, time, features) -> (batch, time, units), or (batch,
     units) of the last step.
 
@@ -223,24 +166,14 @@ class LowPassRNN(keras.layers.RNN):
                 f"{type(self).__name__} makes its own cell; for another one take keras.layers.RNN"
             )
         cell_args = {k: kwargs.pop(k) for k in _CELL_ARGS if k in kwargs}
-        policy = keras.dtype_policies.get(kwargs.get("dtype"))
-        half = policy.compute_dtype in ("float16", "bfloat16")
         cell = LowPassRNNCell(
             units,
             recurrent=self._recurrent,
-            dtype="float32" if half else policy,
+            dtype=self.cell_policy(kwargs.get("dtype")),
             trainable=kwargs.get("trainable", True),
             **cell_args,
         )
         super().__init__(cell, return_sequences=return_sequences, **kwargs)
-
-    def call(
-        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
-    ) -> Any:
-        out = super().call(sequences, initial_state, mask, training)
-        if self.return_state:
-            return ops.cast(out[0], self.compute_dtype), *out[1:]
-        return ops.cast(out, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -16,7 +16,7 @@ from edge_lp.runtime import FEATURES
 
 from edge_lp_train.export import CONFIG
 from edge_lp_train.files import read_arrays
-from edge_lp_train.layers import ReadOut, frame_alpha
+from edge_lp_train.layers import LowPassRNN, ReadOut, frame_alpha
 from edge_lp_train.presets import SILENCE, UNKNOWN, TrainConfig
 from edge_lp_train.quantize import CodeQuantizer
 from edge_lp_train.scan import low_pass_layer
@@ -50,13 +50,25 @@ def build(
     return keras.Model(features, read_out(x))
 
 
+def _layer(model: keras.Model, name: str, kind: type) -> keras.layers.Layer:
+    """A layer that an .lpb can hold. EdgeLpError: there is none of that name, or another kind."""
+    found = next((x for x in model.layers if x.name == name), None)
+    if not isinstance(found, kind):
+        what = f"is {type(found).__name__}" if found else "is missing"
+        raise EdgeLpError(
+            f"layer {name} {what}, expected a {kind.__name__}: a model holds low-pass layers "
+            "without gates, lp0, lp1 ..., and readout; convert.to_low_pass makes them of others"
+        )
+    return found
+
+
 def weights_of(model: keras.Model, config: TrainConfig) -> dict[str, np.ndarray]:
     """w0, u0, b0, ... of the hidden layers (no u of one that is feed-forward), wN, bN of the
     output, alpha and sub_steps."""
     out: dict[str, np.ndarray] = {}
     alpha = frame_alpha(config.delta, config.steps)
     for i in range(len(config.hidden)):
-        cell = model.get_layer(f"lp{i}").cell
+        cell = _layer(model, f"lp{i}", LowPassRNN).cell
         kept = np.asarray(cell.retention())
         if not np.allclose(kept, alpha, atol=1e-3):
             raise EdgeLpError(
@@ -67,7 +79,7 @@ def weights_of(model: keras.Model, config: TrainConfig) -> dict[str, np.ndarray]
         out |= {f"w{i}": np.array(cell.kernel), f"b{i}": np.array(cell.bias)}
         if cell.recurrent:
             out[f"u{i}"] = np.array(cell.recurrent_kernel)
-    n, last = len(config.hidden), model.get_layer("readout")
+    n, last = len(config.hidden), _layer(model, "readout", ReadOut)
     return out | {
         f"w{n}": np.array(last.kernel),
         f"b{n}": np.array(last.bias),
