@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The firmware: bytes from the line into the session, for ever. */
+/* The firmware: bytes from the line and sound from the microphone into the session, for ever. */
 #include "hal.h"
 #include "model.h"
 #include "session.h"
@@ -12,8 +12,8 @@ int main(void)
     hal_init();
     session_init(&board, model_bytes, (size_t)(model_end - model_bytes), arena, sizeof arena);
     for (;;) {
-        int byte = hal_read();
-        if (byte < 0) hal_wait();
-        else session_byte(&board, (uint8_t)byte);
+        const int byte = hal_read(), heard = session_hear(&board);
+        if (byte >= 0) session_byte(&board, (uint8_t)byte);
+        else if (!heard) hal_wait();
     }
 }

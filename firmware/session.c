@@ -4,7 +4,7 @@
  * longer be asked for, so a repeated request is answered again but not run again. */
 #include "session.h"
 #include "hal.h"
-#include "reply.h"
+#include "microphone.h"
 
 /* ----------------------------------------------------------------------------------- replies -- */
 
@@ -18,7 +18,7 @@ static kept_reply *begin(session *s, uint8_t type, uint16_t number)
     return r;
 }
 
-/* lay_out() has shown that every reply fits into REPLY_BODY. */
+/* spot_init() has shown that every reply fits into REPLY_BODY. */
 static void put8(kept_reply *r, uint32_t x) { r->bytes[r->n++] = (uint8_t)x; }
 static void put16(kept_reply *r, uint32_t x) { put8(r, x), put8(r, x >> 8); }
 static void put32(kept_reply *r, uint32_t x) { put16(r, x), put16(r, x >> 16); }
@@ -69,33 +69,41 @@ static lp_detector_config get_detector(const uint8_t *p, uint32_t n_keywords)
     return c;
 }
 
-static void reset(session *s)
+/* Whose samples from now on: the microphone's, which start a stream of their own, or the host's. */
+static void microphone(session *s, int on)
 {
-    lp_frontend_reset(s->frontend);
-    lp_net_reset(s->net);
-    lp_detector_reset(s->detector);
-    s->frames = 0;
+    listener *l = &s->listener;
+    if (on == l->on) return;
+    l->on = (uint8_t)on;
+    l->first = l->next = l->told = 0;
+    l->peak = l->top = l->taken = 0;
+    l->lost = mic_lost();
+    spot_reset(&s->spot);
+    mic_switch(on);
 }
 
 static void hello(session *s, kept_reply *r)
 {
     size_t name = 0;
     s->outputs = 0;
-    if (s->model_status) {
-        error(r, E_MODEL, s->model_status);
+    const lp_model *model = &s->spot.model;
+    if (s->spot.status) {
+        error(r, E_MODEL, s->spot.status);
         return;
     }
-    lp_detector_configure(s->detector, &s->model.detector);
-    reset(s);
+    lp_detector_configure(s->spot.detector, &model->detector);
+    microphone(s, 0);
+    spot_reset(&s->spot);
     put8(r, PROTOCOL_VERSION);
     put8(r, LP_VERSION_MAJOR), put8(r, LP_VERSION_MINOR), put8(r, LP_VERSION_PATCH);
-    put32(r, s->model.crc);
-    put16(r, s->model.n_labels), put16(r, s->model.n_keywords);
+    put32(r, model->crc);
+    put16(r, model->n_labels), put16(r, model->n_keywords);
     put8(r, WINDOW);
     put16(r, hal_receive_bytes);
     put8(r, 0x0f); /* outputs it can send */
-    put8(r, 0x07); /* inputs it takes: audio 16, audio 8, features */
-    put_detector(r, &s->model.detector, s->model.n_keywords);
+    /* inputs it takes: audio 16, audio 8, features, a microphone of its own */
+    put8(r, mic_room ? 0x0f : 0x07);
+    put_detector(r, &model->detector, model->n_keywords);
     while (name < 15 && hal_name[name]) name++;
     put8(r, (uint32_t)name);
     for (size_t i = 0; i < name; i++) put8(r, (uint8_t)hal_name[i]);
@@ -104,7 +112,7 @@ static void hello(session *s, kept_reply *r)
 static void label(const session *s, const uint8_t *body, kept_reply *r)
 {
     size_t length = 0;
-    const char *text = lp_model_label(&s->model, body[0], &length);
+    const char *text = lp_model_label(&s->spot.model, body[0], &length);
     if (!text) {
         error(r, E_VALUE, body[0]);
         return;
@@ -114,57 +122,49 @@ static void label(const session *s, const uint8_t *body, kept_reply *r)
 
 static void configure(session *s, const uint8_t *body, kept_reply *r)
 {
-    lp_detector_config c = get_detector(body + 1, s->model.n_keywords);
+    lp_detector_config c = get_detector(body + 1, s->spot.model.n_keywords);
     uint32_t o = body[0];
     if (o > 15) error(r, E_VALUE, (int)o);
-    else if (lp_detector_configure(s->detector, &c)) error(r, E_VALUE, 0);
+    else if (lp_detector_configure(s->spot.detector, &c)) error(r, E_VALUE, 0);
     else s->outputs = (uint8_t)o;
 }
 
 static void statistics(session *s, kept_reply *r)
 {
-    put32(r, s->frames), put32(r, s->events), put32(r, s->requests), put32(r, s->repeats);
+    const spot *x = &s->spot;
+    put32(r, x->frames), put32(r, x->events), put32(r, s->requests), put32(r, s->repeats);
     for (uint32_t i = R_LONG; i <= R_NO_SESSION; i++) put32(r, s->refused[i]);
     put32(r, hal_lost());
     put32(r, (uint32_t)hal_stack_used());
-    put64(r, s->spikes), put64(r, s->synops);
-    put64(r, s->ticks_frontend), put64(r, s->ticks_net), put64(r, s->ticks_detector);
+    put64(r, x->spikes), put64(r, x->synops);
+    put64(r, x->ticks_frontend), put64(r, x->ticks_net), put64(r, x->ticks_detector);
     put32(r, hal_tick_hz);
 }
 
-/* Network and detector on s->features, and the reply: flags, then what CONFIGURE asked for. */
+/* The last frame: flags, an event, and what CONFIGURE asked for. */
+static void put_result(const session *s, const lp_event *event, kept_reply *r)
+{
+    const spot *x = &s->spot;
+    const uint16_t *posterior = lp_detector_posterior(x->detector);
+    put8(r, 1u | (event ? 2u : 0u) | (lp_detector_awake(x->detector) ? 4u : 0u));
+    put32(r, x->frames - 1);
+    if (event)
+        put32(r, event->frame), put32(r, event->middle), put16(r, event->label),
+            put16(r, event->score);
+    if (s->outputs & OUT_POSTERIORS)
+        for (uint32_t i = 0; i < x->model.n_labels; i++) put16(r, posterior[i]);
+    if (s->outputs & OUT_LOGITS)
+        for (uint32_t i = 0; i < x->model.n_labels; i++) put32(r, (uint32_t)x->logits[i]);
+    if (s->outputs & OUT_SPIKES) put32(r, x->frame_spikes);
+    if (s->outputs & OUT_FEATURES)
+        for (uint32_t i = 0; i < LP_FEATURES; i++) put16(r, (uint16_t)x->features[i]);
+}
+
 static void run_frame(session *s, kept_reply *r)
 {
-    lp_event event;
-    lp_counts before, after;
-    lp_net_counts(s->net, &before);
-    uint32_t t0 = hal_ticks();
-    int e = lp_net_frame(s->net, s->features, s->logits);
-    uint32_t t1 = hal_ticks();
-    if (e) {
-        error(r, E_RUNTIME, e);
-        return;
-    }
-    int found = lp_detector_push(s->detector, s->logits, &event);
-    s->ticks_net += t1 - t0;
-    s->ticks_detector += hal_ticks() - t1;
-    lp_net_counts(s->net, &after);
-    s->spikes += after.spikes - before.spikes;
-    s->synops += after.synops - before.synops;
-    put8(r, 1u | (found ? 2u : 0u) | (lp_detector_awake(s->detector) ? 4u : 0u));
-    put32(r, s->frames++);
-    if (found) {
-        s->events++;
-        put32(r, event.frame), put32(r, event.middle), put16(r, event.label), put16(r, event.score);
-    }
-    const uint16_t *posterior = lp_detector_posterior(s->detector);
-    if (s->outputs & OUT_POSTERIORS)
-        for (uint32_t i = 0; i < s->model.n_labels; i++) put16(r, posterior[i]);
-    if (s->outputs & OUT_LOGITS)
-        for (uint32_t i = 0; i < s->model.n_labels; i++) put32(r, (uint32_t)s->logits[i]);
-    if (s->outputs & OUT_SPIKES) put32(r, (uint32_t)(after.spikes - before.spikes));
-    if (s->outputs & OUT_FEATURES)
-        for (uint32_t i = 0; i < LP_FEATURES; i++) put16(r, (uint16_t)s->features[i]);
+    const int found = spot_frame(&s->spot);
+    if (found < 0) error(r, E_RUNTIME, found);
+    else put_result(s, found ? &s->spot.event : NULL, r);
 }
 
 /* G.711 mu-law, 8 bits to 16: sign, 3-bit exponent, 4-bit mantissa, all inverted; -32124..32124. */
@@ -177,35 +177,54 @@ static int16_t expand(uint8_t code)
 
 static void audio(session *s, const uint8_t *body, uint32_t n, int wide, kept_reply *r)
 {
-    uint32_t ticks = hal_ticks();
     int ready = 0;
     /* in small pieces: no second copy of the block. n <= LP_HOP: at most one frame is completed */
     for (uint32_t i = 0; i < n;) {
         int16_t pcm[16];
-        size_t used = 0, k = 0;
+        size_t k = 0;
         for (; k < 16 && i + k < n; k++)
             pcm[k] = wide ? (int16_t)le16(body + 2 * (i + k)) : expand(body[i + k]);
-        for (size_t from = 0; from < k; from += used)
-            ready |= lp_frontend_push(s->frontend, pcm + from, k - from, &used, s->features);
+        ready |= spot_samples(&s->spot, pcm, k);
         i += (uint32_t)k;
     }
-    s->ticks_frontend += hal_ticks() - ticks;
     if (ready) run_frame(s, r);
     else put8(r, 0);
+}
+
+/* What is new since the last time: the oldest event that was not told, the last frame. */
+static void listen(session *s, kept_reply *r)
+{
+    listener *l = &s->listener;
+    if (!mic_room) {
+        error(r, E_TYPE, T_LISTEN);
+        return;
+    }
+    microphone(s, 1);
+    put32(r, mic_lost() - l->lost);
+    put16(r, l->peak);
+    if (l->told == s->spot.frames && l->first == l->next) {
+        put8(r, 0);
+        return;
+    }
+    const lp_event *event = l->first == l->next ? NULL : &l->events[l->first++ % HEARD];
+    l->told = s->spot.frames;
+    put_result(s, event, r);
 }
 
 static void request(session *s, uint8_t type, const uint8_t *body, uint32_t n, kept_reply *r)
 {
     const uint32_t exact[] = {[T_LABEL] = 1,
                               [T_RESET] = 0,
-                              [T_CONFIGURE] = 1 + DETECTOR_BYTES(s->model.n_keywords),
-                              [T_STATISTICS] = 0};
+                              [T_CONFIGURE] = 1 + DETECTOR_BYTES(s->spot.model.n_keywords),
+                              [T_STATISTICS] = 0,
+                              [T_LISTEN] = 0};
     uint32_t sample = type == T_AUDIO16 ? 2 : 1;
     switch (type) {
     case T_LABEL:
     case T_RESET:
     case T_CONFIGURE:
     case T_STATISTICS:
+    case T_LISTEN:
         if (n != exact[type]) {
             error(r, E_LENGTH, (int)n);
             return;
@@ -228,14 +247,20 @@ static void request(session *s, uint8_t type, const uint8_t *body, uint32_t n, k
     }
     switch (type) {
     case T_LABEL: label(s, body, r); break;
-    case T_RESET: reset(s); break;
+    case T_RESET:
+        microphone(s, 0);
+        spot_reset(&s->spot);
+        break;
     case T_CONFIGURE: configure(s, body, r); break;
     case T_STATISTICS: statistics(s, r); break;
+    case T_LISTEN: listen(s, r); break;
     case T_FEATURES:
-        for (uint32_t i = 0; i < LP_FEATURES; i++) s->features[i] = (int16_t)le16(body + 2 * i);
+        microphone(s, 0);
+        for (uint32_t i = 0; i < LP_FEATURES; i++)
+            s->spot.features[i] = (int16_t)le16(body + 2 * i);
         run_frame(s, r);
         break;
-    default: audio(s, body, n / sample, type == T_AUDIO16, r);
+    default: microphone(s, 0); audio(s, body, n / sample, type == T_AUDIO16, r);
     }
 }
 
@@ -253,7 +278,7 @@ static void open(session *s, uint16_t number, const uint8_t *body, uint32_t n)
         s->nonce = le32(body + 1);
         s->open = 1;
         hello(s, r);
-        if (s->model_status) s->open = 0;
+        if (s->spot.status) s->open = 0;
     }
     frame_send(r->bytes, r->n);
 }
@@ -295,41 +320,37 @@ void session_byte(session *s, uint8_t byte)
     }
 }
 
+/* -------------------------------------------------------------------------------- microphone -- */
+
+int session_hear(session *s)
+{
+    listener *l = &s->listener;
+    int16_t pcm[16];
+    const size_t room = LP_HOP - l->taken, n = l->on ? mic_take(pcm, room < 16 ? room : 16) : 0;
+    for (size_t i = 0; i < n; i++) {
+        const int32_t size = pcm[i] < 0 ? -(int32_t)pcm[i] : pcm[i];
+        if (size > l->top) l->top = (uint16_t)size;
+    }
+    l->taken = (uint16_t)(l->taken + n);
+    if (n && spot_samples(&s->spot, pcm, n)) {
+        l->peak = l->top;
+        l->top = l->taken = 0;
+        if (spot_frame(&s->spot) > 0) {
+            if (l->next - l->first == HEARD) l->first++; /* nobody asked for it */
+            l->events[l->next++ % HEARD] = s->spot.event;
+            mic_heard(s->spot.event.label);
+        }
+    }
+    return n != 0;
+}
+
 /* ------------------------------------------------------------------------------------- start -- */
-
-static void *part(uint8_t **memory, size_t *left, size_t bytes)
-{
-    uint8_t *p = *memory;
-    bytes = (bytes + 7u) & ~(size_t)7u;
-    if (bytes > *left) return NULL;
-    *memory += bytes;
-    *left -= bytes;
-    return p;
-}
-
-/* The net comes last and gets the rest: lp_net_init says itself whether that is enough, with less
- * stack than lp_net_size takes. */
-static int lay_out(session *s, const uint8_t *model, size_t model_bytes, uint8_t *memory,
-                   size_t left)
-{
-    size_t frontend = lp_frontend_size(), detector;
-    void *p;
-    int e = lp_model_open(&s->model, model, model_bytes);
-    if (e || (e = lp_detector_size(s->model.n_labels, &s->model.detector, &detector))) return e;
-    if (reply_body(&s->model) > REPLY_BODY) return LP_E_SPACE; /* built for another model */
-    if (!(p = part(&memory, &left, frontend))) return LP_E_SPACE;
-    if ((e = lp_frontend_init(&s->frontend, p, frontend))) return e;
-    if (!(p = part(&memory, &left, detector))) return LP_E_SPACE;
-    if ((e = lp_detector_init(&s->detector, s->model.n_labels, s->model.n_keywords,
-                              &s->model.detector, p, detector)))
-        return e;
-    return lp_net_init(&s->net, &s->model, 0, memory, left);
-}
 
 void session_init(session *s, const uint8_t *model, size_t model_bytes, void *memory,
                   size_t memory_bytes)
 {
     uint8_t *p = (uint8_t *)s;
     for (size_t i = 0; i < sizeof *s; i++) p[i] = 0;
-    s->model_status = lay_out(s, model, model_bytes, memory, memory_bytes);
+    spot_init(&s->spot, model, model_bytes, memory, memory_bytes);
+    if (mic_room && !s->spot.status) microphone(s, 1);
 }

@@ -4,8 +4,8 @@
 #ifndef SESSION_H
 #define SESSION_H
 
-#include "edge_lp.h"
 #include "frame.h"
+#include "spot.h"
 
 #define PROTOCOL_VERSION 2
 #define WINDOW 4u /* requests that may be unanswered; so many replies are kept */
@@ -20,6 +20,7 @@ typedef enum { /* request; its reply has bit 7 set */
                T_AUDIO16 = 0x10,
                T_AUDIO8 = 0x11,
                T_FEATURES = 0x12,
+               T_LISTEN = 0x13,
                T_REPLY = 0x80,
                T_REFUSED = 0xfe,
                T_ERROR = 0xff
@@ -44,6 +45,18 @@ typedef struct {
     uint8_t bytes[3 + REPLY_BODY];
 } kept_reply;
 
+#define HEARD 4u /* events that wait to be asked for; a power of two */
+
+typedef struct { /* the board's own microphone */
+    uint8_t on;
+    lp_event events[HEARD]; /* the newest ones; numbers of the oldest and of the next to come: */
+    uint32_t first, next;
+    uint32_t told;      /* frames that there were when last asked */
+    uint32_t lost;      /* mic_lost() when it was switched on */
+    uint16_t peak, top; /* largest |sample| of the last frame, and of the one that is coming, */
+    uint16_t taken;     /* of which so many samples are there */
+} listener;
+
 typedef struct {
     frame_reader reader;
     kept_reply replies[WINDOW];
@@ -51,16 +64,9 @@ typedef struct {
     uint16_t next;  /* number of the next request */
     uint8_t open, outputs;
 
-    lp_model model;
-    int model_status; /* of opening and laying it out */
-    lp_frontend *frontend;
-    lp_net *net;
-    lp_detector *detector;
-    int16_t features[LP_FEATURES];
-    int32_t logits[LP_MAX_LABELS];
-
-    uint32_t frames, events, requests, repeats, refused[R_NO_SESSION + 1];
-    uint64_t spikes, synops, ticks_frontend, ticks_net, ticks_detector;
+    spot spot;
+    uint32_t requests, repeats, refused[R_NO_SESSION + 1];
+    listener listener;
 } session;
 
 /* The model is read in place; memory is aligned to 8. A model that cannot run is reported to
@@ -68,5 +74,8 @@ typedef struct {
 void session_init(session *s, const uint8_t *model, size_t model_bytes, void *memory,
                   size_t memory_bytes);
 void session_byte(session *s, uint8_t byte);
+/* Takes what the board's microphone has brought, if it is on: up to a frame's end. Returns 0 where
+ * there was nothing. From the start on it is on, until a host sends samples of its own. */
+int session_hear(session *s);
 
 #endif

@@ -85,6 +85,14 @@ def test_hello(board):
     assert info.detector == Model(MODEL).detector
 
 
+def test_a_board_without_a_microphone_says_so(board):
+    assert not board.info.microphone
+    with pytest.raises(session.BoardError, match="has no microphone"):
+        board.listen()
+    with pytest.raises(session.BoardError, match="request type 0x13"):
+        board.ask(session.LISTEN)
+
+
 @pytest.mark.parametrize("coding", [16, 8])
 def test_the_same_net(port, coding):
     with session.Board(port, coding=coding) as found:

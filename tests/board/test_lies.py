@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 LABELS, KEYWORDS = 3, 2
 # three labels, two keywords; detector: windows 20 and 60, one wake word for 500 frames, thresholds
-HELLO = struct.pack("<BBBBIHHBHBB", 2, 0, 1, 0, 7, LABELS, KEYWORDS, 4, 1023, 15, 7)
+HELLO = struct.pack("<BBBBIHHBHBB", 2, 0, 1, 0, 7, LABELS, KEYWORDS, 4, 1023, 15, 15)
 HELLO += struct.pack("<11HB", 20, 60, 0, 0, 8, 7, 6, 1, 500, 9, 9, 4)
 TRUTH = {
     session.HELLO: HELLO + b"liar",
@@ -21,6 +21,7 @@ TRUTH = {
     session.CONFIGURE: b"",
     session.STATISTICS: bytes(session.STATISTICS_BODY.size),
     session.AUDIO16: struct.pack("<BI3i", 1, 0, 1, 2, 3),
+    session.LISTEN: struct.pack("<IHBI3i", 9, 500, 1, 0, 1, 2, 3),
 }
 EVENT = struct.pack("<BIIIHH3i", 3, 9, 9, 5, 1, 32767, 1, 2, 3)
 
@@ -61,6 +62,7 @@ def use(answer):
     board.hello(0.05)
     board.configure(session.LOGITS)
     results = list(board.push(np.zeros(480, np.int16)))
+    results += [r for r in [board.listen().result] if r]
     board.statistics()
     board.reset()
     return results
@@ -71,11 +73,13 @@ def lying(about, kind, body):
 
 
 def test_an_honest_board():
-    assert [r.logits.tolist() for r in use(honest)] == 3 * [[1, 2, 3]]
-    (event,) = {r.event for r in lying(session.AUDIO16, 0x90, EVENT)}
+    assert [r.logits.tolist() for r in use(honest)] == 4 * [[1, 2, 3]]
+    (event,) = {r.event for r in lying(session.AUDIO16, 0x90, EVENT) if r.event}
     assert (event.frame, event.middle, event.label, event.score) == (9, 5, 1, 1.0)
     (event,) = {
-        r.event for r in lying(session.AUDIO16, 0x90, b"\7" + changed(EVENT, 13, "<H", 0)[1:])
+        r.event
+        for r in lying(session.AUDIO16, 0x90, b"\7" + changed(EVENT, 13, "<H", 0)[1:])
+        if r.event
     }
     assert event.wake
 
@@ -112,6 +116,10 @@ def changed(data, at, layout, value):
         (session.AUDIO16, changed(EVENT, 9, "<I", 10)),  # its middle too
         (session.AUDIO16, changed(EVENT, 13, "<H", 2)),  # label: unknown, no keyword
         (session.AUDIO16, changed(EVENT, 15, "<H", 32768)),  # score
+        (session.LISTEN, b""),
+        (session.LISTEN, bytes(6)),
+        (session.LISTEN, bytes(8)),
+        (session.LISTEN, bytes(6) + TRUTH[session.AUDIO16] + b"x"),
     ],
 )
 def test_lies(about, body):

@@ -6,6 +6,7 @@
  * behind the checksum. Whatever comes in, each complete frame gets at most one answer, each answer
  * is a well-formed frame, and memory stays in bounds. */
 #include "hal.h"
+#include "microphone.h"
 #include "model.h"
 #include "session.h"
 #include <stdio.h>
@@ -22,11 +23,26 @@ uint32_t hal_ticks(void) { return 0; }
 size_t hal_stack_used(void) { return 0; }
 void hal_exit(int code) { exit(code); }
 
+/* A microphone that now and then has a few samples. */
+const uint32_t mic_room = 16;
+static uint32_t seed = 1;
+static uint32_t draw(void) { return (seed = seed * 1664525u + 1013904223u) >> 8; }
+void mic_switch(int on) { (void)on; }
+int mic_ready(void) { return 0; }
+uint32_t mic_lost(void) { return seed >> 20; }
+void mic_heard(uint32_t keyword) { (void)keyword; }
+size_t mic_take(int16_t *pcm, size_t n)
+{
+    n = draw() % (n + 1);
+    for (size_t i = 0; i < n; i++) pcm[i] = (int16_t)draw();
+    return n;
+}
+
 static session board;
 static uint64_t arena[(ARENA_BYTES + 7) / 8];
 static uint8_t answer[2048];
 static size_t answer_bytes;
-static unsigned long delimiters_in, answers, configured;
+static unsigned long delimiters_in, answers, configured, listened;
 
 static void fail(const char *why)
 {
@@ -52,6 +68,7 @@ static void check_answer(void)
                    (uint32_t)out[n - 1] << 24;
     if (lp_crc32(0, out, n - 4) != crc) fail("an answer's checksum is wrong");
     configured += out[0] == (T_CONFIGURE | T_REPLY);
+    listened += out[0] == (T_LISTEN | T_REPLY) && n > 3 + 7 + 4;
 }
 
 void hal_write(const uint8_t *bytes, size_t n)
@@ -73,6 +90,7 @@ static void feed(uint8_t byte)
 {
     delimiters_in += byte == 0;
     session_byte(&board, byte);
+    for (int i = 0; i < 8; i++) session_hear(&board);
     if (answers > delimiters_in) fail("more answers than frames");
 }
 
@@ -100,7 +118,7 @@ static void one(const uint8_t *data, size_t n)
 {
     static const uint8_t types[] = {T_LABEL,   T_RESET,  T_CONFIGURE, T_STATISTICS,
                                     T_AUDIO16, T_AUDIO8, T_FEATURES,  T_HELLO,
-                                    0x00,      0x7f,     0x90};
+                                    T_LISTEN,  0x00,     0x7f,        0x90};
     static const uint8_t hello[] = {PROTOCOL_VERSION, 1, 2, 3, 4};
     session_init(&board, model_bytes, (size_t)(model_end - model_bytes), arena, sizeof arena);
     answer_bytes = 0;
@@ -130,14 +148,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 }
 
 #ifndef LIBFUZZER
-static uint32_t seed = 1;
-static uint32_t draw(void) { return (seed = seed * 1664525u + 1013904223u) >> 8; }
-
 /* A CONFIGURE that is often taken: type, step, length, and a body whose fields are mostly in their
  * ranges. */
 static size_t configuration(uint8_t *p)
 {
-    const uint32_t n = 2 * (LP_MAX_WINDOWS + 5 + board.model.n_keywords);
+    const uint32_t n = 2 * (LP_MAX_WINDOWS + 5 + board.spot.model.n_keywords);
     p[0] = 0x82, p[1] = 0, p[2] = (uint8_t)(n / 2), p[3] = draw() & 15;
     for (uint32_t i = 0, window = 0; i < n; i += 2) {
         uint32_t x = draw() % (draw() & 1 ? 40 : 32768), field = i / 2;
@@ -169,12 +184,16 @@ int main(int argc, char **argv)
                     i += configuration(data + i);
                     continue;
                 }
+                if (draw() % 12 == 0) { /* asks for what the microphone heard, some times */
+                    for (int j = 0; j < 12; j++, i += 3) data[i] = 8, data[i + 1] = data[i + 2] = 0;
+                    continue;
+                }
                 data[i] &= 127, data[i + 1] %= 210, data[i + 2] = lengths[draw() % sizeof lengths];
                 i += 3 + 2u * data[i + 2];
             }
         one(data, n);
     }
-    printf("%d inputs, %lu configured\n", runs, configured);
+    printf("%d inputs, %lu configured, %lu frames of the microphone\n", runs, configured, listened);
     return 0;
 }
 #endif

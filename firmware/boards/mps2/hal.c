@@ -3,6 +3,7 @@
 #include "../cortex_m.h"
 #include "../ring.h"
 #include "hal.h"
+#include "microphone.h"
 
 #define TIMER 0x40000000u
 #define UART 0x40004000u
@@ -36,7 +37,10 @@ void hal_init(void)
 
 int hal_read(void) { return ring_get(); }
 uint32_t hal_lost(void) { return ring_lost; }
-void hal_wait(void) { sleep_if_equal(&ring_head, &ring_tail); }
+void hal_wait(void)
+{
+    if (!mic_ready()) sleep_if_equal(&ring_head, &ring_tail);
+}
 
 void hal_write(const uint8_t *bytes, size_t n)
 {

@@ -3,6 +3,7 @@
  * NAME" when it is first read. A program that only writes, writes to its standard output. */
 #define _XOPEN_SOURCE 600
 #include "hal.h"
+#include "microphone.h"
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -69,7 +70,7 @@ int hal_read(void)
 }
 
 uint32_t hal_lost(void) { return 0; }
-void hal_wait(void) { poll(&(struct pollfd){line, POLLIN, 0}, 1, 1000); }
+void hal_wait(void) { poll(&(struct pollfd){line, POLLIN, 0}, 1, mic_ready() ? 2 : 1000); }
 
 void hal_write(const uint8_t *bytes, size_t n)
 {

@@ -3,6 +3,7 @@
  * they are never taken. */
 #include "../start.h"
 #include "hal.h"
+#include "microphone.h"
 
 #define REG8(address) (*(volatile uint8_t *)(address))
 #define REG(address) (*(volatile uint32_t *)(address))
@@ -46,7 +47,7 @@ uint32_t hal_lost(void) { return 0; }
 
 void hal_wait(void)
 {
-    __asm__ volatile("wfi");
+    if (!mic_ready()) __asm__ volatile("wfi");
     uint32_t irq = PLIC_CLAIM;
     if (irq) PLIC_CLAIM = irq; /* done with it; if data is there, it comes again */
 }

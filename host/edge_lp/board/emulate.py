@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from edge_lp.board.discover import links
 from edge_lp.errors import EdgeLpError, MissingDependency
 from edge_lp.text import notice
@@ -166,10 +168,21 @@ def build(
 
 
 class Emulator:
-    """A running board: `with Emulator("m4", model_bytes) as e:` and then Board(e.port)."""
+    """A running board: `with Emulator("m4", model_bytes) as e:` and then Board(e.port). pcm: (n,)
+    int16 at 16 kHz, what its microphone hears each time it is switched on, then silence; None: it
+    has no microphone. options: more of the emulator's."""
 
-    def __init__(self, name: str, model: bytes, start_timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: bytes,
+        pcm: np.ndarray | None = None,
+        options: Sequence[str] = (),
+        start_timeout: float = 30.0,
+    ) -> None:
         self.name, self._model, self._timeout = name.removeprefix("qemu:"), model, start_timeout
+        self._audio = None if pcm is None else pcm.astype("<i2").tobytes()
+        self._options = options
         self.port, self.link = "", Path()
 
     def __enter__(self) -> "Emulator":
@@ -177,11 +190,11 @@ class Emulator:
         self._folder = build_folder()
         self._process: subprocess.Popen[bytes] | None = None
         try:
-            elf, self.report = build(t, self._model, Path(self._folder.name))
+            elf, self.report = build(t, self._model, Path(self._folder.name), audio=self._audio)
             # Through a multiplexer, for its buffer: a bare pty hands over one byte a turn, too slow
             # for audio. -echr 256: it has no escape character.
             line = "-echr 256 -chardev pty,id=line,mux=on -serial chardev:line"
-            command = run_command(t, elf, line)
+            command = [*run_command(t, elf, line), *self._options]
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             )

@@ -27,26 +27,21 @@ from edge_lp.runtime import FEATURES, HOP, Event
 
 BAUD = 460800
 BAUDS = (50, 12_000_000)  # the slowest that termios has; the fastest USB bridge
-HELLO, LABEL, RESET, CONFIGURE, STATISTICS, AUDIO16, AUDIO8, FEATURE_FRAME = (
-    0x01,
-    0x02,
-    0x03,
-    0x04,
-    0x05,
-    0x10,
-    0x11,
-    0x12,
-)
+HELLO, LABEL, RESET, CONFIGURE, STATISTICS = 0x01, 0x02, 0x03, 0x04, 0x05
+AUDIO16, AUDIO8, FEATURE_FRAME, LISTEN = 0x10, 0x11, 0x12, 0x13
+MICROPHONE = 8  # of the inputs that HELLO names
 
 POSTERIORS, LOGITS, SPIKES, FEATURE_OUT = 1, 2, 4, 8
 ALL_OUTPUTS = POSTERIORS | LOGITS | SPIKES | FEATURE_OUT
 HELLO_BODY = struct.Struct("<BBBBIHHBHBB")  # then the detector, then the name
 STATISTICS_BODY = struct.Struct("<12I5QI")
+LISTEN_BODY = struct.Struct("<IH")  # then a result
 
 
 @dataclass(frozen=True)
 class BoardInfo:
-    """What a board says of itself. model_id: the CRC-32 at the end of its .lpb."""
+    """What a board says of itself. model_id: the CRC-32 at the end of its .lpb; microphone: it has
+    one of its own."""
 
     name: str
     version: str
@@ -56,6 +51,7 @@ class BoardInfo:
     window: int
     receive_bytes: int
     detector: DetectorConfig
+    microphone: bool
 
 
 @dataclass(frozen=True)
@@ -70,6 +66,17 @@ class Result:
     logits: np.ndarray | None
     spikes: int | None
     features: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Listened:
+    """What a board's own microphone gave since it was last asked. result: the last frame, and the
+    oldest event that was not told yet; None: nothing new. lost: samples that it was too slow to
+    take, since it was switched on; peak: largest |sample| of the last frame, 0..32768."""
+
+    result: Result | None
+    lost: int
+    peak: int
 
 
 class Board:
@@ -111,9 +118,8 @@ class Board:
             raise BoardError(
                 f"{self.port}: answers, but not as an edge-lp board of protocol {PROTOCOL}"
             )
-        protocol, a, b, c, model, n_labels, n_keywords, window, room, _, _ = HELLO_BODY.unpack_from(
-            body
-        )
+        said = HELLO_BODY.unpack_from(body)
+        protocol, a, b, c, model, n_labels, n_keywords, window, room, _, inputs = said
         if protocol != PROTOCOL:
             raise lie(self.port, f"protocol {protocol} to protocol {PROTOCOL}")
         if not 1 <= n_labels <= MAX_LABELS or n_keywords > n_labels or window < 1:
@@ -122,8 +128,9 @@ class Board:
             detector, name = _detector_of(body[HELLO_BODY.size :], n_keywords)
         except (struct.error, ValueError) as e:
             raise lie(self.port, str(e)) from None
+        version, microphone = f"{a}.{b}.{c}", bool(inputs & MICROPHONE)
         self.info = BoardInfo(
-            name, f"{a}.{b}.{c}", model, n_labels, n_keywords, window, room, detector
+            name, version, model, n_labels, n_keywords, window, room, detector, microphone
         )
         self.exchange.open(window, room)
         self._outputs, self._detector = 0, detector
@@ -177,6 +184,22 @@ class Board:
     def push_features(self, frames: np.ndarray) -> Iterator[Result]:
         """(frames, FEATURES) int16 Q10 -> network and detector only."""
         return self._results((FEATURE_FRAME, row.astype("<i2").tobytes()) for row in frames)
+
+    def listen(self) -> Listened:
+        """Switches the board's own microphone on, which starts a stream of its own, and is what
+        came since the last time: a frame is complete every 10 ms, whether it is asked for or not,
+        and the last four events wait. reset() and any samples from here switch it off. BoardError:
+        it has none."""
+        if not self.info.microphone:
+            raise BoardError(
+                f"{self.port}: {self.info.name} has no microphone; send it audio from here instead"
+            )
+        body = self.ask(LISTEN)
+        if len(body) <= LISTEN_BODY.size:
+            raise lie(self.port, f"a microphone's report of {len(body)} bytes")
+        lost, peak = LISTEN_BODY.unpack_from(body)
+        rest = body[LISTEN_BODY.size :]
+        return Listened(None if rest == b"\0" else self._parse(rest), lost, peak)
 
     def stream(self, blocks: Iterable[np.ndarray]) -> Iterator[Event]:
         """Blocks of samples -> the events in them."""

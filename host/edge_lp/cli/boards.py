@@ -17,20 +17,27 @@ from edge_lp.cli.common import JSON, model_bytes
     show_default=True,
     help="m3, m4, m7, rv32 (QEMU), posix (a process), s390x, mips (big-endian, qemu-user).",
 )
+@click.option(
+    "--microphone",
+    metavar="RECORDING",
+    help="What the board's own microphone hears: each time it is switched on, from the start.",
+)
 @click.argument("model", default="commands12")
-def emulate(board: str, model: str) -> None:
+def emulate(board: str, microphone: str | None, model: str) -> None:
     """Run the firmware on an emulated board.
 
     MODEL is in its flash; the port to use is printed. Ctrl-C stops it.
     """
+    from edge_lp.audio.files import read_file
     from edge_lp.board.emulate import Emulator
     from edge_lp.text import notice
 
-    with Emulator(board, model_bytes(model)) as running:
+    pcm = read_file(microphone) if microphone else None
+    with Emulator(board, model_bytes(model), pcm) as running:
         click.echo(f"serial:{running.port}")
         notice(
             f"{board} is running; in another terminal: edge-lp listen --device "
-            f"serial:{running.port} --source mic. Ctrl-C stops it."
+            f"serial:{running.port} --source {'board' if microphone else 'mic'}. Ctrl-C stops it."
         )
         running.wait()
 

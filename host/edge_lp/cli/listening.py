@@ -19,7 +19,11 @@ from edge_lp.cli.common import JSON, detector_options, show, show_json
     "serial:PORT[@BAUD]: a board that listens for us.",
 )
 @click.option("--model", help="File, run directory or shipped model.  [default: commands12]")
-@click.option("--source", metavar="DEVICE", help="What a board is sent.  [default: mic]")
+@click.option(
+    "--source",
+    metavar="DEVICE",
+    help="What a board is sent, or board: it listens by itself.  [default: mic]",
+)
 @detector_options
 @click.option(
     "--speed",

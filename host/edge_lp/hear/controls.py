@@ -17,7 +17,7 @@ import numpy as np
 from edge_lp.audio.record import Recorder, wav_header
 from edge_lp.errors import EdgeLpError
 from edge_lp.files import write_file
-from edge_lp.hear.detect import BoardEar, HostEar
+from edge_lp.hear.detect import BoardEar, BoardMicrophone, HostEar
 from edge_lp.runtime import SAMPLE_RATE
 from edge_lp.text import Notice
 
@@ -83,6 +83,8 @@ class Controls:
             self.selected = (self.selected + (1 if key == "down" else -1)) % n
         elif key in ("+", "=", "-", "_") and n:
             self._move(STEP if key in "+=" else -STEP)
+        elif key in ("r", "s") and isinstance(self._ear, BoardMicrophone):
+            self._note("note: the samples stay on the board: there is nothing to record here")
         elif key == "r":
             self._record()
         elif key == "s":

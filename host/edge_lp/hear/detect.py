@@ -4,15 +4,17 @@ a board."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edge_lp.board.session import POSTERIORS, Board
+from edge_lp.board.session import FEATURE_OUT, POSTERIORS, Board, Listened
 from edge_lp.measure.stream import Detection
 from edge_lp.model.format import pack, unpack
 from edge_lp.model.spec import DetectorConfig
-from edge_lp.runtime import FRAME_SECONDS, Detector, Event, Frontend, Model, Net
+from edge_lp.runtime import FEATURES, FRAME_SECONDS, HOP, Detector, Event, Frontend, Model, Net
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Heard:
     layers: of each hidden layer (neurons,) 0..1, the spikes low-passed as the next layer does, over
     the ceiling, and spikes: who spiked in the last step, at the block's end; posteriors: (frames,
     labels) 0..1; awake: frames left in which commands count behind a wake word. A board tells no
-    layers, and of awake only whether."""
+    layers, and of awake only whether; where its own microphone listens, peak is the largest
+    |sample| of the last frame, as the samples stay there."""
 
     features: np.ndarray
     layers: list[np.ndarray]
@@ -29,6 +32,7 @@ class Heard:
     detections: list[Detection]
     spikes: list[np.ndarray]
     awake: int
+    peak: int | None = None
 
 
 class HostEar:
@@ -67,10 +71,12 @@ class HostEar:
 class BoardEar:
     """The runtime on a board, over its line. picture: it is asked for posteriors too."""
 
+    outputs = POSTERIORS
+
     def __init__(self, board: Board, config: DetectorConfig, picture: bool) -> None:
         self.labels, self.config = board.labels, config
         self.keywords = board.labels[: board.info.n_keywords]
-        self._outputs, self._awake = POSTERIORS if picture else 0, 0
+        self._outputs, self._awake = self.outputs if picture else 0, 0
         board.configure(self._outputs, config)
         self._board, self._frontend = board, Frontend()
 
@@ -88,6 +94,47 @@ class BoardEar:
         if results:
             self._awake = self.config.wake if results[-1].awake else 0
         return Heard(features, [], posteriors, found, [], self._awake)
+
+
+class BoardMicrophone(BoardEar):
+    """A board that listens by itself. It is asked every few milliseconds; where this machine was
+    late, the frames between two answers are shown as the last one, and no event is missing."""
+
+    outputs = POSTERIORS | FEATURE_OUT
+    PERIOD = 0.005
+
+    def __init__(self, board: Board, config: DetectorConfig, picture: bool) -> None:
+        super().__init__(board, config, picture)
+        self.lost, self._frames, self._came = 0, 0, list[tuple[int, Listened]]()
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Zeros, as long as what the board has heard: its samples stay there. Without an end."""
+        while True:
+            said = self._board.listen()
+            self.lost = said.lost
+            if said.result is None:
+                time.sleep(self.PERIOD)
+                continue
+            new = said.result.frame + 1 - self._frames
+            self._frames += new
+            self._came.append((new, said))
+            yield np.zeros(new * HOP, np.int16)
+
+    def push(self, pcm: np.ndarray) -> Heard:
+        """What the board said of the last block."""
+        came, self._came = self._came, []
+        features = np.zeros((0, FEATURES), np.int16)
+        posteriors, found, peak = np.zeros((0, len(self.labels))), list[Detection](), 0
+        for new, said in came:
+            r, peak = said.result, said.peak
+            assert r
+            self._awake = self.config.wake if r.awake else 0
+            if r.features is not None and r.posteriors is not None:
+                features = np.repeat(r.features[None], new, axis=0)
+                posteriors = np.repeat(r.posteriors[None] / 32767, new, axis=0)
+            if r.event:
+                found.append(_detection(r.event, self.labels))
+        return Heard(features, [], posteriors, found, [], self._awake, peak)
 
 
 def _detection(e: Event, labels: list[str]) -> Detection:

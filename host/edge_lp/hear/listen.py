@@ -24,7 +24,7 @@ from edge_lp.audio.record import Recorder
 from edge_lp.board.session import Board, parse_device
 from edge_lp.errors import EdgeLpError
 from edge_lp.hear.command import Command
-from edge_lp.hear.detect import BoardEar, HostEar
+from edge_lp.hear.detect import BoardEar, BoardMicrophone, HostEar
 from edge_lp.hear.page import Page
 from edge_lp.hear.screen import JsonLines, Lines, View, output
 from edge_lp.model.find import read_model
@@ -108,21 +108,29 @@ def listen(
 ) -> None:
     """Shows what is detected in a device's blocks, by the model on this machine (default
     commands12) or, for serial:PORT[@BAUD], by a board that is sent the blocks of `source` (default
-    mic): on a terminal in the live view, unless as_lines; as_json: a line of JSON each; web,
-    [HOST:]PORT: in lines, and in the web page that is served there, at real speed. command: run on
-    each detection (hear.command), for timeout seconds at most; folder: where the view's keys write;
-    tuning: changes of the detector (model.tune.tuned); the others are open_device's. EdgeLpError:
-    an option that does not go with the device, and all that its parts raise."""
+    mic; "board": its own microphone): on a terminal in the live view, unless as_lines; as_json: a
+    line of JSON each; web, [HOST:]PORT: in lines, and in the web page that is served there, at real
+    speed. command: run on each detection (hear.command), for timeout seconds at most; folder: where
+    the view's keys write; tuning: changes of the detector (model.tune.tuned); the others are
+    open_device's. EdgeLpError: an option that does not go with the device, and all that its parts
+    raise."""
     as_lines = as_lines or web is not None
     sound = source or "mic" if device.startswith("serial:") else device
 
     def shows(ear: HostEar | BoardEar, name: str) -> View | Lines | JsonLines | Page:
         shown = output(ear, name, as_json, as_lines, folder)
-        recording = sound != "-" and not sound.startswith("mic")
+        recording = sound not in ("-", "board") and not sound.startswith("mic")
         return Page(shown, ear, name, web, wait=recording) if web else shown
 
-    opening = partial(
+    own = device.startswith("serial:") and sound == "board"
+    if own and (record or gain or reconnect or speed or channel is not None):
+        raise EdgeLpError(
+            "--source board: the board's microphone stays as it is, and its samples there; "
+            "--speed, --record, --channel, --gain and --reconnect do not go with it"
+        )
+    opening: Callable[..., contextlib.AbstractContextManager[Source]] = partial(
         open_device,
+        sound,
         speed=speed or ("real" if web else "max"),
         record=record,
         channel=channel,
@@ -139,10 +147,13 @@ def listen(
             config = tuned(board.info.detector, keywords, **tuning)
             name = f"{board.info.name} {board.info.version} at {board.port}"
             notice(f"{name}, model {board.info.model_id:08x}: {', '.join(keywords)}")
-            ear = BoardEar(board, config, picture=bool(web) or not (as_json or as_lines))
+            picture = bool(web) or not (as_json or as_lines)
+            ear = (BoardMicrophone if own else BoardEar)(board, config, picture)
+            if isinstance(ear, BoardMicrophone):
+                opening = partial(_board_microphone, ear)
             shown = shows(ear, name)
             with _changes(ear, "MODEL", board.info.detector):
-                _run(ear, partial(opening, sound), shown, command, timeout)
+                _run(ear, opening, shown, command, timeout)
         return
     if source is not None:
         raise EdgeLpError(
@@ -153,7 +164,13 @@ def listen(
     name = model or "commands12"
     shown = shows(here, name)
     with _changes(here, name, opened.detector):
-        _run(here, partial(opening, sound), shown, command, timeout)
+        _run(here, opening, shown, command, timeout)
+
+
+@contextlib.contextmanager
+def _board_microphone(ear: BoardMicrophone, note: Notice) -> Iterator[Source]:
+    note("the board listens by itself; Ctrl-C stops the reports")
+    yield Source(ear.blocks(), "the board's microphone", lambda: ear.lost)
 
 
 @contextlib.contextmanager

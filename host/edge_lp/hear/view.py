@@ -103,7 +103,8 @@ class View:
         self.seconds += length
         self.lost = lost
         if len(pcm):
-            self._level(pcm.astype(np.float64))
+            heard_here = pcm if heard.peak is None else np.full(len(pcm), heard.peak)
+            self._level(heard_here.astype(np.float64))
             self._load += (work / length - self._load) * min(1.0, length / 2)
         now = time.monotonic()
         self._start = min(self._start, now - self.seconds)
