@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 REPRODUCED = "reproduced"
@@ -33,6 +34,10 @@ class Verdict:
             raise ValueError(f"{self.state!r} is no state of a verdict")
 
 
+def _nothing(data: Path | None) -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Experiment:
     """A figure or a table of a paper.
@@ -41,6 +46,8 @@ class Experiment:
     that takes time goes through work.map, so that it is shared among the cores and kept.
     compare(data) -> rows; judge(data) -> verdict; draw(figure, data): on an empty matplotlib
     Figure, in the form of the paper's.
+    inputs(--data) -> {what: fingerprint} of the files that are read, as far as they can be seen:
+    where one changes, the result is made anew (rests.py).
     default and full: the arguments `size`; full is the paper's. times: what the two take on two
     cores, as words: the default measured, the full one reckoned from it."""
 
@@ -56,6 +63,7 @@ class Experiment:
     judge: Callable[[dict[str, Any]], Verdict]
     draw: Callable[[Any, dict[str, Any]], None]
     inches: tuple[float, float] = (6.4, 4.0)
+    inputs: Callable[[Path | None], Mapping[str, str]] = _nothing
 
     def size(self, full: bool) -> dict[str, Any]:
         return dict(self.full if full else self.default)

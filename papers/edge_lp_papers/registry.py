@@ -19,6 +19,9 @@ MODULES: tuple[str, ...] = (
     "mapping_500",
     "subsampling",
     "commands_mapping",
+    "adding",
+    "copying",
+    "long_memory",
 )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -15,39 +16,64 @@ from edge_lp.errors import EdgeLpError, MissingDependency
 from edge_lp.files import write_file
 
 from edge_lp_papers.experiment import Experiment
+from edge_lp_papers.rests import digests, key, measured, rests_on
 from edge_lp_papers.work import Work
 
 
 def run(
     experiment: Experiment, out: Path, full: bool = False, seed: int = 0, data: Path | None = None
 ) -> dict[str, Any]:
-    """The result, from its file if an earlier run has finished it with the same size and seed."""
+    """The result. Of one that an earlier run has finished, what is still as it would be measured
+    now is kept; what it is compared with, and how it is drawn, is always of now."""
+    size = _plain(experiment.size(full))
+    now = rests_on(experiment, size, seed, data)
     before = read(experiment, out)
-    size = experiment.size(full)
-    if before and (before["parameters"], before["seed"]) == (_plain(size), seed):
+    valid = before is not None and measured(before, now)
+    if before and valid and before["looks"] == now["looks"]:
         return before
     picture(experiment, None)  # matplotlib is missed before the work, not after it
-    folder = out / "parts" / f"{experiment.name}{'-full' if full else ''}"
-    work = Work(folder, seed, data)
-    found = _plain(experiment.measure(work, **size))
+    if before and valid:
+        return _finish(experiment, out, {**before, **now, "inputs": before["inputs"]})
+    work = Work(_parts(experiment, out, full, now), seed, data)
+    found = _plain(experiment.measure(work, **experiment.size(full)))
     result = {
         "name": experiment.name,
         "paper": experiment.paper,
         "figure": experiment.figure,
         "title": experiment.title,
         "size": "full" if full else "default",
-        "parameters": _plain(size),
-        "seed": seed,
+        **now,
         "version": version("edge-lp"),
         "seconds": round(work.seconds(), 1),
-        "rows": [asdict(row) for row in experiment.compare(found)],
-        "verdict": asdict(experiment.judge(found)),
+        "rows": [],
+        "verdict": {},
         "data": found,
     }
+    made = _finish(experiment, out, result)
+    work.clear()
+    return made
+
+
+def _finish(experiment: Experiment, out: Path, result: dict[str, Any]) -> dict[str, Any]:
+    """Compared, judged, drawn and written."""
+    found = result["data"]
+    result["title"], result["figure"] = experiment.title, experiment.figure
+    result["rows"] = [asdict(row) for row in experiment.compare(found)]
+    result["verdict"] = asdict(experiment.judge(found))
     write_file(out / f"{experiment.name}.png", picture(experiment, found))
     write_file(out / f"{experiment.name}.json", json.dumps(result, indent=1).encode())
-    work.clear()
-    return result
+    return _plain(result)
+
+
+def _parts(experiment: Experiment, out: Path, full: bool, now: dict[str, Any]) -> Path:
+    """The folder for the parts of this size. Those of other code or inputs are of no use any
+    more."""
+    size, folder = "full" if full else "default", out / "parts" / experiment.name
+    ours = folder / f"{size}-{key(now)}"
+    for other in folder.glob(f"{size}-*"):
+        if other != ours:
+            shutil.rmtree(other, ignore_errors=True)
+    return ours
 
 
 def _plain(found: Any) -> Any:
@@ -73,9 +99,10 @@ def read(experiment: Experiment, out: Path) -> dict[str, Any] | None:
 def state(experiment: Experiment, out: Path) -> str:
     """For the list: the verdict, how many parts are done, or that nothing was run."""
     if found := read(experiment, out):
-        return f"{found['verdict']['state']} ({found['size']} size)"
-    folders = (out / "parts" / f"{experiment.name}{end}" for end in ("", "-full"))
-    parts = sum(len(list(folder.glob("*.json"))) for folder in folders)
+        code, _ = digests(experiment)
+        age = "" if found.get("code") == code else ", of older code"
+        return f"{found['verdict']['state']} ({found['size']} size{age})"
+    parts = len(list((out / "parts" / experiment.name).glob("*/*.json")))
     return f"stopped, {parts} parts done" if parts else "not run"
 
 

@@ -4,6 +4,7 @@ soon as it is done, so that a stopped run goes on where it was."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -11,7 +12,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,19 @@ from edge_lp.files import make_folder, write_file
 from edge_lp.text import console
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a part's function may use beside its arguments: say(text) tells how far it is, beside
+    the progress bar; path(name) is a file of its own, for a checkpoint of what takes longer than a
+    user would like to lose."""
+
+    stem: Path
+    say: Callable[[str], None]
+
+    def path(self, name: str) -> Path:
+        return self.stem.with_name(f"{self.stem.name}-{name}")
 
 
 class Work:
@@ -35,10 +51,8 @@ class Work:
     def find(self, name: str) -> Path:
         """A data set of the user's: --data DIR with DIR/name."""
         if self.data is None or not (self.data / name).is_dir():
-            where = f"no folder {self.data / name}" if self.data else "no --data DIR"
-            raise EdgeLpError(
-                f"{self.folder.name} needs data, {where}; give a DIR with {name}/ in it"
-            )
+            where = f"there is no folder {self.data / name}" if self.data else "no --data DIR"
+            raise EdgeLpError(f"it needs data, {where}; give a DIR with {name}/ in it")
         return self.data / name
 
     def map(
@@ -51,8 +65,9 @@ class Work:
         """[function(**part) for part in parts], those that an earlier run has kept from there.
 
         A part says all that its result depends on, its seed too, in JSON's terms; so does the
-        result. `threads`: parts at the same time; the work is done in C or TensorFlow, which let go
-        of the interpreter's lock. 1 for what uses all cores by itself."""
+        result. A function that takes `part` gets a Part beside its arguments. `threads`: parts at
+        the same time; the work is done in C or TensorFlow, which let go of the interpreter's lock.
+        1 for what uses all cores by itself."""
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
         err = console(stderr=True)
@@ -82,7 +97,6 @@ class Work:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def say(self, text: str) -> None:
-        """How far a part is, beside the progress bar."""
         if self._bar:
             self._bar[0].update(self._bar[1], description=text)
 
@@ -94,7 +108,9 @@ class Work:
         if path.is_file():
             return json.loads(path.read_bytes())["result"]
         begin = clock()
-        result = function(**part)
+        beside = {"part": Part(path.with_suffix(""), self.say)}
+        given = beside if "part" in signature(function).parameters else {}
+        result = function(**part, **given)
         kept = {"part": part, "seconds": clock() - begin, "result": result}
         write_file(path, json.dumps(kept).encode())
         return result
@@ -106,3 +122,5 @@ class Work:
 
     def clear(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another run's parts are there
+            self.folder.parent.rmdir()

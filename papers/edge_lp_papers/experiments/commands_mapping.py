@@ -13,6 +13,7 @@ The clips are the first ones of each word in speech_commands/testing of --data."
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from edge_lp.runtime import Frontend
 
 from edge_lp_papers.experiment import CODE_ONLY, NOT_REPRODUCED, Experiment, Row, Verdict
 from edge_lp_papers.experiments import overlay
+from edge_lp_papers.rests import fingerprint
 from edge_lp_papers.spiker.layer import Layer
 from edge_lp_papers.spiker.neuron import ANN, FAST, Neuron, gaussian, one_sided
 from edge_lp_papers.spiker.rnn import Score
@@ -109,6 +111,13 @@ def measure(work: Work, clips: int) -> dict[str, Any]:
     }
 
 
+def inputs(data: Path | None) -> dict[str, str]:
+    """The shipped weights, and the recordings where they can be seen."""
+    found = {"commands12.npz": fingerprint(float_weights("commands12"))}
+    folder = data and data / "speech_commands" / "testing"
+    return {**found, "testing": fingerprint(folder)} if folder and folder.is_dir() else found
+
+
 def compare(data: dict[str, Any]) -> list[Row]:
     same, nmse = np.mean(data["same"], 0), np.median(data["nmse"], 0)
     names = [name for name, *_ in WAYS]
@@ -164,4 +173,5 @@ EXPERIMENT = Experiment(
     judge=judge,
     draw=draw,
     inches=(12.0, 9.0),
+    inputs=inputs,
 )
