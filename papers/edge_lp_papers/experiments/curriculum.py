@@ -21,7 +21,7 @@ from edge_lp_papers.work import Part
 
 KINDS = ("lpRNN", "SimpleRNN", "LSTM", "lpLSTM")
 ALPHAS = (0.1, 0.999)
-GATES = {"activation": "tanh", "recurrent_activation": "hard_sigmoid"}
+GATES: dict[str, Any] = {"activation": "tanh", "recurrent_activation": "hard_sigmoid"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def recurrent(kind: str, units: int, seed: int, whole: bool = True) -> Any:
     from edge_lp_train.scan import low_pass_layer
 
     init = keras.initializers
-    drawn = {"alpha_range": ALPHAS, "seed": seed}
+    drawn: dict[str, Any] = {"alpha_range": ALPHAS, "seed": seed}
     given: dict[str, Any] = {
         "kernel_initializer": init.GlorotUniform(seed),
         "recurrent_initializer": init.Orthogonal(seed=seed),
@@ -84,28 +84,28 @@ def network(kind: str, units: int, seed: int, task: Task) -> Any:
 
 def climb(
     task: Task, model: Any, name: str, seed: int, epochs: int, until: int, n: int, part: Part
-) -> list[dict[str, float]]:
+) -> list[dict[str, Any]]:
     """One dict an epoch: length, loss, the task's scores on unseen sequences, and whether that was
     enough. Ends after `epochs` of them, or when length `until` is passed. A stopped run goes on
     behind the last epoch that it finished."""
     from edge_lp_train.files import read_arrays, write_arrays
 
     checkpoint = part.path(f"{name}.npz")
-    state, records = [*model.variables, *model.optimizer.variables], []
+    state = [*model.variables, *model.optimizer.variables]
+    records: list[dict[str, Any]] = []
     if checkpoint.is_file():
         kept = read_arrays(checkpoint, ["records"])
         records = json.loads(str(kept["records"]))
         for i, v in enumerate(state):
             v.assign(kept[f"v{i}"])
-    length, data = task.start, None
+    length, of = task.start, None
     for r in records:
         length = task.longer(int(r["length"])) if r["passed"] else int(r["length"])
     while len(records) < epochs and length <= until:
-        if data is None or data[0] != length:
-            made = (task.sequences(np.random.default_rng([seed, i, length]), k, length)
-                    for i, k in enumerate((n, task.tests)))  # fmt: skip
-            data = length, *made
-        _, (x, y), test = data
+        if of != length:
+            x, y = task.sequences(np.random.default_rng([seed, 0, length]), n, length)
+            test = task.sequences(np.random.default_rng([seed, 1, length]), task.tests, length)
+            of = length
         order = np.random.default_rng([seed, 2, len(records)]).permutation(n)
         done = model.fit(x[order], y[order], task.batch, shuffle=False, verbose=0)
         scores = task.scores(model, *test)
