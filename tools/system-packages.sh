@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Cross compilers, emulators and the sound server that some tests use, from Debian's or Ubuntu's
-# archive (apt-packages.txt). Without root or apt nothing is installed, and those tests skip with a
-# reason; with CI=true that is a failure.
+# archive (apt-packages.txt), and the emulator of the Raspberry Pi Pico from npm, into build/npm.
+# Without root, apt or npm nothing is installed, and those tests skip with a reason; with CI=true
+# that is a failure.
 set -eu
 cd "$(dirname "$0")"
 
@@ -13,11 +14,18 @@ missing=
 for package in $(grep -v '^#' apt-packages.txt); do
     installed "$package" || missing="$missing $package"
 done
-[ -n "$missing" ] || exit 0
-[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||
-    give_up "some tests will skip without:$missing (install them with sudo apt-get install)"
-echo "system packages: installing$missing"
-export DEBIAN_FRONTEND=noninteractive
-{
-    apt-get -qq update && apt-get -qq install -y --no-install-recommends $missing >/dev/null
-} || give_up "apt-get failed; some tests will skip"
+command -v npm >/dev/null || missing="$missing npm" # some nodejs packages bring it
+if [ -n "$missing" ]; then
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||
+        give_up "some tests will skip without:$missing (install them with sudo apt-get install)"
+    echo "system packages: installing$missing"
+    export DEBIAN_FRONTEND=noninteractive
+    {
+        apt-get -qq update && apt-get -qq install -y --no-install-recommends $missing >/dev/null
+    } || give_up "apt-get failed; some tests will skip"
+fi
+
+npm=../build/npm
+[ -d "$npm/node_modules/rp2040js" ] ||
+    npm install --silent --no-audit --no-fund --prefix "$npm" "$(cat npm-packages.txt)" >/dev/null ||
+    give_up "npm failed; the tests of the Raspberry Pi Pico will skip"

@@ -3,10 +3,8 @@
 #ifndef CORTEX_M_H
 #define CORTEX_M_H
 
+#include "nvic.h"
 #include "start.h"
-
-#define REG(address) (*(volatile uint32_t *)(address))
-#define NVIC_ENABLE(irq) (REG(0xe000e100 + 4 * ((irq) / 32)) = 1u << ((irq) % 32))
 
 static void halt(void)
 {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an image takes: flash, RAM and a bound of its stack; exit code 1 where a budget is exceeded.
-The stack has no other budget than its size, in every program. Standard library only.
+The stack has no other budget than its size, in every program. Code and constants that a board
+copies to RAM (.ram_code) are told apart. Standard library only.
 
 The stack bound is the deepest path of the call graph that gcc writes (-fcallgraph-info=su), from
 reset, plus the deepest interrupt handler, plus two exception frames and a margin for what has no
@@ -15,7 +16,7 @@ from pathlib import Path
 # hardware stacking and alignment: one interrupt, and one more for a fault
 EXCEPTION = 2 * (32 + 8)
 MARGIN = 64
-INTERRUPTS = ("receive",)
+INTERRUPTS = ("receive", "mic_interrupt")
 
 
 def call_graph(objects):
@@ -72,7 +73,8 @@ def main():
     elf = Path(a.elf)
     s = sections(a.size, a.elf)
     arena = int(re.search(r"ARENA_BYTES (\d+)", Path(a.sizes).read_text())[1])
-    flash, data, bss = s[".text"] + s.get(".data", 0), s.get(".data", 0), s.get(".bss", 0)
+    data, bss, copied = s.get(".data", 0), s.get(".bss", 0), s.get(".ram_code", 0)
+    flash = s[".text"] + data + s.get(".boot2", 0) + copied
     bound, ram = stack_bound(a.objects), data + bss + a.stack
     budgets = [
         "" if limit == sys.maxsize else f", budget {limit}"
@@ -82,6 +84,7 @@ def main():
         f"{elf}\n  flash {flash:6} bytes{budgets[0]}\n  RAM   {ram:6} bytes{budgets[1]}: "
         f".data {data}, .bss {bss} (runtime arena {arena}, the rest {bss - arena}), "
         f"stack {a.stack} (bound {bound})"
+        + (f"; and {copied} bytes that are copied there to run" if copied else "")
     )
     over = [
         f"{what} is {found}, the budget {limit}: {do}say {name}=... on purpose"

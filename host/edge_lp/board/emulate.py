@@ -5,12 +5,14 @@ pseudo-terminal."""
 from __future__ import annotations
 
 import os
+import pty
 import re
 import selectors
 import shutil
 import subprocess
 import tempfile
 import time
+import tty
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +26,10 @@ from edge_lp.text import notice
 
 @dataclass(frozen=True)
 class Target:
-    """board: a folder of firmware/boards. run: how its image is started, {elf} is the image. ticks:
-    instructions in a tick when run with `counting` (QEMU's -icount, one instruction a fixed virtual
-    time)."""
+    """board: a folder of firmware/boards. run: how its image is started, {elf} or {uf2} is the
+    image. ticks: instructions in a tick when run with `counting` (QEMU's -icount, one instruction a
+    fixed virtual time). own: the emulator has the board's own microphone, which hears the file that
+    it is given last, and the board's line is the emulator's stdin and stdout."""
 
     board: str
     compiler: str
@@ -35,6 +38,7 @@ class Target:
     cross: str = ""
     counting: tuple[str, ...] = ()
     instructions_per_tick: float = 0.0
+    own: bool = False
 
 
 def _mps2(board: str, machine: str) -> Target:
@@ -65,6 +69,13 @@ TARGETS = {
         counting=("-icount", "shift=0,sleep=off"),
         instructions_per_tick=1.0,
     ),
+    "pico": Target(
+        "pico",
+        "arm-none-eabi-gcc",
+        ("node", "{tools}/pico.cjs", "{uf2}"),
+        "gcc-arm-none-eabi nodejs",
+        own=True,
+    ),
     "posix": Target("posix", "cc", ("{elf}",), "gcc libc6-dev"),
     "s390x": _user(
         "s390x-linux-gnu-",
@@ -90,7 +101,18 @@ def target(name: str) -> Target:
             raise MissingDependency(
                 f"board {name} needs {tool}: apt-get install make gcc python3 {t.packages}"
             )
+    if t.own and not _modules():
+        raise MissingDependency(
+            f"board {name} needs rp2040js: npm install rp2040js, and NODE_PATH=.../node_modules"
+        )
     return t
+
+
+def _modules() -> str:
+    """The folder in which rp2040js is: of NODE_PATH, or where this project's tests put it."""
+    named = os.environ.get("NODE_PATH", "").split(os.pathsep)
+    folders = [*filter(None, named), str(sources() / "build" / "npm" / "node_modules")]
+    return next((f for f in folders if (Path(f) / "rp2040js").is_dir()), "")
 
 
 def sources() -> Path:
@@ -111,7 +133,10 @@ def sources() -> Path:
 def run_command(t: Target, elf: Path, line: str = "") -> list[str]:
     """What runs an image. line: QEMU's options for the serial line of an emulated machine; by
     default it is stdin and stdout, and the program may end the machine with an exit code."""
-    command = [part.format(elf=elf) for part in t.run]
+    places = {"elf": elf, "uf2": elf.with_suffix(".uf2"), "tools": sources() / "firmware" / "tools"}
+    command = [part.format(**places) for part in t.run]
+    if t.own:
+        command = ["env", f"NODE_PATH={_modules()}", *command]
     if command[0].startswith("qemu-system"):
         line = line or "-serial stdio -semihosting-config enable=on,target=native"
         command += ["-display", "none", "-monitor", "none", *line.split()]
@@ -170,7 +195,8 @@ def build(
 class Emulator:
     """A running board: `with Emulator("m4", model_bytes) as e:` and then Board(e.port). pcm: (n,)
     int16 at 16 kHz, what its microphone hears each time it is switched on, then silence; None: it
-    has no microphone. options: more of the emulator's."""
+    has no microphone, or that hears silence. options: more of the emulator's. said: its last words,
+    when it has ended."""
 
     def __init__(
         self,
@@ -183,14 +209,21 @@ class Emulator:
         self.name, self._model, self._timeout = name.removeprefix("qemu:"), model, start_timeout
         self._audio = None if pcm is None else pcm.astype("<i2").tobytes()
         self._options = options
-        self.port, self.link = "", Path()
+        self.port, self.link, self.said = "", Path(), ""
+        self._lines: list[int] = []
 
     def __enter__(self) -> "Emulator":
         t = target(self.name)
         self._folder = build_folder()
         self._process: subprocess.Popen[bytes] | None = None
         try:
-            elf, self.report = build(t, self._model, Path(self._folder.name), audio=self._audio)
+            folder, flash = Path(self._folder.name), None if t.own else self._audio
+            elf, self.report = build(t, self._model, folder, audio=flash)
+            if t.own:
+                (folder / "microphone.pcm").write_bytes(self._audio or b"")
+                self._start([*run_command(t, elf), str(folder / "microphone.pcm")])
+                self._make_link()
+                return self
             # Through a multiplexer, for its buffer: a bare pty hands over one byte a turn, too slow
             # for audio. -echr 256: it has no escape character.
             line = "-echr 256 -chardev pty,id=line,mux=on -serial chardev:line"
@@ -205,6 +238,16 @@ class Emulator:
             raise
         return self
 
+    def _start(self, command: list[str]) -> None:
+        """An emulator whose line is its stdin and stdout, on a pseudo-terminal."""
+        master, slave = pty.openpty()
+        self._lines = [master, slave]  # open to the end: a host may come and go
+        tty.setraw(slave)
+        self.port = os.ttyname(slave)
+        self._process = subprocess.Popen(
+            command, stdin=master, stdout=master, stderr=subprocess.PIPE
+        )
+
     def __exit__(self, *_: object) -> None:
         if self.link.is_symlink():
             self.link.unlink()
@@ -215,8 +258,11 @@ class Emulator:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-            assert self._process.stdout
-            self._process.stdout.close()
+            for stream in filter(None, (self._process.stdout, self._process.stderr)):
+                self.said = stream.read().decode(errors="replace")
+                stream.close()
+        for line in self._lines:
+            os.close(line)
         self._folder.cleanup()
 
     def wait(self) -> None:

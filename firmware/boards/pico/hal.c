@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Raspberry Pi Pico: 125 MHz from the crystal, UART0 on GP0 and GP1. Written from the RP2040's
+ * datasheet; run in the emulator rp2040js, never on the board. */
+#include "pico.h"
+
+#include "../cortex_m.h"
+#include "../ring.h"
+#include "hal.h"
+#include "microphone.h"
+
+#ifndef BAUD
+#define BAUD 460800u
+#endif
+#define DIVISOR ((4 * CLOCK + BAUD / 2) / BAUD) /* CLOCK / (16 BAUD), 6 bits of fraction */
+
+const char hal_name[] = "pico";
+const uint32_t hal_tick_hz = 1000000;
+const uint32_t hal_receive_bytes = RING_BYTES - 1;
+
+/* The second stage, which the bootrom runs: the flash becomes memory by the plain read command
+ * (03h, 24 bits of address, one line, clock / 4), which every part knows. */
+__asm__(".section .boot2, \"ax\"\n.thumb\n"
+        "    ldr r3, =0x18000000\n" /* SSI */
+        "    movs r1, #0\n"
+        "    str r1, [r3, #8]\n" /* off */
+        "    movs r1, #4\n"
+        "    str r1, [r3, #0x14]\n" /* divisor */
+        "    ldr r1, =0x001f0300\n"
+        "    str r1, [r3]\n" /* words of 32 bits, a command in front of each */
+        "    ldr r1, =0x03000218\n"
+        "    movs r2, #0xf4\n"
+        "    str r1, [r3, r2]\n" /* 03h, 24 bits of address */
+        "    movs r1, #0\n"
+        "    str r1, [r3, #4]\n" /* one word a command */
+        "    movs r1, #1\n"
+        "    str r1, [r3, #8]\n" /* on */
+        "    ldr r0, =stack_top\n"
+        "    msr msp, r0\n"
+        "    ldr r0, =reset_handler\n"
+        "    bx r0\n"
+        ".ltorg\n.text\n");
+
+static void receive(void)
+{
+    while (!(REG(UART + 0x18) & 0x10)) {
+        const uint32_t got = REG(UART);
+        if (got & 0x800) ring_lost++; /* the FIFO ran over before this byte */
+        ring_put((uint8_t)got);
+    }
+}
+
+/* to 256 bytes: where the vectors may lie */
+__attribute__((section(".vectors"), used,
+               aligned(256))) static void (*const vectors[16 + UART_IRQ + 1])(void) = {
+    SYSTEM_VECTORS, [16 + PIO_IRQ] = mic_interrupt, [16 + UART_IRQ] = receive};
+
+static void clocks(void)
+{
+    REG(XOSC + 0x0c) = 47; /* 1 ms to settle, in 256 periods of 12 MHz */
+    REG(XOSC) = 0xfabaa0;  /* on, 1 to 15 MHz */
+    while (!(REG(XOSC + 4) & 1u << 31)) {}
+    REG(CLOCKS + 0x30) = 2; /* reference: the crystal */
+    while (REG(CLOCKS + 0x38) != 4) {}
+    REG(PLL) = 1; /* 12 MHz * 125 / 6 / 2 */
+    REG(PLL + 8) = 125;
+    CLEAR(PLL + 4) = 0x21; /* power: the PLL, its VCO */
+    while (!(REG(PLL) & 1u << 31)) {}
+    REG(PLL + 0xc) = 6u << 16 | 2u << 12;
+    CLEAR(PLL + 4) = 8;     /* power: the dividers behind it */
+    REG(CLOCKS + 0x3c) = 1; /* system: the PLL */
+    while (REG(CLOCKS + 0x44) != 2) {}
+    REG(CLOCKS + 0x48) = 1u << 11; /* peripherals: as the system */
+    WATCHDOG_TICK = 1u << 9 | 12;  /* the timer counts microseconds */
+}
+
+void hal_init(void)
+{
+    /* out of reset: pins, pads, PIO0, PLL, timer, UART0 */
+    const uint32_t used = 1u << 5 | 1u << 8 | 1u << 10 | 1u << 12 | 1u << 21 | 1u << 22;
+    REG(0xe000ed08) = (uint32_t)vectors; /* VTOR */
+    CLEAR(RESETS) = used & ~(1u << 22);
+    while (~REG(RESETS + 8) & (used & ~(1u << 22))) {}
+    clocks();
+    CLEAR(RESETS) = 1u << 22; /* needs its clock to come out of reset */
+    while (~REG(RESETS + 8) & used) {}
+    FUNCTION(PIN_TX) = FUNCTION(PIN_RX) = 2;
+    PADS(PIN_RX) = 0x5a; /* input, pulled up: nothing connected is a line at rest */
+    REG(UART + 0x24) = DIVISOR >> 6;
+    REG(UART + 0x28) = DIVISOR & 63;
+    REG(UART + 0x2c) = 0x70;  /* 8 bits, FIFOs */
+    REG(UART + 0x30) = 0x301; /* on, both ways */
+    REG(UART + 0x38) = 0x50;  /* interrupts: FIFO half full, or a byte that nothing follows */
+    NVIC_ENABLE(UART_IRQ);
+}
+
+int hal_read(void) { return ring_get(); }
+uint32_t hal_lost(void) { return ring_lost; }
+
+void hal_wait(void)
+{
+    /* a pending interrupt wakes wfi even while it is masked */
+    __asm__ volatile("cpsid i" ::: "memory");
+    if (ring_head == ring_tail && !mic_ready()) __asm__ volatile("wfi");
+    __asm__ volatile("cpsie i" ::: "memory");
+}
+
+void hal_write(const uint8_t *bytes, size_t n)
+{
+    while (n--) {
+        while (REG(UART + 0x18) & 0x20) {}
+        REG(UART) = *bytes++;
+    }
+}
+
+uint32_t hal_ticks(void) { return REG(TIMER + 0x28); } /* microseconds */
+size_t hal_stack_used(void) { return stack_used(); }
+
+void hal_exit(int code)
+{
+    __asm__ volatile("mov r0, %0\n bkpt 0xab" : : "r"(code) : "r0"); /* ends an emulation */
+    halt();
+}

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Raspberry Pi Pico's image in npm's rp2040js, microphone and all: the PIO clocks an I2S
+microphone that plays a recording, and what the board reports is what the host computes."""
+
+import re
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from edge_lp.audio.files import read_file
+from edge_lp.board import emulate, session, verify
+from edge_lp.board.session import Board
+from edge_lp.errors import EdgeLpError, MissingDependency
+from edge_lp.model.find import read_model
+from edge_lp.runtime import HOP, SAMPLE_RATE, Model
+from paths import ROOT, SHARED, load
+
+MODEL = read_model("commands12")
+BUDGET = 60e6  # cycles a second of audio, of 125e6
+
+
+def need_pico():
+    try:
+        return emulate.target("pico")
+    except EdgeLpError as e:
+        pytest.skip(str(e))
+
+
+def words():
+    """Two spoken commands, 2 s: recordings where ../shared is, else synthesised."""
+    folder = SHARED / "data" / "speech_commands" / "testing"
+    if folder.is_dir():
+        clips = [read_file(sorted((folder / w).glob("*.flac"))[3]) for w in ("yes", "stop")]
+    else:
+        try:
+            from edge_lp.audio.synth import command_clips
+
+            clips = [pcm for _, pcm in command_clips(["yes", "stop"], 2, seed=3)]
+        except MissingDependency as e:
+            pytest.skip(str(e))
+    return np.concatenate([np.pad(c[:SAMPLE_RATE], (0, max(0, 16000 - len(c)))) for c in clips])
+
+
+@pytest.fixture(scope="module")
+def heard():
+    """The emulator that has ended, its recording, and what the board reported of it."""
+    need_pico()
+    pcm, reports = words(), []
+    with emulate.Emulator("pico", MODEL, pcm) as e, Board(e.port) as board:
+        assert board.info.name == "pico" and board.info.microphone
+        board.configure(session.LOGITS | session.POSTERIORS)
+        end = time.monotonic() + 400
+        while not reports or reports[-1].result.frame < 299:
+            assert time.monotonic() < end
+            said = board.listen()
+            if said.result:
+                reports.append(said)
+            else:
+                time.sleep(0.01)
+        statistics = board.statistics()
+        # and recorded samples over the line, by the same image
+        (verdict,) = verify.verify(Model(MODEL), board, [("words", pcm[:8000])])
+    return e, pcm, reports, statistics, verdict
+
+
+def test_its_events_are_the_hosts(heard):
+    _, pcm, reports, statistics, verdict = heard
+    silence = np.zeros(HOP * 120, np.int16)
+    host = list(verify.Host(Model(MODEL)).run(np.concatenate([pcm, silence])))
+    events = [r.result.event for r in reports if r.result.event]
+    assert [e.event for e in host[:299] if e.event] == events and events
+    for r in reports:
+        if r.result.event is None:
+            there = host[r.result.frame]
+            assert np.array_equal(r.result.logits, there.logits), r.result.frame
+            assert np.array_equal(r.result.posteriors, there.posteriors), r.result.frame
+    assert reports[-1].lost == 0 and statistics["lost"] == 0
+    assert 0 < statistics["stack"] < 4096
+    assert verdict.difference is None and verdict.frames == 50
+
+
+def test_it_keeps_up_with_head_room(heard, record_property):
+    """M0+ at 125 MHz: cycles in which it did not sleep, interrupts and the line included."""
+    cycles, seconds = re.search(
+        r"pico: (\d+) cycles a second of audio, ([\d.]+) s", heard[0].said
+    ).groups()
+    print(f"\nRP2040: {int(cycles) / 1e6:.1f} M cycles a second of audio, over {seconds} s")
+    record_property("cycles", int(cycles))
+    assert 10e6 < int(cycles) <= BUDGET and float(seconds) >= 2.99
+
+
+def test_the_image_is_in_the_budgets(tmp_path):
+    """As `make` builds it; the drive's file is the image with the bootrom's checksum."""
+    t = need_pico()
+    (tmp_path / "m.lpb").write_bytes(MODEL)
+    done = subprocess.run(
+        ["make", "-s", "-C", ROOT / "firmware", "BOARD=pico", f"MODEL={tmp_path / 'm.lpb'}",
+         f"BUILD={tmp_path}"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
+    assert re.search(r"flash +\d+ bytes, budget 49152", done.stdout), done.stdout
+    flat = tmp_path / "flat"
+    subprocess.run(
+        [t.compiler.replace("gcc", "objcopy"), "-O", "binary", tmp_path / "firmware.elf", flat],
+        check=True,
+    )
+    uf2, image = (tmp_path / "firmware.uf2").read_bytes(), flat.read_bytes()
+    pages = b"".join(uf2[at + 32 : at + 288] for at in range(0, len(uf2), 512))
+    assert pages[:252] == image[:252] and pages[256 : len(image)] == image[256:]
+    crc = load(ROOT / "firmware/tools/uf2.py").crc32
+    # the check value of this CRC (MPEG-2), and the checksum behind what it is of
+    assert crc(b"123456789") == 0x0376E6E7
+    assert int.from_bytes(pages[252:256], "little") == crc(image[:252])
+
+
+def test_a_damaged_start_is_refused(tmp_path):
+    """The emulator does what the bootrom does: it looks at the checksum first."""
+    t = need_pico()
+    blocks = b"".join(load(ROOT / "firmware/tools/uf2.py").uf2(bytes(range(256)) * 2))
+    (tmp_path / "a.uf2").write_bytes(blocks[:40] + bytes([blocks[40] ^ 1]) + blocks[41:])
+    command = emulate.run_command(t, tmp_path / "a.elf")
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 2 and "checksum is wrong" in done.stderr
