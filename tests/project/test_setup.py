@@ -3,6 +3,7 @@
 CI."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -141,7 +142,22 @@ def test_system_packages_need_root(machine, ci, expected):
 
 def test_system_packages_that_are_there(machine):
     machine.add("dpkg-query", "printf installed")
+    machine.add("npm", f"echo $* > {machine.folder}/asked; echo progress")
     assert machine.run("system-packages.sh", CI="true") == (0, "")
+    assert re.search(r"--prefix \S+ rp2040js@[\d.]+\n", (machine.folder / "asked").read_text())
+    (machine.folder / "build/npm/node_modules/rp2040js").mkdir(parents=True)
+    machine.add("npm", "exit 1")  # which is not asked again
+    assert machine.run("system-packages.sh", CI="true") == (0, "")
+
+
+@pytest.mark.parametrize("ci, expected", [("", 0), ("true", 1)])
+def test_npm_that_fails(machine, ci, expected):
+    machine.add("dpkg-query", "printf installed")
+    machine.add("npm", "exit 1")
+    assert machine.run("system-packages.sh", CI=ci) == (
+        expected,
+        "system packages: npm failed; the tests of the Raspberry Pi Pico will skip\n",
+    )
 
 
 def test_make_alone_prints_the_targets():
