@@ -29,3 +29,5 @@ size_t events_of(lp_detector *d, const int32_t *logits, size_t n, size_t labels,
     }
     return found;
 }
+
+int built_for_vectors(void) { return LP_VECTORS; }

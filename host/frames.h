@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Many frames a call, for Python, where a call costs as much as a frame. No part of the runtime. */
+/* Many frames a call, for Python, where a call costs as much as a frame; and how the runtime was
+ * built. No part of the runtime. */
 #ifndef FRAMES_H
 #define FRAMES_H
 
@@ -15,6 +16,9 @@ int logits_of(lp_net *net, const int16_t *features, size_t n, int32_t *logits, s
 /* logits[n][labels] -> posteriors[n][labels] Q15, and events, room for n. Returns how many. */
 size_t events_of(lp_detector *d, const int32_t *logits, size_t n, size_t labels,
                  uint16_t *posteriors, lp_event *events);
+
+/* Whether the runtime here was built for vectors: memory is then larger than a board's. */
+int built_for_vectors(void);
 
 /* cdef end */
 

@@ -19,6 +19,7 @@ WINDOW: int = lib.LP_WINDOW
 FEATURES: int = lib.LP_FEATURES
 FRAME_SECONDS = HOP / SAMPLE_RATE
 FORMAT_VERSION = (lib.LP_FORMAT_MAJOR, lib.LP_FORMAT_MINOR)
+VECTORS = bool(lib.built_for_vectors())  # the runtime here is built for them, as no board's is
 FRONTEND_VERSION: int = lib.LP_FRONTEND_VERSION
 MAX_WINDOW: int = lib.LP_MAX_WINDOW
 MAX_LABELS: int = lib.LP_MAX_LABELS

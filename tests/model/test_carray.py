@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import replace
 
 import pytest
+from edge_lp import runtime
 from edge_lp.errors import EdgeLpError, ModelError
 from edge_lp.model.carray import to_c
 from edge_lp.model.format import pack
@@ -63,6 +64,20 @@ def test_sizes_are_of_one_runtime(tmp_path, part):
     )
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode != 0 and "kws_is_for_this_runtime" in done.stderr
+
+
+def test_a_machine_without_vectors_does_not_guess_their_memory(tmp_path, monkeypatch):
+    """It wrote a board's size for them, which lp_spotter_init then refused when it ran."""
+    if not shutil.which("gcc"):
+        pytest.skip("gcc is not installed")
+    monkeypatch.setattr(runtime, "VECTORS", False)
+    (tmp_path / "kws.c").write_text(to_c(pack(random_spec(3, sizes=(4, 4))), "kws"))
+    command = ["gcc", "-std=c99", "-fsyntax-only", f"-I{RUNTIME}", "kws.c"]
+    subprocess.run([*command, "-DLP_VECTORS=0"], cwd=tmp_path, check=True)
+    done = subprocess.run(
+        [*command, "-DLP_VECTORS=1"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode != 0 and "kws_needs_an_export_on_a_machine_with_vectors" in done.stderr
 
 
 def test_refuses_bad_names_and_bytes():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+from edge_lp import runtime
 from edge_lp.errors import EdgeLpError
 from edge_lp.model.format import unpack
 from edge_lp.runtime import Model, version
@@ -18,7 +19,8 @@ def to_c(data: bytes, name: str = "edge_lp_model") -> str:
     """.lpb bytes -> C (and C++) source that defines `const uint8_t name[]` and `const size_t
     name_size`, ready for lp_model_open, and NAME_ARENA and NAME_STACK: bytes of memory, a multiple
     of 8, for lp_spotter_init with no flags, and of stack for any call of the runtime. Both are of
-    this runtime; the source does not compile with another version's edge_lp.h.
+    this runtime; the source does not compile with another version's edge_lp.h, nor for vectors
+    where the runtime here has none and so cannot tell what they take.
 
     The reader needs no alignment. ModelError for bytes that are no model, EdgeLpError for a name
     that C does not allow."""
@@ -28,6 +30,11 @@ def to_c(data: bytes, name: str = "edge_lp_model") -> str:
         )
     spec, model = unpack(data), Model(data)
     board, vectors = ((model.ram(b)["spotter"] + 7) // 8 * 8 for b in (True, False))
+    with_vectors = (
+        f"#define {name.upper()}_ARENA {vectors}"
+        if runtime.VECTORS
+        else f"typedef char {name}_needs_an_export_on_a_machine_with_vectors[-1];"
+    )
     test = " && ".join(
         f"LP_VERSION_{part} == {number}"
         for part, number in zip(("MAJOR", "MINOR", "PATCH"), version().split("."))
@@ -48,7 +55,7 @@ def to_c(data: bytes, name: str = "edge_lp_model") -> str:
 
 /* Bytes of memory for lp_spotter_init without flags, and of stack for any call of the runtime. */
 #if LP_VECTORS
-#define {name.upper()}_ARENA {vectors}
+{with_vectors}
 #else
 #define {name.upper()}_ARENA {board}
 #endif
