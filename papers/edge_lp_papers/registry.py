@@ -22,6 +22,7 @@ MODULES: tuple[str, ...] = (
     "adding",
     "copying",
     "long_memory",
+    "alpha",
 )
 
 

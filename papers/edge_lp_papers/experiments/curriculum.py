@@ -10,13 +10,13 @@ them whatever it is told; the lpLSTM's alpha as the lpRNN's."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from edge_lp_papers.experiments import training
 from edge_lp_papers.work import Part
 
 KINDS = ("lpRNN", "SimpleRNN", "LSTM", "lpLSTM")
@@ -78,7 +78,6 @@ def network(kind: str, units: int, seed: int, task: Task) -> Any:
     )
     model = keras.Model(x, last(h))
     model.compile(task.optimiser(), task.loss)
-    model.optimizer.build(model.trainable_variables)
     return model
 
 
@@ -88,16 +87,8 @@ def climb(
     """One dict an epoch: length, loss, the task's scores on unseen sequences, and whether that was
     enough. Ends after `epochs` of them, or when length `until` is passed. A stopped run goes on
     behind the last epoch that it finished."""
-    from edge_lp_train.files import read_arrays, write_arrays
-
     checkpoint = part.path(f"{name}.npz")
-    state = [*model.variables, *model.optimizer.variables]
-    records: list[dict[str, Any]] = []
-    if checkpoint.is_file():
-        kept = read_arrays(checkpoint, ["records"])
-        records = json.loads(str(kept["records"]))
-        for i, v in enumerate(state):
-            v.assign(kept[f"v{i}"])
+    records = training.resume(model, checkpoint)
     length, of = task.start, None
     for r in records:
         length = task.longer(int(r["length"])) if r["passed"] else int(r["length"])
@@ -113,8 +104,7 @@ def climb(
         records.append({"length": length, "loss": loss, **scores, "passed": passed})
         shown = ", ".join(f"{k} {v:.4f}" for k, v in scores.items())
         part.say(f"{name}, epoch {len(records)} of {epochs}, length {length}: {shown}")
-        arrays = {f"v{i}": np.asarray(v) for i, v in enumerate(state)}
-        write_arrays(checkpoint, {"records": np.array(json.dumps(records)), **arrays})
+        training.keep(model, checkpoint, records)
         length = task.longer(length) if passed else length
     return records
 
