@@ -185,7 +185,7 @@ def test_the_code_of_an_experiment_is_what_it_measures_with(tmp_path, monkeypatc
     assert changed("adding.py", "P1, Fig", "P2, Fig") == (False, False), "docstrings"
     assert changed("adding.py", "momentum=0.9", "momentum=0.8") == (True, True)
     assert changed("curriculum.py", '"alpha": 0.0', '"alpha": 0.1') == (True, True)
-    assert changed("adding.py", "learns faster", "learns slower") == (False, True), "judge"
+    assert changed("adding.py", "epochs are over", "epochs have gone") == (False, True), "judge"
     assert changed("work.py", "def find", "def found") == (False, False), "the frame"
     train = Path(import_module("edge_lp_train").__file__).parent
     source["lowpass.py"] = read(train / "lowpass.py")
