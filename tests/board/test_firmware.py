@@ -288,7 +288,7 @@ def test_the_detectors_digest_is_the_twins(reference):
     assert f"\ndetector {zlib.crc32(data):08x}\n" in reference
 
 
-@pytest.mark.parametrize("name", ["m4", "m3", "m7", "pico", "rv32", "s390x", "mips"])
+@pytest.mark.parametrize("name", ["m4", "m3", "m7", "m33", "m55", "pico", "rv32", "s390x", "mips"])
 def test_same_digest_everywhere(tmp_path, model, reference, name):
     assert run_test_program(need_board(name), tmp_path / "b", model) == reference
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from edge_lp.audio.signals import babble
-from edge_lp.board.emulate import Target, build, build_folder, run_command, sources, target
+from edge_lp.board.emulate import TARGETS, Target, build, build_folder, run_command, sources, target
 from edge_lp.errors import EdgeLpError, MissingDependency
 from edge_lp.runtime import FRAME_SECONDS, SAMPLE_RATE
 
@@ -80,11 +80,12 @@ def _by_function(t: Target, elf: Path, profile: Path, seconds: float) -> dict[st
 def count(
     name: str, model: bytes, pcm: np.ndarray | None = None, functions: bool = True
 ) -> dict[str, Any]:
-    """Board name (m3, m4, m7, rv32), model -> instructions per second of audio: of each part,
-    "total", and "functions". pcm: int16 at 16 kHz; None: five seconds of artificial babble."""
+    """Board name (m3, m4, m7, m33, m55, rv32), model -> instructions per second of audio: of each
+    part, "total", and "functions". pcm: int16 at 16 kHz; None: five seconds of babble."""
     t = target(name)
     if not t.counting:
-        raise EdgeLpError(f"instructions cannot be counted on {name}: expected m3, m4, m7 or rv32")
+        known = ", ".join(n for n, other in TARGETS.items() if other.counting)
+        raise EdgeLpError(f"instructions cannot be counted on {name}: expected one of {known}")
     pcm = babble(SECONDS) if pcm is None else pcm
     with build_folder() as f:
         folder = Path(f)

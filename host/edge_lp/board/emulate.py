@@ -41,15 +41,15 @@ class Target:
     own: bool = False
 
 
-def _mps2(board: str, machine: str) -> Target:
-    # The timer counts 25 MHz; shift=6 makes an instruction 64 ns, so a tick is 40/64 of one.
+def _mps2(board: str, machine: str, hz: float = 25e6) -> Target:
+    # The timer counts hz; shift=6 makes an instruction 64 ns, so at 25 MHz a tick is 40/64 of one.
     return Target(
         board,
         "arm-none-eabi-gcc",
         ("qemu-system-arm", "-M", machine, "-kernel", "{elf}"),
         "gcc-arm-none-eabi qemu-system-arm",
         counting=("-icount", "shift=6,sleep=off"),
-        instructions_per_tick=40 / 64,
+        instructions_per_tick=1e9 / hz / 64,
     )
 
 
@@ -61,6 +61,8 @@ TARGETS = {
     "m3": _mps2("m3", "mps2-an385"),
     "m4": _mps2("m4", "mps2-an386"),
     "m7": _mps2("m7", "mps2-an500"),
+    "m33": _mps2("m33", "mps2-an505"),
+    "m55": _mps2("m55", "mps3-an547", 32e6),
     "rv32": Target(
         "rv32",
         "riscv64-unknown-elf-gcc",
