@@ -24,7 +24,7 @@ struct lp_detector {
 };
 
 /* Everything but the ring, which comes last and takes what is left. */
-static lp_detector *place(lp_arena *a, uint32_t n_labels)
+LP_ONCE static lp_detector *place(lp_arena *a, uint32_t n_labels)
 {
     lp_detector *d = lp_take(a, sizeof(lp_detector));
     int32_t *sums = lp_take(a, LP_MAX_WINDOWS * n_labels * sizeof(int32_t));
@@ -39,7 +39,7 @@ static lp_detector *place(lp_arena *a, uint32_t n_labels)
     return d;
 }
 
-int lp_detector_size(uint32_t n_labels, const lp_detector_config *config, size_t *bytes)
+LP_ONCE int lp_detector_size(uint32_t n_labels, const lp_detector_config *config, size_t *bytes)
 {
     lp_arena a = {0};
     const uint32_t longest = config ? detector_longest(config) : 0;
@@ -50,8 +50,8 @@ int lp_detector_size(uint32_t n_labels, const lp_detector_config *config, size_t
     return LP_OK;
 }
 
-int lp_detector_init(lp_detector **out, uint32_t n_labels, uint32_t n_keywords,
-                     const lp_detector_config *config, void *memory, size_t bytes)
+LP_ONCE int lp_detector_init(lp_detector **out, uint32_t n_labels, uint32_t n_keywords,
+                             const lp_detector_config *config, void *memory, size_t bytes)
 {
     size_t need;
     int e = lp_detector_size(n_labels, config, &need);
@@ -71,7 +71,7 @@ int lp_detector_init(lp_detector **out, uint32_t n_labels, uint32_t n_keywords,
     return LP_OK;
 }
 
-static void clear(lp_detector *d)
+LP_ONCE static void clear(lp_detector *d)
 {
     lp_zero(d->sums, LP_MAX_WINDOWS * d->n_labels * sizeof(int32_t));
     lp_zero(d->ring, (size_t)d->longest * d->n_labels * sizeof(int16_t));
@@ -81,14 +81,14 @@ static void clear(lp_detector *d)
 }
 
 /* Sums, ring and open frames mean the same under both. */
-static int goes_on(const lp_detector_config *a, const lp_detector_config *b)
+LP_ONCE static int goes_on(const lp_detector_config *a, const lp_detector_config *b)
 {
     for (uint32_t i = 0; i < LP_MAX_WINDOWS; i++)
         if (a->windows[i] != b->windows[i]) return 0;
     return a->wake_words == b->wake_words;
 }
 
-int lp_detector_configure(lp_detector *d, const lp_detector_config *c)
+LP_ONCE int lp_detector_configure(lp_detector *d, const lp_detector_config *c)
 {
     if (!c || !detector_valid(c, d->n_keywords)) return LP_E_ARG;
     if (detector_longest(c) > d->rows) return LP_E_SPACE;
@@ -165,9 +165,8 @@ static uint16_t root(uint64_t x, uint32_t n)
     if (n == 1 || !x) return (uint16_t)x;
     lp_top_bits(x, &place);
     for (uint32_t bit = 1u << (uint32_t)place / n; bit; bit >>= 1) {
-        uint64_t power = q | bit;
-        for (uint32_t k = 1; k < n; k++) power *= q | bit;
-        if (power <= x) q |= bit;
+        const uint32_t c = q | bit, square = c * c;
+        if ((uint64_t)square * (n == 2 ? 1 : n == 3 ? c : square) <= x) q = c;
     }
     return (uint16_t)q;
 }

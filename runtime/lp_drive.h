@@ -13,39 +13,51 @@ static inline int32_t lp_drive_of(const lp_model *m, uint32_t i, int32_t sum)
 {
     const lp_layer *l = &m->layers[0];
     const int32_t bias = lp_le16s(l->bias + 2 * i) * (1 << l->bias_shift); /* <= 2^22 */
-    const int32_t z = m->drive_shift < 0 ? sum >> -m->drive_shift : sum * (1 << m->drive_shift);
-    return lp_clip(z + bias, -LP_DRIVE_MAX, LP_DRIVE_MAX);
+    const int32_t up = lp_max(m->drive_shift, 0), down = lp_max(-m->drive_shift, 0);
+    const int32_t z = (sum * (1 << up)) >> down;
+    return lp_clip22(z + bias);
 }
+
+/* Codes at `bit` are taken where they stand, and make sums 2^LP_STAND times as large, where a shift
+ * is an instruction. Below 2^24 times 2^6. */
+#define LP_STAND(bit) (LP_DSP || (bit) > 6 ? 0 : (bit))
 
 /* s + the codes + 4 at `bit` of two half words, times two features. */
 LP_INLINE int32_t lp_products(int32_t s, uint32_t w0, uint32_t w1, uint32_t bit, const int16_t *x,
                               uint32_t codes)
 {
+    const uint32_t down = bit - LP_STAND(bit), mask = 7u << LP_STAND(bit);
     if (LP_DSP) return lp_mac2((w0 | w1 << 16) >> bit & codes, lp_le16x2(x), s);
-    return s + (int32_t)(w0 >> bit & 7) * x[0] + (int32_t)(w1 >> bit & 7) * x[1];
+    return s + (int32_t)(w0 >> down & mask) * x[0] + (int32_t)(w1 >> down & mask) * x[1];
 }
 
-/* For a dense matrix: the five units of half a word at a time, two features a turn. */
-static inline void lp_dense_sums(const lp_matrix *m, const int16_t *x, int32_t *sum,
-                                 uint32_t stride)
+/* What the offsets of a dense matrix's codes add, to be taken back. */
+static inline int32_t lp_drive_offset(const int16_t *x)
 {
-    const uint32_t words = DENSE3_WORDS(m->n_out), codes = lp_register(0x00070007u);
-    int32_t offset = 0; /* of the codes */
+    int32_t offset = 0;
     for (uint32_t f = 0; f < LP_FEATURES; f++) offset -= 4 * x[f];
-    for (uint32_t column = 0; column < 2 * words; column++) {
-        const uint8_t *p = m->codes + 2 * column;
-        int32_t s[5] = {offset, offset, offset, offset, offset};
-        for (uint32_t f = 0; f < LP_FEATURES; f += 2, p += 8 * words) {
-            const uint32_t w0 = lp_le16(p), w1 = lp_le16(p + 4 * words);
-            s[0] = lp_products(s[0], w0, w1, 0, x + f, codes);
-            s[1] = lp_products(s[1], w0, w1, 3, x + f, codes);
-            s[2] = lp_products(s[2], w0, w1, 6, x + f, codes);
-            s[3] = lp_products(s[3], w0, w1, 9, x + f, codes);
-            s[4] = lp_products(s[4], w0, w1, 12, x + f, codes);
-        }
-        for (uint32_t j = 0, i = column; j < 5 && i < m->n_out; j++, i += 2 * words)
-            sum[i * stride] = s[j];
+    return offset;
+}
+
+/* For a dense matrix: the sums of units column + 2 words j, which are the five of half a word, two
+ * features at a time. */
+LP_APART void lp_drive_column(const lp_matrix *m, uint32_t column, const int16_t *x, int32_t offset,
+                              int32_t sum[5])
+{
+    const uint32_t row = 4 * DENSE3_WORDS(m->n_out), codes = lp_register(0x00070007u);
+    const int16_t *const end = x + LP_FEATURES;
+    const uint8_t *p = m->codes + 2 * column;
+    int32_t s0 = offset, s1 = offset * (1 << LP_STAND(3)), s2 = offset * (1 << LP_STAND(6)),
+            s3 = offset, s4 = offset;
+    for (; x < end; x += 2, p += 2 * row) {
+        const uint32_t w0 = lp_le16(p), w1 = lp_le16(p + row);
+        s0 = lp_products(s0, w0, w1, 0, x, codes);
+        s1 = lp_products(s1, w0, w1, 3, x, codes);
+        s2 = lp_products(s2, w0, w1, 6, x, codes);
+        s3 = lp_products(s3, w0, w1, 9, x, codes);
+        s4 = lp_products(s4, w0, w1, 12, x, codes);
     }
+    sum[0] = s0, sum[1] = s1 >> LP_STAND(3), sum[2] = s2 >> LP_STAND(6), sum[3] = s3, sum[4] = s4;
 }
 
 static inline void lp_sparse_sums(const lp_matrix *m, const int16_t *x, int32_t *sum,
@@ -62,13 +74,20 @@ static inline void lp_sparse_sums(const lp_matrix *m, const int16_t *x, int32_t 
     }
 }
 
-/* sum[i * stride] <- sum over features of code * feature. |feature| <= 2^15, |code|, and code + 4,
- * <= 7, 40 features: below 40 * 7 * 2^15 < 2^24. */
-static inline void lp_drive_sums(const lp_model *m, const int16_t *x, int32_t *sum, uint32_t stride)
+/* Every unit's drive. |feature| <= 2^15, |code|, and code + 4, <= 7, 40 features: sums stay below
+ * 40 * 7 * 2^15 < 2^24. */
+static inline void lp_drive(const lp_model *m, const int16_t *x, int32_t *drive)
 {
     const lp_matrix *w = &m->layers[0].w;
-    if (w->kind == LP_DENSE3) lp_dense_sums(w, x, sum, stride);
-    else lp_sparse_sums(w, x, sum, stride);
+    const uint32_t n = w->n_out, columns = 2 * DENSE3_WORDS(n);
+    const int32_t offset = lp_drive_offset(x);
+    int32_t s[5];
+    for (uint32_t c = 0; w->kind == LP_DENSE3 && c < columns; c++) {
+        lp_drive_column(w, c, x, offset, s);
+        for (uint32_t j = 0, i = c; i < n; j++, i += columns) drive[i] = s[j];
+    }
+    if (w->kind != LP_DENSE3) lp_sparse_sums(w, x, drive, 1);
+    for (uint32_t i = 0; i < n; i++) drive[i] = lp_drive_of(m, i, drive[i]);
 }
 
 #endif

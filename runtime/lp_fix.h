@@ -21,8 +21,18 @@
 
 #if defined(__GNUC__)
 #define LP_INLINE static inline __attribute__((always_inline))
+#define LP_APART static __attribute__((noinline, unused)) /* all registers are its own */
+#define LP_ONCE __attribute__((cold))                     /* for size, among what runs always */
+#if __GNUC__ >= 7
+#define LP_ON __attribute__((fallthrough)) /* to the next case */
+#else
+#define LP_ON
+#endif
 #else
 #define LP_INLINE static inline
+#define LP_APART static
+#define LP_ONCE
+#define LP_ON
 #endif
 
 /* x, of which the compiler shall not know that it is a constant: it stays in a register. */
@@ -61,6 +71,16 @@ static inline int32_t lp_max(int32_t a, int32_t b) { return a > b ? a : b; }
 static inline int32_t lp_clip(int32_t x, int32_t lo, int32_t hi)
 {
     return lp_min(lp_max(x, lo), hi);
+}
+/* x within -(2^22 - 1)..2^22 - 1 */
+static inline int32_t lp_clip22(int32_t x)
+{
+#if defined(__thumb2__)
+    __asm__("ssat %0, #23, %1" : "=r"(x) : "r"(x)); /* -2^22 is still one too low */
+    return x + (x == -LP_DRIVE_MAX - 1);
+#else
+    return lp_clip(x, -LP_DRIVE_MAX, LP_DRIVE_MAX);
+#endif
 }
 
 /* Cortex-M4 and M7: one instruction each, which compilers do not find. */
@@ -101,17 +121,6 @@ static inline int32_t lp_mac2_crossed(uint32_t a, uint32_t b, int32_t acc)
     __asm__("smlsdx %0, %1, %2, %3" : "=r"(x) : "r"(a), "r"(b), "r"(acc));
     return x;
 }
-/* p[at] and p[at + 1], at a constant; p[0] and p[1], and what is behind them */
-LP_INLINE void lp_two_words(const int32_t *p, uint32_t at, int32_t *x, int32_t *y)
-{
-#ifdef __OPTIMIZE__
-    __asm__("ldrd %0, %1, [%2, %3]"
-            : "=&r"(*x), "=r"(*y)
-            : "r"(p), "i"(4 * at), "m"(*(const int32_t (*)[2])(p + at)));
-#else /* at -O0 `at` is no constant to the compiler */
-    *x = p[at], *y = p[at + 1];
-#endif
-}
 LP_INLINE const uint8_t *const *lp_two_pointers(const uint8_t *const *p, const uint8_t **x,
                                                 const uint8_t **y)
 {
@@ -130,16 +139,58 @@ static inline int32_t lp_mac2(uint32_t a, uint32_t b, int32_t acc)
 {
     return acc + (int16_t)a * (int16_t)b + (int16_t)(a >> 16) * (int16_t)(b >> 16);
 }
-LP_INLINE void lp_two_words(const int32_t *p, uint32_t at, int32_t *x, int32_t *y)
-{
-    *x = p[at], *y = p[at + 1];
-}
 LP_INLINE const uint8_t *const *lp_two_pointers(const uint8_t *const *p, const uint8_t **x,
                                                 const uint8_t **y)
 {
     *x = p[0], *y = p[1];
     return p + 2;
 }
+#endif
+
+/* Two lanes of 7 bits, two's complement, from bits low and low + 16 of t: moved to the top of both
+ * halves of a word, and each then added to acc, times what lp_lane_scale made of the scale. */
+#if LP_DSP
+static inline uint32_t lp_lanes(uint32_t t, uint32_t low) { return t << (9 - low) & 0xfe00fe00u; }
+static inline int32_t lp_lane_scale(int32_t scale) { return scale * 128; } /* 2^16 / 2^9 */
+static inline int32_t lp_add_low(uint32_t lanes, int32_t scale, int32_t acc)
+{
+    int32_t x;
+    __asm__("smlawb %0, %1, %2, %3" : "=r"(x) : "r"(scale), "r"(lanes), "r"(acc));
+    return x;
+}
+static inline int32_t lp_add_high(uint32_t lanes, int32_t scale, int32_t acc)
+{
+    int32_t x;
+    __asm__("smlawt %0, %1, %2, %3" : "=r"(x) : "r"(scale), "r"(lanes), "r"(acc));
+    return x;
+}
+#else
+static inline uint32_t lp_lanes(uint32_t t, uint32_t low) { return t << (9 - low); }
+static inline int32_t lp_lane_scale(int32_t scale) { return scale; }
+static inline int32_t lp_add_low(uint32_t lanes, int32_t scale, int32_t acc)
+{
+    return acc + ((int32_t)(lanes << 16) >> 25) * scale;
+}
+static inline int32_t lp_add_high(uint32_t lanes, int32_t scale, int32_t acc)
+{
+    return acc + ((int32_t)lanes >> 25) * scale;
+}
+#endif
+
+/* p[0] and p[1], aligned for a word: one instruction in Thumb-2. */
+#if defined(__thumb2__)
+typedef uint64_t lp_two __attribute__((may_alias));
+LP_INLINE void lp_two_words(const int32_t *p, int32_t *x, int32_t *y)
+{
+    __asm__("ldrd %0, %1, %2" : "=r"(*x), "=r"(*y) : "Uv"(*(const lp_two *)(const void *)p));
+}
+LP_INLINE void lp_put_two_words(int32_t *p, int32_t x, int32_t y)
+{
+    __asm__("strd %1, %2, %0" : "=Uv"(*(lp_two *)(void *)p) : "r"(x), "r"(y));
+}
+#else
+LP_INLINE void lp_two_words(const int32_t *p, int32_t *x, int32_t *y) { *x = p[0], *y = p[1]; }
+LP_INLINE void lp_put_two_words(int32_t *p, int32_t x, int32_t y) { p[0] = x, p[1] = y; }
 #endif
 
 /* x mod 2^24 in [-2^23, 2^23). Any int32 x. */
@@ -255,6 +306,9 @@ static inline void lp_copy(void *restrict to, const void *restrict from, size_t 
 {
     uint8_t *restrict b = to;
     const uint8_t *restrict c = from;
+#if defined(__thumb2__) && !LP_ALIGNED
+    for (; n >= 4; n -= 4, b += 4, c += 4) __builtin_memcpy(b, c, 4);
+#endif
     for (size_t i = 0; i < n; i++) b[i] = c[i];
 }
 

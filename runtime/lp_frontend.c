@@ -21,7 +21,8 @@ struct lp_frontend {
     uint32_t filled;            /* of the newest hop */
     uint32_t frames;            /* saturates at 2^SLOW */
     int64_t slow[LP_FEATURES];  /* Q4 power */
-    int32_t re[HALF], im[HALF];
+    int32_t z[2 * HALF];        /* complex numbers, real parts apart for vectors; without,
+                                   neighbours, which are loaded and stored together */
 };
 
 size_t lp_frontend_size(void)
@@ -81,36 +82,55 @@ LP_INLINE point turn(point z, uint32_t w, int32_t bias)
     return (point){dot(h, w, dot(l, w, bias) >> 15), cross(h, w, cross(l, w, 16384) >> 15)};
 }
 
-LP_INLINE point load(const int32_t *re, const int32_t *im, uint32_t i)
+LP_INLINE int32_t *at(int32_t *z, uint32_t i) { return z + (LP_VECTORS ? 1 : 2) * i; }
+LP_INLINE point load(int32_t *z, uint32_t i)
 {
-    return (point){re[i], im[i]};
+    point x;
+    if (LP_VECTORS) x.re = z[i], x.im = z[HALF + i];
+    else lp_two_words(z + 2 * i, &x.re, &x.im);
+    return x;
 }
-LP_INLINE void store(int32_t *re, int32_t *im, uint32_t i, int32_t x, int32_t y)
+LP_INLINE void store(int32_t *z, uint32_t i, int32_t x, int32_t y)
 {
-    re[i] = x, im[i] = y;
+    if (LP_VECTORS) z[i] = x, z[HALF + i] = y;
+    else lp_put_two_words(z + 2 * i, x, y);
+}
+/* 64 bits in the place of a point */
+LP_INLINE uint64_t load_long(int32_t *z, uint32_t i)
+{
+    const point x = load(z, i);
+    return (uint64_t)(uint32_t)x.im << 32 | (uint32_t)x.re;
+}
+LP_INLINE void store_long(int32_t *z, uint32_t i, uint64_t x)
+{
+    store(z, i, (int32_t)(uint32_t)x, (int32_t)(uint32_t)(x >> 32));
 }
 
-/* The window is symmetric; without vectors only its first half is kept. */
-LP_INLINE int32_t rising(uint32_t n) { return lp_hann[n]; }
-LP_INLINE int32_t falling(uint32_t n) { return lp_hann[LP_VECTORS ? n : LP_WINDOW - n]; }
+/* The window is symmetric: its second half, in the order of its first for vectors. */
+LP_INLINE int32_t falling(const uint16_t *half, uint32_t n)
+{
+    return LP_VECTORS ? half[n - HALF] : lp_hann[LP_WINDOW - n];
+}
 
 /* The first two stages of the FFT, at angles 0 and a quarter turn: exact, without products.
  * Even samples go into the real part, odd ones into the imaginary part, windowed, in Q6;
  * |pcm| <= 2^15 and Hann <= 1: |x| <= 2^21. The sum of |x| over the window is <= 2^21 * 256 = 2^29,
  * which bounds all that follows. Places n, n + 64, n + 128, n + 192 of the complex signal go to
  * where the next stages want them: four in a row, n's six bits reversed. */
-LP_CLONES static void begin(const int16_t *restrict x, int32_t *restrict re, int32_t *restrict im)
+LP_CLONES static void begin(const int16_t *restrict x, int32_t *restrict z)
 {
     enum { LANES = LP_VECTORS ? 8 : 1 };
     static const uint8_t reversed[8] = {0, 4, 2, 6, 1, 5, 3, 7};
+    uint16_t half[LP_VECTORS ? HALF : 1];
+    for (uint32_t n = 0; LP_VECTORS && n < HALF; n++) half[n] = lp_hann[HALF - n];
     for (uint32_t n = 0; n < HALF / 4; n += LANES) {
         int32_t to_re[LANES][4], to_im[LANES][4];
         for (uint32_t l = 0; l < LANES; l++) {
             const uint32_t i = 2 * (n + l), j = i + 128, k = i + 256, m = i + 384;
-            const point a = {x[i] * rising(i) >> 9, x[i + 1] * rising(i + 1) >> 9},
-                        c = {x[j] * rising(j) >> 9, x[j + 1] * rising(j + 1) >> 9},
-                        b = {x[k] * falling(k) >> 9, x[k + 1] * falling(k + 1) >> 9},
-                        d = {x[m] * falling(m) >> 9, x[m + 1] * falling(m + 1) >> 9};
+            const point a = {x[i] * lp_hann[i] >> 9, x[i + 1] * lp_hann[i + 1] >> 9},
+                        c = {x[j] * lp_hann[j] >> 9, x[j + 1] * lp_hann[j + 1] >> 9},
+                        b = {x[k] * falling(half, k) >> 9, x[k + 1] * falling(half, k + 1) >> 9},
+                        d = {x[m] * falling(half, m) >> 9, x[m + 1] * falling(half, m + 1) >> 9};
             const point s = {a.re + b.re, a.im + b.im}, t = {a.re - b.re, a.im - b.im},
                         u = {c.re + d.re, c.im + d.im}, v = {c.re - d.re, c.im - d.im};
             to_re[l][0] = s.re + u.re, to_im[l][0] = s.im + u.im;
@@ -119,10 +139,10 @@ LP_CLONES static void begin(const int16_t *restrict x, int32_t *restrict re, int
             to_re[l][3] = t.re - v.im, to_im[l][3] = t.im + v.re;
         }
         for (uint32_t l = 0; l < LANES; l++) {
-            const uint32_t at = 4 * (8u * reversed[(n + l) & 7] + reversed[n >> 3]);
             const int32_t *r = to_re[l], *m = to_im[l];
-            re[at] = r[0], re[at + 1] = r[1], re[at + 2] = r[2], re[at + 3] = r[3];
-            im[at] = m[0], im[at + 1] = m[1], im[at + 2] = m[2], im[at + 3] = m[3];
+            int32_t *const to = at(z, 4 * (8u * reversed[(n + l) & 7] + reversed[n >> 3]));
+            store(to, 0, r[0], m[0]), store(to, 1, r[1], m[1]);
+            store(to, 2, r[2], m[2]), store(to, 3, r[3], m[3]);
         }
     }
 }
@@ -130,29 +150,34 @@ LP_CLONES static void begin(const int16_t *restrict x, int32_t *restrict re, int
 /* Two stages at once of a complex radix-2 FFT of length 256, in place, decimation in time: four
  * transforms of length h become one. The second stage's odd half, d, is turned by a quarter more:
  * -i (re + i im) = im - i re. */
-LP_INLINE void pass(int32_t *restrict re, int32_t *restrict im, const uint32_t *turns, uint32_t h)
+LP_INLINE void pass(int32_t *restrict z, uint32_t h)
 {
+    const uint32_t step = LP_VECTORS ? 1 : 64 / h, second = LP_VECTORS ? h : 64;
+    uint32_t near[LP_VECTORS ? 2 * 64 : 1]; /* for vectors, without steps */
+    for (uint32_t j = 0; LP_VECTORS && j < 2 * h; j++)
+        near[j] = lp_turns[j < h ? 64 / h * j : 64 + 64 / h * (j - h)];
+    const uint32_t *turns = LP_VECTORS ? near : lp_turns;
     for (uint32_t n = 0; n < HALF; n += 4 * h)
         for (uint32_t j = 0; j < h; j++) {
-            const uint32_t i = n + j, w1 = turns[j], w2 = turns[h + j];
-            const point b = turn(load(re, im, i + h), w1, 16383),
-                        d = turn(load(re, im, i + 3 * h), w1, 16383);
-            const point p = load(re, im, i), q = load(re, im, i + 2 * h);
+            int32_t *const x = at(z, n + j), *const y = at(x, 2 * h);
+            const uint32_t w1 = turns[step * j], w2 = turns[second + step * j];
+            const point b = turn(load(x, h), w1, 16383), d = turn(load(y, h), w1, 16383);
+            const point p = load(x, 0), q = load(y, 0);
             const point a0 = {p.re - b.re, p.im + b.im}, b0 = {p.re + b.re, p.im - b.im},
                         c0 = {q.re - d.re, q.im + d.im}, d0 = {q.re + d.re, q.im - d.im};
             const point c1 = turn(c0, w2, 16383), d1 = turn(d0, w2, 16384);
-            store(re, im, i, a0.re - c1.re, a0.im + c1.im);
-            store(re, im, i + 2 * h, a0.re + c1.re, a0.im - c1.im);
-            store(re, im, i + h, b0.re + d1.im, b0.im + d1.re);
-            store(re, im, i + 3 * h, b0.re - d1.im, b0.im - d1.re);
+            store(x, 0, a0.re - c1.re, a0.im + c1.im);
+            store(y, 0, a0.re + c1.re, a0.im - c1.im);
+            store(x, h, b0.re + d1.im, b0.im + d1.re);
+            store(y, h, b0.re - d1.im, b0.im - d1.re);
         }
 }
 
-LP_CLONES static void fft(int32_t *restrict re, int32_t *restrict im)
+LP_CLONES static void fft(int32_t *restrict z)
 {
-    pass(re, im, lp_turns, 4);
-    pass(re, im, lp_turns + 8, 16);
-    pass(re, im, lp_turns + 40, 64);
+    pass(z, 4);
+    pass(z, 16);
+    pass(z, 64);
 }
 
 LP_INLINE uint64_t power(int32_t x, int32_t y)
@@ -167,22 +192,22 @@ LP_INLINE uint64_t power(int32_t x, int32_t y)
  *   high half of a turn has 16 bits.
  * k and 256 - k share their products. The result takes the place of Z[k]: low half in re, high half
  * in im. */
-LP_CLONES static void powers(int32_t *restrict re, int32_t *restrict im)
+LP_CLONES static void powers(int32_t *restrict z)
 {
     for (uint32_t k = 1; k < HALF / 2; k++) {
         const uint32_t j = HALF - k, w = lp_bin_turns[k];
-        const int32_t er = re[k] + re[j], ei = im[k] - im[j];
-        const point o = {im[k] + im[j], re[j] - re[k]};
+        const point a = load(z, k), b = load(z, j), o = {a.im + b.im, b.re - a.re};
+        const int32_t er = a.re + b.re, ei = a.im - b.im;
         const pair l = low(o), h = high(o);
         const int32_t p = dot(l, w, 16383), ph = dot(h, w, 0);
         const int32_t q = cross(h, w, cross(l, w, 16384) >> 15);
         const uint64_t at_k = power((er - (ph + (p >> 15))) >> 1, (ei + q) >> 1),
                        at_j = power((er + (ph + ((p + 1) >> 15))) >> 1, (q - ei) >> 1);
-        re[k] = (int32_t)(uint32_t)at_k, im[k] = (int32_t)(uint32_t)(at_k >> 32);
-        re[j] = (int32_t)(uint32_t)at_j, im[j] = (int32_t)(uint32_t)(at_j >> 32);
+        store_long(z, k, at_k);
+        store_long(z, j, at_j);
     }
-    const uint64_t middle = power(re[HALF / 2], im[HALF / 2]); /* of k = 128, its own partner */
-    re[HALF / 2] = (int32_t)(uint32_t)middle, im[HALF / 2] = (int32_t)(uint32_t)(middle >> 32);
+    const point middle = load(z, HALF / 2); /* of k = 128, its own partner */
+    store_long(z, HALF / 2, power(middle.re, middle.im));
 }
 
 /* log2(x) in Q10, rounded, x >= 1: the exponent, and the fraction by a table of 32 and linear
@@ -197,28 +222,23 @@ static int32_t log2_q10(uint64_t x)
 
 /* Powers of the 40 bands in Q4, from those of the bins, whose place they take: bands begin behind
  * their index. The whole spectrum's power is below 2^51 (Parseval), times 256 below 2^59. */
-static void bands(int32_t *restrict re, int32_t *restrict im)
+static void bands(int32_t *restrict z)
 {
     uint64_t below = 0; /* what the segment below gives to its upper band */
     const uint8_t *weight = lp_mel_weight;
     for (uint32_t b = 0; b <= LP_FEATURES; b++) {
-        uint64_t all = 0, up = 0;
+        uint64_t all = 0, low = 0;
+        uint32_t high = 0; /* a power is below 2^51, a weight below 2^8, a segment 17 bins */
         for (uint32_t k = lp_mel_start[b]; k < lp_mel_start[b + 1]; k++, weight++) {
-            const uint64_t p = (uint64_t)(uint32_t)im[k] << 32 | (uint32_t)re[k];
-            all += p;
-            up += p * *weight;
+            const point p = load(z, k);
+            all += (uint64_t)(uint32_t)p.im << 32 | (uint32_t)p.re;
+            low += (uint64_t)(uint32_t)p.re * *weight;
+            high += (uint32_t)p.im * *weight;
         }
-        if (b) {
-            below = (below + 256 * all - up) >> 8; /* band b - 1 */
-            re[b - 1] = (int32_t)(uint32_t)below, im[b - 1] = (int32_t)(uint32_t)(below >> 32);
-        }
+        const uint64_t up = low + ((uint64_t)high << 32);
+        if (b) store_long(z, b - 1, (below + 256 * all - up) >> 8);
         below = up;
     }
-}
-
-static inline uint64_t band(const lp_frontend *f, uint32_t b)
-{
-    return (uint64_t)(uint32_t)f->im[b] << 32 | (uint32_t)f->re[b];
 }
 
 /* The slow level follows with 2^-shift; shift grows from 0 to SLOW over the first frames, so the
@@ -234,17 +254,18 @@ static void frame(lp_frontend *f, int16_t features[LP_FEATURES])
 {
     const uint32_t shift = slow_shift(f->frames);
     uint64_t all = 0;
-    begin(f->samples, f->re, f->im);
-    fft(f->re, f->im);
-    powers(f->re, f->im);
-    bands(f->re, f->im);
+    int32_t *z = LP_VECTORS ? f->z : lp_hidden(f->z);
+    begin(f->samples, z);
+    fft(z);
+    powers(z);
+    bands(z);
     for (uint32_t b = 0; b < LP_FEATURES; b++) { /* stays in 0..2^51 */
-        f->slow[b] += ((int64_t)band(f, b) - f->slow[b]) >> shift;
+        f->slow[b] += ((int64_t)load_long(f->z, b) - f->slow[b]) >> shift;
         all += (uint64_t)f->slow[b];
     }
     const int32_t level = log2_q10(all + LP_FEATURES * FLOOR_ALL) - LOG2_FEATURES;
     for (uint32_t b = 0; b < LP_FEATURES; b++) { /* each log2 is within 0..57 * 1024 */
-        int32_t now = log2_q10(band(f, b) + FLOOR_BAND),
+        int32_t now = log2_q10(load_long(f->z, b) + FLOOR_BAND),
                 slow = log2_q10((uint64_t)f->slow[b] + FLOOR_BAND);
         features[b] = (int16_t)lp_clip((2 * now - slow - level) >> 1, -FEATURE_MAX, FEATURE_MAX);
     }
@@ -257,7 +278,7 @@ int lp_frontend_push(lp_frontend *f, const int16_t *pcm, size_t n, size_t *used,
     if (!used || !features || (!pcm && n)) return LP_E_ARG;
     const size_t want = LP_HOP - f->filled, got = n < want ? n : want;
     int16_t *to = f->samples + LP_WINDOW - LP_HOP + f->filled;
-    for (size_t i = 0; i < got; i++) to[i] = pcm[i];
+    lp_copy(to, pcm, got * sizeof(int16_t));
     f->filled += (uint32_t)got;
     *used = got;
     if (f->filled < LP_HOP) return 0;

@@ -119,7 +119,7 @@ static int core_init(lp_net *net, uint32_t flags, lp_arena *a, size_t bytes)
     return lp_core_init(&g->core, &g->spec, a->base + a->used, bytes - a->used);
 }
 
-int lp_net_size(const lp_model *m, uint32_t flags, size_t *bytes)
+LP_ONCE int lp_net_size(const lp_model *m, uint32_t flags, size_t *bytes)
 {
     lp_arena a = {0};
     int e = LP_OK;
@@ -132,7 +132,7 @@ int lp_net_size(const lp_model *m, uint32_t flags, size_t *bytes)
     return e;
 }
 
-int lp_net_init(lp_net **out, const lp_model *m, uint32_t flags, void *memory, size_t bytes)
+LP_ONCE int lp_net_init(lp_net **out, const lp_model *m, uint32_t flags, void *memory, size_t bytes)
 {
     lp_arena a = {memory, 0};
     size_t need;
@@ -192,8 +192,7 @@ int lp_net_frame(lp_net *net, const int16_t *features, int32_t *logits)
         u = lp_sd_output(net->sd);
     } else if (HAS_CORE) {
         int32_t *drive = net->general->bias[0];
-        lp_drive_sums(m, features, drive, 1);
-        for (uint32_t i = 0; i < m->layers[0].n; i++) drive[i] = lp_drive_of(m, i, drive[i]);
+        lp_drive(m, features, drive);
         /* strict mode: the core's state is that of the step that failed */
         int e = lp_core_run(net->general->core, m->steps, NULL, NULL, NULL, 0);
         if (e) return e;

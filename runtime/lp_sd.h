@@ -41,14 +41,19 @@ static inline uint32_t lp_sd_shift(const lp_model *m)
 
 /* decay(x) + more, 1 <= s <= 12: with y = x, and x + 1 below 0, SPEC's decay is y - ceil(y / 2^s).
  * No overflow for any x; more is within the callers' bounds. */
+LP_INLINE int32_t lp_toward_zero(int32_t x) { return (int32_t)((uint32_t)x + ((uint32_t)x >> 31)); }
+LP_INLINE int32_t lp_decay_into(int32_t y, uint32_t s, int32_t more) /* more: y is in it */
+{
+    if (LP_DSP) return lp_mac_high(y, (int32_t)(0u - (1u << (32 - s))), more);
+    return (-y >> s) + more;
+}
 LP_INLINE int32_t lp_decayed_from(int32_t y, uint32_t s, int32_t more)
 {
-    if (LP_DSP) return lp_mac_high(y, (int32_t)(0u - (1u << (32 - s))), y + more);
-    return y + (-y >> s) + more;
+    return lp_decay_into(y, s, y + more);
 }
 LP_INLINE int32_t lp_decayed(int32_t x, uint32_t s, int32_t more)
 {
-    return lp_decayed_from((int32_t)((uint32_t)x + ((uint32_t)x >> 31)), s, more);
+    return lp_decayed_from(lp_toward_zero(x), s, more);
 }
 
 /* The soma's next b (not below 0) after b, complemented if it spiked. */
@@ -67,32 +72,28 @@ static inline void lp_sd_unit(uint32_t soma, int32_t u, int32_t v, int32_t b, in
     if (to_spikes) *to_spikes = soma && b < 0;
 }
 
-/* Stored synapses of source j in m, as the core counts them; m NULL: none. */
-static inline uint32_t lp_sd_row(const lp_matrix *m, uint32_t j)
+/* What n spikes of layer l did in a frame, and the frame itself; without their rows in a sparse
+ * matrix. */
+static inline void lp_sd_count(lp_counts *c, const lp_model *m, uint32_t l, uint32_t n)
+{
+    const lp_layer *y = &m->layers[l], *above = &y[1];
+    const int hidden = l + 1u < m->n_layers;
+    uint32_t rows = 1; /* the autapse */
+    if (hidden && above->w.kind == LP_DENSE3) rows += above->n;
+    if (y->recurrent && y->u.kind == LP_DENSE3) rows += y->n;
+    if (!l) c->steps += m->steps;
+    c->updates += y->n * m->steps * (hidden ? 2u : 1u);
+    c->spikes += n;
+    c->synops += (uint64_t)n * rows;
+}
+
+/* A step's spikes' rows in m, if that is sparse. */
+static inline void lp_sd_count_sparse(lp_counts *c, const lp_matrix *m, const uint16_t *list,
+                                      uint32_t n)
 {
     const uint8_t *e;
-    return !m ? 0 : m->kind == LP_DENSE3 ? m->n_out : sparse3_row(m->codes, j, &e);
-}
-
-/* What the spikes of layer l do: counted when they are made. */
-LP_INLINE void lp_sd_count(lp_counts *c, const lp_model *m, uint32_t l, const uint16_t *list,
-                           uint32_t n)
-{
-    const lp_layer *y = &m->layers[l];
-    const lp_matrix *own = y->recurrent ? &y->u : NULL, *above = &y[1].w;
-    c->spikes += n;
-    if (above->kind == LP_DENSE3 && (!own || own->kind == LP_DENSE3))
-        c->synops += (uint64_t)n * (1 + above->n_out + (own ? own->n_out : 0)); /* 1: the autapse */
-    else
-        for (uint32_t r = 0; r < n; r++)
-            c->synops += 1 + lp_sd_row(own, list[r]) + lp_sd_row(above, list[r]);
-}
-
-LP_INLINE void lp_sd_count_frame(lp_counts *c, const lp_model *m)
-{
-    c->steps += m->steps;
-    for (uint32_t l = 0; l < m->n_layers; l++)
-        c->updates += (uint64_t)m->layers[l].n * m->steps * (l + 1u < m->n_layers ? 2 : 1);
+    if (m->kind == LP_SPARSE3)
+        for (uint32_t r = 0; r < n; r++) c->synops += sparse3_row(m->codes, list[r], &e);
 }
 
 #endif

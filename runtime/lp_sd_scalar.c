@@ -5,8 +5,8 @@
  * caught up when it wakes, or after RESTED steps, so no clock runs over. */
 #include "lp_sd.h"
 
-#define BLOCK 16u /* rows that are summed before they are unpacked: -64 <= 16 codes < 64 */
-#define RESTED 64u
+#define BLOCK 16u /* rows that are summed in registers: -64 <= 16 codes < 64 */
+#define RESTED 127u
 /* An awake unit's voltage is kept as v + AWAKE. Its decay in 2^s steps takes AWAKE / 2^s more than
  * that of v, which `gain` gives back: AWAKE is a multiple of 2^s. */
 #define AWAKE (1 << 24)
@@ -24,30 +24,26 @@ typedef struct {
     uint16_t *awake;   /* units that are awake, in any order; those that spiked in the last step
                         * come first */
     uint8_t *slept;    /* steps of sd->clock that a sleeper's b already has */
-    uint32_t n_spikes, n_awake;
+    uint16_t n_spikes, n_awake;
+    uint32_t fired; /* spikes of the frame */
 } layer;
 
 struct lp_sd {
     const lp_model *model;
     uint32_t shift;
     int32_t feedback; /* 64 w_fb */
-    /* Accumulators q, where a pass cannot take the sums from registers: [5 words of the widest
-     * layer], of units 2 i and 2 i + 1 each: q of the first + 2^16 q of the second. As an integer
-     * that is exact modulo 2^32, whatever carries on the way, and |q| < 2^15. */
-    uint32_t *acc;
-    int32_t *output; /* u, [n_labels, and one more if they are odd] */
-    uint32_t clock;  /* steps since all sleepers were caught up */
+    int32_t *output;  /* u, [10 words]: with padding */
+    uint32_t clock;   /* steps since all sleepers were caught up */
     lp_counts counts;
     layer layers[1]; /* the hidden ones */
 };
 
 /* ------------------------------------------------------------------------------------ layout -- */
 
-lp_sd *lp_sd_place_scalar(const lp_model *m, lp_arena *a)
+LP_ONCE lp_sd *lp_sd_place_scalar(const lp_model *m, lp_arena *a)
 {
     const uint32_t hidden = m->n_layers - 1u;
     lp_sd *sd = lp_take(a, sizeof(lp_sd) + (hidden - 1) * sizeof(layer));
-    uint32_t widest = DENSE3_WORDS(m->n_labels);
     for (uint32_t l = 0; l < hidden; l++) {
         layer y = {0};
         y.n = m->layers[l].n;
@@ -55,17 +51,13 @@ lp_sd *lp_sd_place_scalar(const lp_model *m, lp_arena *a)
         y.units = lp_take(a, 10 * y.words * sizeof(unit));
         y.awake = lp_take(a, y.n * sizeof(uint16_t));
         y.slept = lp_take(a, y.n);
-        if (y.words > widest) widest = y.words;
         if (sd) sd->layers[l] = y;
     }
-    int32_t *output = lp_take(a, (m->n_labels + 1) / 2 * 2 * sizeof(int32_t));
-    uint32_t *acc = lp_take(a, 5 * widest * sizeof(uint32_t));
+    int32_t *output = lp_take(a, 10 * DENSE3_WORDS(m->n_labels) * sizeof(int32_t));
     if (!sd) return NULL;
-    lp_zero(acc, 5 * widest * sizeof(uint32_t));
     sd->model = m;
     sd->shift = lp_sd_shift(m);
     sd->feedback = 64 * m->feedback;
-    sd->acc = acc;
     sd->output = output;
     return sd;
 }
@@ -77,16 +69,16 @@ lp_sd *lp_sd_place(const lp_model *m, uint32_t flags, lp_arena *a)
     return (void)flags, lp_sd_place_scalar(m, a);
 }
 
-void lp_sd_reset(lp_sd *sd)
+LP_ONCE void lp_sd_reset(lp_sd *sd)
 {
     const lp_model *m = sd->model;
     lp_zero(&sd->counts, sizeof sd->counts);
-    lp_zero(sd->output, (m->n_labels + 1) / 2 * 2 * sizeof(int32_t));
+    lp_zero(sd->output, 10 * DENSE3_WORDS(m->n_labels) * sizeof(int32_t));
     sd->clock = 0;
     for (uint32_t l = 0; l + 1u < m->n_layers; l++) {
         layer *y = &sd->layers[l];
         const lp_layer *spec = &m->layers[l];
-        y->n_spikes = y->n_awake = 0;
+        y->n_spikes = y->n_awake = y->fired = 0;
         for (uint32_t i = 0; i < 10 * y->words; i++) {
             int32_t bias = i < y->n ? lp_le16s(spec->bias + 2 * i) * (1 << spec->bias_shift) : 0;
             y->units[i] = (unit){0, i < y->n ? -bias : INT32_MAX, 0, bias + (AWAKE >> sd->shift)};
@@ -109,10 +101,10 @@ static source from(const lp_matrix *m, uint32_t shift, const layer *y)
     return (source){m, y->awake, y->n_spikes, shift - m->scale};
 }
 
-/* Up to BLOCK rows of two matrices, those of the first one in front. Where loads must be aligned
- * the two are summed apart: the rows of a matrix lie alike. */
+/* Up to two blocks of rows of two matrices, those of the first one in front. Where loads must be
+ * aligned the two are summed apart: the rows of a matrix lie alike. */
 typedef struct {
-    const uint8_t *at[BLOCK];
+    const uint8_t *at[2 * BLOCK];
     uint32_t first, n;
     uint32_t skew[2];
 } rows;
@@ -121,7 +113,7 @@ typedef struct {
  * is its header's and its checksum's. */
 LP_INLINE void gather(rows *to, uint32_t matrix, const source *x, uint32_t r, uint32_t n)
 {
-    const uint32_t row = 4 * DENSE3_WORDS(x->m->n_out), skew = lp_skew(x->m->codes);
+    const uint32_t row = lp_register(4 * DENSE3_WORDS(x->m->n_out)), skew = lp_skew(x->m->codes);
     const uint8_t *codes = x->m->codes - skew;
     const uint8_t **at = to->at + to->n;
     for (const uint16_t *i = x->list + r, *end = i + n; i < end;) *at++ = codes + *i++ * row;
@@ -130,23 +122,26 @@ LP_INLINE void gather(rows *to, uint32_t matrix, const source *x, uint32_t r, ui
     to->skew[matrix] = skew;
 }
 
-/* Sums of one word of n rows, ten codes + 4 each, + 64 - 4 n: 7 bits that hold the sum of the codes
- * + 64. Fields 0 and 3 of both halves in a, 1 and 4 in b; 2 is what is left of the whole, in every
- * bit that counts (modulo 2^32). */
+/* Sums of one word of n rows, ten codes each, in 7 bits, two's complement: at bits 0, 9, 16 and 25
+ * of a and of b, at 6 and 22 of c. Codes are stored + 4, so sums begin at -4 n, and as no field may
+ * take from the one above, at 128 - 4 n (mod 128 that is the same); at bit 9, where the next field
+ * follows at once, at 64 - 4 n and what is left is to flip the sign. Fields 0 and 3 of a word's
+ * halves are added in a, 1 and 4 in b; 2 is what is left of the whole, modulo 2^32. */
 typedef struct {
-    uint32_t a, b, all;
+    uint32_t a, b, c;
 } sums;
 #define FIELDS(x) ((x) * 0x02010201u) /* x in the four fields of a or b */
 #define HALVES(x) ((x) * 0x00010001u)
+#define FLIP 0x8000u
 
 LP_INLINE void add_word(sums *t, uint32_t w, uint32_t fields)
 {
-    t->all += w;
+    t->c += w;
     t->a += w & fields;
     t->b += w >> 3 & fields;
 }
 
-/* Word k of the rows at `at`. */
+/* Word k of the n rows at `at`. */
 LP_INLINE void add_rows(sums *t, const uint8_t *const *at, uint32_t n, uint32_t k, uint32_t skew)
 {
     const uint32_t fields = lp_register(FIELDS(7));
@@ -160,58 +155,49 @@ LP_INLINE void add_rows(sums *t, const uint8_t *const *at, uint32_t n, uint32_t 
     }
 }
 
-LP_INLINE sums sums_of(const rows *x, uint32_t k)
+#if LP_ALIGNED
+#define add_few_rows add_rows
+#else
+/* The same without a loop, n <= BLOCK. */
+LP_INLINE void add_few_rows(sums *t, const uint8_t *const *at, uint32_t n, uint32_t k,
+                            uint32_t skew)
 {
-    const uint32_t from = 64 - 4 * x->n;
-    sums t = {FIELDS(from), FIELDS(from), FIELDS(9 * from) + HALVES(64 * from)};
-    if (!LP_ALIGNED) {
-        add_rows(&t, x->at, x->n, k, 0);
-    } else {
-        add_rows(&t, x->at, x->first, k, x->skew[0]);
-        add_rows(&t, x->at + x->first, x->n - x->first, k, x->skew[1]);
+    const uint32_t fields = lp_register(FIELDS(7));
+    at = lp_hidden((void *)at); /* all 16 are not to be kept elsewhere */
+    /* clang-format off */
+#define ROW(i) case i + 1: add_word(t, lp_word(at[i] + 4 * k, skew), fields); LP_ON;
+    switch (n) {
+        ROW(15) ROW(14) ROW(13) ROW(12) ROW(11) ROW(10) ROW(9) ROW(8)
+        ROW(7) ROW(6) ROW(5) ROW(4) ROW(3) ROW(2) ROW(1) ROW(0)
+    default: break;
     }
+    /* clang-format on */
+}
+#endif
+
+/* Word k of the rows from .. from + n - 1, n <= BLOCK. */
+LP_INLINE sums sums_of(const rows *x, uint32_t k, uint32_t from, uint32_t n, const int few)
+{
+    const uint32_t start = FIELDS(128 - 4 * n) - (64u << 9);
+    sums t = {start, start, 9 * start + HALVES(64 * (128 - 4 * n))};
+    if (!LP_ALIGNED) {
+        if (few) add_few_rows(&t, x->at + from, n, k, 0);
+        else add_rows(&t, x->at + from, n, k, 0);
+    } else {
+        const uint32_t most = x->first < from ? 0 : x->first - from, m = most < n ? most : n;
+        add_rows(&t, x->at + from, m, k, x->skew[0]);
+        add_rows(&t, x->at + from + m, n - m, k, x->skew[1]);
+    }
+    t.c -= t.a + 8 * t.b;
+    t.a ^= FLIP, t.b ^= FLIP;
     return t;
 }
 
-/* The third of the sums, in the lower 7 bits of both halves. */
-LP_INLINE uint32_t rest(const sums *t) { return (t->all - t->a - 8 * t->b) >> 6; }
-
-/* acc += 2^shift * the codes of the rows of x's spikes r .. r + n - 1, n <= BLOCK */
-static void add_block(uint32_t *acc, const source *x, uint32_t r, uint32_t n)
-{
-    const uint32_t words = DENSE3_WORDS(x->m->n_out), scale = 1u << x->shift;
-    const uint32_t both = HALVES(127), base = HALVES(64) * scale;
-    rows block;
-    block.n = 0;
-    gather(&block, 0, x, r, n);
-    for (uint32_t k = 0; k < words; k++) {
-        const sums t = sums_of(&block, k);
-        const uint32_t c = rest(&t);
-        uint32_t *to = lp_hidden(acc + k);
-        *to += (t.a & both) * scale - base, to = lp_hidden(to + words);
-        *to += (t.b & both) * scale - base, to = lp_hidden(to + words);
-        *to += (c & both) * scale - base, to = lp_hidden(to + words);
-        *to += (t.a >> 9 & both) * scale - base, to = lp_hidden(to + words);
-        *to += (t.b >> 9 & both) * scale - base;
-    }
-}
-
-/* acc += the weights of all spikes */
-static void add_all(uint32_t *acc, const source *x)
-{
-    if (x->m->kind == LP_DENSE3)
-        for (uint32_t r = 0; r < x->n; r += BLOCK)
-            add_block(acc, x, r, x->n - r < BLOCK ? x->n - r : BLOCK);
-    else
-        for (uint32_t r = 0; r < x->n; r++) {
-            const uint8_t *e;
-            uint32_t count = sparse3_row(x->m->codes, x->list[r], &e), i;
-            for (uint32_t k = 0; k < count; k++) {
-                const uint32_t code = (uint32_t)sparse3_entry(e + 2 * k, &i);
-                acc[i / 2] += code << x->shift << 16 * (i % 2);
-            }
-        }
-}
+/* The five pairs of units of a word: sums at bits `low` and low + 16 of a word, as lp_lanes wants
+ * them. */
+#define PAIRS(t)                                                                     \
+    {lp_lanes((t).a, 0), lp_lanes((t).b, 0), lp_lanes((t).c, 6), lp_lanes((t).a, 9), \
+     lp_lanes((t).b, 9)}
 
 /* ---------------------------------------------------------------------------------- currents -- */
 
@@ -219,57 +205,87 @@ typedef struct { /* of a pass over a layer, in one place */
     unit *units;
     uint16_t *woken; /* end of the list of those awake */
     uint32_t s;
-    int32_t scale; /* 64 q = sum of codes * scale */
+    int32_t scale; /* lp_lane_scale of 64 q = sum of codes * scale */
 } pass;
 
-/* The next current of x[at], and does it wake? |64 q| < 2^21. */
-LP_INLINE void current(pass *p, unit *x, const uint32_t at, int32_t q64)
+/* The current of x[at] goes from y, its sign taken in, to y's decay and what `more` has beyond y.
+ * Does it wake? */
+LP_INLINE void current(pass *p, unit *x, const uint32_t at, int32_t y, int32_t v, int32_t more)
 {
-    int32_t u, v;
-    lp_two_words((const int32_t *)(const void *)x, 4 * at, &u, &v);
-    x[at].u = u = lp_decayed(u, p->s, q64);
-    if (LP_RARE(u > v)) *p->woken++ = (uint16_t)(x + at - p->units);
+    x[at].u = more = lp_decay_into(y, p->s, more);
+    if (LP_RARE(more > v)) *p->woken++ = (uint16_t)(x + at - p->units);
 }
 
-/* Units at x, from the sums in 7 bits of t, two's complement, from `low` and from `high` on. */
-LP_INLINE void two_currents(pass *p, unit *x, uint32_t t, uint32_t low, uint32_t high)
+/* Two units at x, from pairs of sums of one block or two. */
+LP_INLINE void two_currents(pass *p, unit *x, uint32_t l, uint32_t m, const int two)
 {
-    current(p, x, 0, ((int32_t)(t << (25 - low)) >> 25) * p->scale);
-    current(p, x, 1, ((int32_t)(t << (25 - high)) >> 25) * p->scale);
+    int32_t u, v, y, more;
+    lp_two_words(&x[0].u, &u, &v);
+    y = lp_toward_zero(u);
+    more = lp_add_low(l, p->scale, y);
+    current(p, x, 0, y, v, two ? lp_add_low(m, p->scale, more) : more);
+    lp_two_words(&x[1].u, &u, &v);
+    y = lp_toward_zero(u);
+    more = lp_add_high(l, p->scale, y);
+    current(p, x, 1, y, v, two ? lp_add_high(m, p->scale, more) : more);
 }
 
-/* Straight from the sums of rows, all of one scale. */
-static void currents_of_rows(pass *p, const layer *y, const rows *from)
+/* A layer's currents straight from the sums of rows, all of one scale, at most BLOCK. */
+static void currents_of_block(pass *p, const layer *y, const rows *from)
 {
     const uint32_t next = 2 * y->words;
     for (uint32_t k = 0; k < y->words; k++) {
-        const sums t = sums_of(from, k);
-        /* s + 64 -> s */
-        const uint32_t a = t.a ^ FIELDS(64), b = t.b ^ FIELDS(64), c = rest(&t) ^ HALVES(64);
+        const sums t = sums_of(from, k, 0, from->n, 1);
         unit *x = lp_hidden(y->units + 2 * k);
-        two_currents(p, x, a, 0, 16), x = lp_hidden(x + next);
-        two_currents(p, x, b, 0, 16), x = lp_hidden(x + next);
-        two_currents(p, x, c, 0, 16), x = lp_hidden(x + next);
-        two_currents(p, x, a, 9, 25), x = lp_hidden(x + next);
-        two_currents(p, x, b, 9, 25);
+        two_currents(p, x, lp_lanes(t.a, 0), 0, 0), x = lp_hidden(x + next);
+        two_currents(p, x, lp_lanes(t.b, 0), 0, 0), x = lp_hidden(x + next);
+        two_currents(p, x, lp_lanes(t.c, 6), 0, 0), x = lp_hidden(x + next);
+        two_currents(p, x, lp_lanes(t.a, 9), 0, 0), x = lp_hidden(x + next);
+        two_currents(p, x, lp_lanes(t.b, 9), 0, 0);
     }
 }
 
-/* The second q of an accumulator: rounding takes the first one away. */
-LP_INLINE int32_t halves_high(uint32_t acc) { return (int32_t)(acc + 0x8000u) >> 16; }
-
-static void currents_of_acc(pass *p, const layer *y, uint32_t *acc)
+/* The same of BLOCK rows and those behind them. */
+static void currents_of_two(pass *p, const layer *y, const rows *from)
 {
-    for (unit *x = y->units, *end = x + 10 * y->words; x < end; x += 2, acc++) {
-        const int32_t low = (int16_t)*acc, high = halves_high(*acc);
-        *acc = 0;
-        current(p, x, 0, 64 * low);
-        current(p, x, 1, 64 * high);
+    for (uint32_t k = 0; k < y->words; k++) {
+        const sums s = sums_of(from, k, 0, BLOCK, 0),
+                   t = sums_of(from, k, BLOCK, from->n - BLOCK, 0);
+        const uint32_t l[5] = PAIRS(s), m[5] = PAIRS(t);
+        unit *x = y->units + 2 * k;
+        for (uint32_t j = 0; j < 5; j++, x += 2 * y->words) two_currents(p, x, l[j], m[j], 1);
     }
 }
 
-/* Can x be summed in registers? */
-static int dense(const source *x) { return !x->m || x->m->kind == LP_DENSE3; }
+/* u[i * stride] += 64 * the weights of all spikes: for the output, and where currents_of cannot. */
+static void add_all(int32_t *u, uint32_t stride, const source *x)
+{
+    const uint32_t words = DENSE3_WORDS(x->m->n_out);
+    const int32_t scale = lp_lane_scale(64 << x->shift);
+    int32_t *const end = u + x->m->n_out * stride;
+    for (uint32_t r = 0; x->m->kind == LP_DENSE3 && r < x->n; r += BLOCK) {
+        rows block;
+        block.n = 0;
+        gather(&block, 0, x, r, x->n - r < BLOCK ? x->n - r : BLOCK);
+        for (uint32_t k = 0; k < words; k++) {
+            const sums t = sums_of(&block, k, 0, block.n, 0);
+            const uint32_t l[5] = PAIRS(t);
+            int32_t *to = u + 2 * k * stride;
+            for (const uint32_t *m = l; to < end; m++, to += 2 * words * stride) {
+                to[0] = lp_add_low(*m, scale, to[0]);
+                to[stride] = lp_add_high(*m, scale, to[stride]);
+            }
+        }
+    }
+    for (uint32_t r = 0; x->m->kind != LP_DENSE3 && r < x->n; r++) {
+        const uint8_t *e;
+        uint32_t count = sparse3_row(x->m->codes, x->list[r], &e), i;
+        for (uint32_t k = 0; k < count; k++) {
+            const int32_t code = sparse3_entry(e + 2 * k, &i);
+            u[i * stride] += code * (64 << x->shift);
+        }
+    }
+}
 
 /* A layer's new currents. */
 static void currents(lp_sd *sd, uint32_t l)
@@ -281,50 +297,46 @@ static void currents(lp_sd *sd, uint32_t l)
     if (l) below = from(&spec->w, m->synapse_shift, y - 1);
     if (spec->recurrent) own = from(&spec->u, m->synapse_shift, y);
     const uint32_t n = below.n + own.n, shift = below.n ? below.shift : own.shift;
-    pass p = {y->units, y->awake + y->n_awake, sd->shift, 64 << shift};
-    if (n <= BLOCK && dense(&below) && dense(&own) &&
-        (!below.n || !own.n || below.shift == own.shift)) {
+    pass p = {y->units, y->awake + y->n_awake, sd->shift, lp_lane_scale(64 << shift)};
+    if (n <= 2 * BLOCK && (!below.n || below.m->kind == LP_DENSE3) &&
+        (!own.n || (own.m->kind == LP_DENSE3 && own.shift == shift))) {
         rows x;
-        x.n = 0;
+        x.n = x.first = x.skew[0] = x.skew[1] = 0;
         if (below.n) gather(&x, 0, &below, 0, below.n);
-        else x.first = x.skew[0] = 0;
         if (own.n) gather(&x, 1, &own, 0, own.n);
-        else x.skew[1] = 0;
-        currents_of_rows(&p, y, &x);
+        if (n <= BLOCK) currents_of_block(&p, y, &x);
+        else currents_of_two(&p, y, &x);
     } else {
-        if (below.m) add_all(sd->acc, &below);
-        if (own.m) add_all(sd->acc, &own);
-        currents_of_acc(&p, y, sd->acc);
+        unit *const end = y->units + 10 * y->words;
+        for (unit *x = y->units; x < end; x++) x->u = lp_decayed(x->u, p.s, 0);
+        if (below.m) add_all(&y->units->u, sizeof(unit) / sizeof(int32_t), &below);
+        if (own.m) add_all(&y->units->u, sizeof(unit) / sizeof(int32_t), &own);
+        for (unit *x = y->units; x < end; x++)
+            if (x->u > x->v) *p.woken++ = (uint16_t)(x - y->units);
     }
-    y->n_awake = (uint32_t)(p.woken - y->awake);
+    y->n_awake = (uint16_t)(p.woken - y->awake);
 }
 
+/* The output's currents, before they are wrapped. |64 q| < 2^21, so 32 bits hold them. */
 static void output(lp_sd *sd)
 {
     const lp_model *m = sd->model;
     const source x = from(&m->layers[m->n_layers - 1].w, m->output_shift,
                           &sd->layers[m->n_layers - 2]);
-    const uint32_t s = sd->shift, labels = m->n_labels;
-    uint32_t *acc = sd->acc;
-    int32_t *u = sd->output;
-    add_all(acc, &x);
-    for (uint32_t i = 0; i < 10 * DENSE3_WORDS(labels); i += 2, acc++) {
-        const int32_t low = (int16_t)*acc, high = halves_high(*acc);
-        *acc = 0;
-        if (i >= labels) continue; /* padding */
-        u[i] = lp_wrap24(lp_decayed(u[i], s, low * 64));
-        u[i + 1] = lp_wrap24(lp_decayed(u[i + 1], s, high * 64));
-    }
+    int32_t *const end = sd->output + m->n_labels;
+    const uint32_t shift = sd->shift;
+    for (int32_t *u = sd->output; u < end; u++) *u = lp_decayed(lp_wrap24(*u), shift, 0);
+    add_all(sd->output, 1, &x);
 }
 
 /* ---------------------------------------------------------------------------------- voltages -- */
 
 /* A sleeper's b after n more steps. */
-LP_INLINE int32_t rested(int32_t b, uint32_t s, uint32_t n)
+static int32_t rested(int32_t b, uint32_t s, uint32_t n)
 {
-    if (!b) return 0;
-    if (n & 1) b = lp_decayed_from(b, s, 0);
-    for (; n > 1; n -= 2) b = lp_decayed_from(lp_decayed_from(b, s, 0), s, 0);
+    for (; n >= 4 && b; n -= 4)
+        for (int k = 0; k < 4; k++) b = lp_decayed_from(b, s, 0);
+    for (; n && b; n--) b = lp_decayed_from(b, s, 0);
     return b;
 }
 
@@ -337,36 +349,39 @@ static void wake(const lp_sd *sd, const layer *y, const uint16_t *from)
     }
 }
 
-/* A step of the units that are awake. */
-static void update(const lp_sd *sd, layer *y)
+typedef struct { /* ends of what has been written of a list of those awake */
+    uint16_t *spike, *kept;
+} lists;
+
+/* A step of the units of list at .. end, which spiked in the last step, or did not. */
+LP_INLINE void update(const lp_sd *sd, const layer *y, const uint16_t *at, const uint16_t *end,
+                      lists *to, const int spiked)
 {
-    const uint32_t s = sd->shift, now = sd->clock + 1;
-    const int32_t most = sd->model->ceiling + AWAKE, feedback = sd->feedback;
+    const uint32_t s = sd->shift;
+    const int32_t most = sd->model->ceiling + AWAKE, feedback = spiked ? sd->feedback : 0;
     unit *const units = y->units;
-    uint8_t *const slept = y->slept;
-    uint16_t *spike = y->awake, *kept = y->awake;
-    for (const uint16_t *at = y->awake, *end = at + y->n_awake; at < end; at++) {
-        const uint16_t i = *at;
+    while (at < end) {
+        const uint16_t i = *at++;
         unit *x = lp_hidden(&units[i]);
         int32_t u, v, b, gain;
-        lp_two_words((const int32_t *)(const void *)x, 0, &u, &v);
-        lp_two_words((const int32_t *)(const void *)x, 2, &b, &gain);
+        lp_two_words(&x->u, &u, &v);
+        lp_two_words(&x->b, &b, &gain);
         v = lp_decayed_from(v, s, u + gain);
-        b = lp_next_b(b, s, feedback);
-        if (v > AWAKE) {
-            v = lp_min(v, most);
-            if (v > b + AWAKE) b = ~b, *kept = *spike, *spike++ = i;
-            else *kept = i;
-            kept++;
-            x->v = v;
-        } else {
-            x->v = (AWAKE >> s) - gain;
-            slept[i] = (uint8_t)now;
+        b = lp_decayed_from(b, s, feedback);
+        if (LP_RARE(v <= AWAKE)) {
+            lp_put_two_words(&x->v, (AWAKE >> s) - gain, b);
+            y->slept[i] = (uint8_t)(sd->clock + 1);
+            continue;
         }
-        x->b = b;
+        if (LP_RARE(v > most)) v = (int32_t)lp_register((uint32_t)most);
+        lp_put_two_words(&x->v, v, b);
+        *to->kept = i;
+        if (LP_RARE(v > b + AWAKE)) { /* to the front */
+            *to->kept = *to->spike;
+            *(uint16_t *)lp_hidden(to->spike++) = i;
+        }
+        to->kept++;
     }
-    y->n_awake = (uint32_t)(kept - y->awake);
-    y->n_spikes = (uint32_t)(spike - y->awake);
 }
 
 static void step(lp_sd *sd)
@@ -375,25 +390,53 @@ static void step(lp_sd *sd)
     output(sd);
     for (uint32_t l = m->n_layers - 1u; l-- > 0;) {
         layer *y = &sd->layers[l];
-        const uint32_t before = y->n_awake;
+        const lp_layer *const spec = &m->layers[l];
+        const uint16_t *const woken = y->awake + y->n_awake, *const others = y->awake + y->n_spikes;
+        lists to = {y->awake, y->awake};
         currents(sd, l);
-        wake(sd, y, y->awake + before);
-        update(sd, y);
-        lp_sd_count(&sd->counts, m, l, y->awake, y->n_spikes);
+        wake(sd, y, woken);
+        update(sd, y, y->awake, others, &to, 1);
+        update(sd, y, others, y->awake + y->n_awake, &to, 0);
+        y->n_spikes = (uint16_t)(to.spike - y->awake);
+        y->n_awake = (uint16_t)(to.kept - y->awake);
+        y->fired += y->n_spikes;
+        lp_sd_count_sparse(&sd->counts, &spec[1].w, y->awake, y->n_spikes);
+        if (spec->recurrent) lp_sd_count_sparse(&sd->counts, &spec->u, y->awake, y->n_spikes);
     }
     sd->clock++;
 }
 
 /* --------------------------------------------------------------------------------- interface -- */
 
+/* The drives of units i, i + next, ... from their sums. */
+LP_INLINE void set_drives(const lp_sd *sd, uint32_t i, uint32_t next, const int32_t *sum)
+{
+    const int32_t awake = AWAKE >> sd->shift;
+    const uint32_t n = sd->layers[0].n;
+    unit *const units = sd->layers[0].units;
+    for (; i < n; i += next) {
+        unit *x = &units[i];
+        const int32_t bias = lp_drive_of(sd->model, i, *sum++);
+        x->gain = bias + awake;
+        if (x->v < AWAKE) x->v = -bias;
+    }
+}
+
 static void drive(lp_sd *sd, const int16_t *features)
 {
+    const lp_matrix *w = &sd->model->layers[0].w;
+    const uint32_t columns = 2 * DENSE3_WORDS(w->n_out);
     unit *x = sd->layers[0].units;
-    lp_drive_sums(sd->model, features, &x->gain, sizeof(unit) / sizeof(int32_t));
-    for (uint32_t i = 0; i < sd->layers[0].n; i++, x++) {
-        const int32_t bias = lp_drive_of(sd->model, i, x->gain);
-        x->gain = bias + (AWAKE >> sd->shift);
-        if (x->v < AWAKE) x->v = -bias;
+    if (w->kind == LP_DENSE3) {
+        const int32_t offset = lp_drive_offset(features);
+        for (uint32_t i = 0; i < columns; i++) {
+            int32_t sum[5];
+            lp_drive_column(w, i, features, offset, sum);
+            set_drives(sd, i, columns, sum);
+        }
+    } else {
+        lp_sparse_sums(w, features, &x->gain, sizeof(unit) / sizeof(int32_t));
+        for (uint32_t i = 0; i < w->n_out; i++) set_drives(sd, i, w->n_out, &x[i].gain);
     }
 }
 
@@ -418,7 +461,12 @@ void lp_sd_frame(lp_sd *sd, const int16_t *features)
     if (sd->clock + m->steps > RESTED) catch_up(sd);
     drive(sd, features);
     for (uint32_t k = 0; k < m->steps; k++) step(sd);
-    lp_sd_count_frame(&sd->counts, m);
+    for (uint32_t i = 0; i < m->n_labels; i++) sd->output[i] = lp_wrap24(sd->output[i]);
+    for (uint32_t l = 0; l < m->n_layers; l++) {
+        const int hidden = l + 1u < m->n_layers;
+        lp_sd_count(&sd->counts, m, l, hidden ? sd->layers[l].fired : 0);
+        if (hidden) sd->layers[l].fired = 0;
+    }
 }
 
 const int32_t *lp_sd_output(const lp_sd *sd) { return sd->output; }
@@ -427,12 +475,13 @@ void lp_sd_counts(const lp_sd *sd, lp_counts *counts) { *counts = sd->counts; }
 void lp_sd_state(const lp_sd *sd, uint32_t group, int32_t *u, int32_t *v, uint8_t *spikes)
 {
     const uint32_t l = group / 2;
+    const int output = l + 1u == sd->model->n_layers;
+    const layer *y = &sd->layers[output ? 0 : l];
     for (uint32_t i = 0; i < sd->model->layers[l].n; i++) {
         unit x = {0};
-        if (l + 1u == sd->model->n_layers) {
+        if (output) {
             x.u = sd->output[i], x.v = lp_max(x.u, -LP_V_LIMIT);
         } else {
-            const layer *y = &sd->layers[l];
             x = y->units[i];
             if (x.v < AWAKE) x.b = rested(x.b, sd->shift, sd->clock - y->slept[i]);
             x.v = x.v < AWAKE ? 0 : x.v - AWAKE;
@@ -440,6 +489,7 @@ void lp_sd_state(const lp_sd *sd, uint32_t group, int32_t *u, int32_t *v, uint8_
         lp_sd_unit(group % 2, x.u, x.v, x.b, u ? u + i : NULL, v ? v + i : NULL,
                    spikes ? spikes + i : NULL);
     }
+    for (uint32_t r = 0; spikes && group % 2 && r < y->n_spikes; r++) spikes[y->awake[r]] = 1;
 }
 
 #endif

@@ -18,6 +18,7 @@ typedef struct {
     uint8_t *fired;     /* [padded] 0 or 1 */
     uint16_t *list;     /* units that spiked in the last step */
     uint32_t spikes;    /* how many */
+    uint32_t all;       /* in the frame */
     source below, own;  /* layer 0's below: its product with the features is the drive */
 } layer;
 
@@ -119,7 +120,7 @@ void lp_sd_reset(lp_sd *sd)
         if (l + 1u == sd->model->n_layers) break;
         lp_zero(y->v, y->padded * sizeof(int32_t));
         lp_zero(y->b, y->padded * sizeof(int32_t));
-        y->spikes = 0;
+        y->spikes = y->all = 0;
     }
 }
 
@@ -221,7 +222,9 @@ static void step(lp_sd *sd)
         } else {
             sd_update(sd, y->padded, y->u, y->v, y->b, y->bias, sd->acc, y->fired);
             y->spikes = sd_list_spikes(sd->places, y->fired, y->padded, y->list);
-            lp_sd_count(&sd->counts, m, l, y->list, y->spikes);
+            y->all += y->spikes;
+            lp_sd_count_sparse(&sd->counts, &m->layers[l + 1].w, y->list, y->spikes);
+            if (y->own.rows) lp_sd_count_sparse(&sd->counts, &m->layers[l].u, y->list, y->spikes);
         }
         if (sd->counting) sd->counts.active += sd_active(y);
     }
@@ -237,7 +240,10 @@ void lp_sd_frame(lp_sd *sd, const int16_t *features)
     sd_weigh(y->bias, y->below.rows, y->padded, x);
     for (uint32_t i = 0; i < y->n; i++) y->bias[i] = lp_drive_of(sd->model, i, y->bias[i]);
     for (uint32_t k = 0; k < sd->model->steps; k++) step(sd);
-    lp_sd_count_frame(&sd->counts, sd->model);
+    for (uint32_t l = 0; l < sd->model->n_layers; l++) {
+        lp_sd_count(&sd->counts, sd->model, l, sd->layers[l].all);
+        sd->layers[l].all = 0;
+    }
 }
 
 const int32_t *lp_sd_output(const lp_sd *sd) { return sd->layers[sd->model->n_layers - 1].u; }

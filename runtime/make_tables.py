@@ -26,8 +26,8 @@ def pair(angle):
 
 
 def main():
-    # two radix-2 stages a pass: the angles of both, for sub-transforms of 4, 16, 64
-    turns = [pair(math.pi * j / n) for h in (4, 16, 64) for n in (h, 2 * h) for j in range(h)]
+    # two radix-2 stages a pass: the angles of both
+    turns = [pair(math.pi * j / n) for n in (64, 128) for j in range(64)]
     bins = [pair(2 * math.pi * k / FFT) for k in range(FFT // 4 + 1)]
     hann = [
         (32768 - round(32768 * math.cos(2 * math.pi * i / FFT))) >> 1 for i in range(FFT // 2 + 1)
@@ -55,21 +55,16 @@ def main():
 /* clang-format off */
 
 /* Turns by an angle: round(-2^15 cos) in the lower half, round(-2^15 sin) in the upper one; minus,
- * since 2^15 would not fit. For h = 4, 16, 64: of pi j / h, j = 0..h - 1, then of pi j / (2 h). */
+ * since 2^15 would not fit. Of pi j / 64, j = 0..63, then of pi j / 128. */
 static const uint32_t lp_turns[{len(turns)}] = {{
     {rows(turns, 8)}}};
 /* The same of 2 pi k / {FFT}, k = 0..{FFT // 4} */
 static const uint32_t lp_bin_turns[{len(bins)}] = {{
     {rows(bins, 8)}}};
 
-/* Periodic Hann window in Q15, (1 - cos(2 pi i / {FFT})) / 2, i = 0..{FFT // 2}; its mirror image
- * behind only where vectors need it */
-static const uint16_t lp_hann[LP_VECTORS ? {FFT} : {len(hann)}] = {{
-    {rows(hann)},
-#if LP_VECTORS
-    {rows(hann[-2:0:-1])},
-#endif
-}};
+/* Periodic Hann window in Q15, (1 - cos(2 pi i / {FFT})) / 2, i = 0..{FFT // 2} */
+static const uint16_t lp_hann[{len(hann)}] = {{
+    {rows(hann)}}};
 
 /* round(2^14 log2(1 + i / 32)), i = 0..32 */
 static const uint16_t lp_log2_fraction[{len(log2)}] = {{
