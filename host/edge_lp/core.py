@@ -101,6 +101,18 @@ def overflow(core: Any, names: Sequence[str] | None = None) -> OverflowDetected:
 
 
 @dataclass
+class Overflows:
+    """In how many steps something overflowed, and what was the first."""
+
+    steps: int = 0
+    first: OverflowDetected | None = None
+
+    def note(self, found: OverflowDetected) -> None:
+        self.steps += 1
+        self.first = self.first or found
+
+
+@dataclass
 class Group:
     """A group of compartments (SPEC.md, "Core"). A parameter is one number or an array (n,), one a
     compartment; the core keeps copies.
@@ -173,7 +185,11 @@ class Core:
         synapses: Sequence[Synapses],
         n_inputs: int = 0,
         flags: int = 0,
+        warn: bool = False,
     ) -> None:
+        """warn: a strict core goes on where it overflows, as one that is not strict does, and keeps
+        count in `overflows`."""
+        self.warn, self.overflows = warn, Overflows()
         self.groups, self.n_inputs = list(groups), number("n_inputs", n_inputs, 0, 65536)
         self.names = [g.name or f"group {i}" for i, g in enumerate(self.groups)]
         self.lock, self._stopped = threading.RLock(), False
@@ -367,7 +383,7 @@ class Core:
         run() returns them but of the piece alone, and overwritten by the next."""
         steps = number("steps", steps, 0, 2**62)
         events = self._events(steps, starts, inputs)
-        widest = max((self.groups[g].n for g, _ in probes), default=1)
+        widest = max((self._row(p)[0] for p in probes), default=1)
         piece = max(1, min(steps, self._chunk, PIECE // widest))
         rows = self._rows(piece, probes)
         with self.lock:
@@ -376,14 +392,16 @@ class Core:
                 self._go(min(piece, steps - at), events, at, probes, part)
                 take(at, part)
 
+    def _row(self, probe: tuple[int, str]) -> tuple[int, Any]:
+        """How many values of which type a probe has a step."""
+        group, what = probe
+        number("probe's group", group, 0, len(self.groups) - 1)
+        if what not in _PROBES:
+            raise ValueError(f"probe of {what!r}, expected one of {', '.join(_PROBES)}")
+        return self.groups[group].n, _PROBES[what][1]
+
     def _rows(self, steps: int, probes: Sequence[tuple[int, str]]) -> list[np.ndarray]:
-        rows = []
-        for g, w in probes:
-            number("probe's group", g, 0, len(self.groups) - 1)
-            if w not in _PROBES:
-                raise ValueError(f"probe of {w!r}, expected one of {', '.join(_PROBES)}")
-            rows.append(np.empty((steps, self.groups[g].n), _PROBES[w][1]))
-        return rows
+        return [np.empty((steps, n), dtype) for n, dtype in map(self._row, probes)]
 
     def _events(
         self, steps: int, starts: np.ndarray | None, inputs: np.ndarray | None
@@ -413,20 +431,52 @@ class Core:
         probes: Sequence[tuple[int, str]],
         rows: Sequence[np.ndarray],
     ) -> None:
-        """One call of the C core: steps `at` and on of the events, one block of rows a probe."""
+        """Steps `at` and on of the events, one block of rows a probe."""
         if self._stopped:
             raise InterruptedError("stop() was called")
-        c_probes = ffi.new("lp_probe[]", max(1, len(rows)))
-        for c, (g, w), r in zip(c_probes, probes, rows):
+        first = self.counts().steps
+        while True:
+            done = self.counts().steps - first
+            status = self._call(steps - done, events, at + done, probes, [r[done:] for r in rows])
+            if status != lib.LP_E_OVERFLOW:
+                check(status)
+                return
+            found = overflow(self._p, self.names)
+            if not self.warn:
+                raise found
+            self.overflows.note(found)
+
+    def _call(
+        self,
+        steps: int,
+        events: tuple[np.ndarray, np.ndarray] | None,
+        at: int,
+        probes: Sequence[tuple[int, str]],
+        rows: Sequence[np.ndarray],
+    ) -> int:
+        """One call of C: its status."""
+        starts, inputs = self._pointers(events, at)
+        c_probes = self._c_probes(list(zip(probes, rows)))
+        return lib.lp_core_run(self._p, steps, starts, inputs, c_probes, len(rows))
+
+    @staticmethod
+    def _pointers(events: tuple[np.ndarray, np.ndarray] | None, at: int) -> tuple[Any, Any]:
+        if events is None:
+            return ffi.NULL, ffi.NULL
+        return pointer("uint32_t *", events[0]) + at, pointer("uint16_t *", events[1])
+
+    @staticmethod
+    def _c_probes(wanted: Sequence[tuple[tuple[int, str], np.ndarray]]) -> Any:
+        c_probes = ffi.new("lp_probe[]", max(1, len(wanted)))
+        for c, ((g, w), r) in zip(c_probes, wanted):
             c.group, c.what, c.rows = g, _PROBES[w][0], pointer("void *", r)
-        starts, inputs = ffi.NULL, ffi.NULL
-        if events is not None:
-            starts = pointer("uint32_t *", events[0]) + at
-            inputs = pointer("uint16_t *", events[1])
-        status = lib.lp_core_run(self._p, steps, starts, inputs, c_probes, len(rows))
-        if status == lib.LP_E_OVERFLOW:
-            raise overflow(self._p, self.names)
-        check(status)
+        return c_probes
+
+    def taken_overflows(self) -> Overflows:
+        """Those since the last call, of a core that goes on."""
+        with self.lock:
+            taken, self.overflows = self.overflows, Overflows()
+            return taken
 
     def save(self) -> bytes:
         """The state after the last step, for restore()."""

@@ -25,6 +25,10 @@ class MissingDependency(EdgeLpError):
     """An optional package or a system library that is not installed."""
 
 
+class OverflowWarning(UserWarning):
+    """A run of strict="warn" in which quantities of the core left their ranges, and wrapped."""
+
+
 class OverflowDetected(EdgeLpError):
     """Strict mode: a quantity of the core left its range. `where` has step, group, index, what,
     value."""

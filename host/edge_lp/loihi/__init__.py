@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from edge_lp.loihi.network import Network
     from edge_lp.loihi.nir import from_nir
     from edge_lp.loihi.recording import Probe
+    from edge_lp.loihi.rules import Rule
     from edge_lp.loihi.simulation import Result, Simulation
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Network",
     "Probe",
     "Result",
+    "Rule",
     "Simulation",
     "from_nir",
 ]
@@ -31,6 +33,7 @@ _HOMES = {
     "network": ("Network",),
     "nir": ("from_nir",),
     "recording": ("Probe",),
+    "rules": ("Rule",),
     "simulation": ("Result", "Simulation"),
 }
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from edge_lp import core
 from edge_lp.loihi import limits
+from edge_lp.loihi.rules import Rule
 from edge_lp.loihi.synapses import Table
 
 Numbers = Any  # an integer, or an array of one a compartment
@@ -72,7 +73,8 @@ class Group(Part):
 @dataclass(frozen=True, eq=False)
 class Connection(Part):
     """Synapses from units of src to units of dst, all of one format. The matrices below are made
-    when they are asked for; table has the synapses alone."""
+    when they are asked for; table has the synapses alone, tags (k,) int16 theirs where they
+    learn."""
 
     src: Inputs | Group
     dst: Group
@@ -80,6 +82,8 @@ class Connection(Part):
     sign_mode: str
     exponent: int
     table: Table
+    learning: Rule | None = None
+    tags: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int16), repr=False)
 
     @property
     def mantissas(self) -> np.ndarray:

@@ -79,9 +79,10 @@ def check_each(what: str, value: object, limits: tuple[int, int], n: int) -> int
     return a if a.ndim else int(a)
 
 
-def check_flag(what: str, value: object) -> bool:
+def check_flag(what: str, value: object, more: str = "") -> bool:
+    """more: what else it may be, for the message."""
     if not isinstance(value, (bool, np.bool_)):
-        raise LimitError(f"{what} is {value!r}, expected True or False")
+        raise LimitError(f"{what} is {value!r}, expected True or False{more}")
     return bool(value)
 
 

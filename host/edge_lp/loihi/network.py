@@ -29,7 +29,9 @@ from edge_lp.loihi.limits import (
     check_flag,
     check_number,
 )
+from edge_lp.loihi.plasticity import tags_of
 from edge_lp.loihi.recording import Probe
+from edge_lp.loihi.rules import Rule
 from edge_lp.loihi.simulation import Result, Simulation
 from edge_lp.loihi.synapses import read
 
@@ -117,6 +119,8 @@ class Network:
         sign_mode: str = "mixed",
         exponent: int = 0,
         delay: Numbers = 0,
+        learning: Rule | None = None,
+        tags: Any = 0,
     ) -> Connection:
         """Adds synapses of weight mantissa * 2^exponent.
 
@@ -125,7 +129,11 @@ class Network:
         of that shape, SciPy's or any with row, col and data or indptr, indices and data; or a tuple
         of index lists (sources, targets, mantissas), mantissas (k,) or one number. No pair twice.
         delay: 0..62 steps, one number or one a synapse: (src.n, dst.n) beside a matrix, else (k,)
-        in the order of the synapses given."""
+        in the order of the synapses given.
+
+        learning: a Rule by which weights change. Then a mantissa of 0 is a synapse too, whose
+        weight is 0: all pairs of a matrix. tags: -256..255, one number or one a synapse, as
+        mantissas."""
         if not self._mine(src) or not self._mine(dst) or dst == self.inputs:
             raise LimitError(
                 f"{getattr(src, 'name', src)} -> {getattr(dst, 'name', dst)}: expected groups of "
@@ -144,11 +152,21 @@ class Network:
             )
         exponent = check_number(f"{where}: weight exponent", exponent, limits.WEIGHT_EXPONENT)
         shape = (src.n, dst.n)
-        table = read(where, mantissas, delay, shape, MANTISSAS[sign_mode], sign_mode)
+        if learning is not None and not isinstance(learning, Rule):
+            raise LimitError(f"{where}: learning is {learning!r}, expected a Rule")
+        learns = learning is not None
+        table = read(where, mantissas, delay, shape, MANTISSAS[sign_mode], sign_mode, learns)
         if isinstance(src, Group) and src.silent and len(table.mantissas):
             raise LimitError(f"{where}: a silent group never spikes, expected one that does")
         c = Connection(
-            src=src, dst=dst, bits=bits, sign_mode=sign_mode, exponent=exponent, table=table
+            src=src,
+            dst=dst,
+            bits=bits,
+            sign_mode=sign_mode,
+            exponent=exponent,
+            table=table,
+            learning=learning,
+            tags=tags_of(where, tags, table),
         )
         self.connections.append(c)
         return c
@@ -219,9 +237,11 @@ class Network:
 
     # ----------------------------------------------------------------------------------- running --
 
-    def build(self, strict: bool = False, count_active: bool = False) -> Simulation:
-        """A simulation at step 0. strict: any overflow raises OverflowDetected. count_active:
-        counts.active is filled (one more pass a step)."""
+    def build(self, strict: bool | str = False, count_active: bool = False) -> Simulation:
+        """A simulation at step 0. strict: any overflow raises OverflowDetected; "warn": numbers
+        wrap
+        as they do without, and each run with an overflow ends with an OverflowWarning.
+        count_active: counts.active is filled (one more pass a step)."""
         self.check()
         return Simulation(self.inputs, self.groups, self.connections, strict, count_active)
 
@@ -230,13 +250,14 @@ class Network:
         steps: int,
         inputs: Any = None,
         record: Iterable[str | Probe] = ("spikes",),
-        strict: bool = False,
+        strict: bool | str = False,
+        reward: Any = None,
     ) -> Result:
         """build() and run() in one, from step 0."""
-        return self.build(strict).run(steps, inputs, record)
+        return self.build(strict).run(steps, inputs, record, reward)
 
     def run_batch(
-        self, inputs: np.ndarray, record: Iterable[str] = ("spikes",), strict: bool = False
+        self, inputs: np.ndarray, record: Iterable[str] = ("spikes",), strict: bool | str = False
     ) -> Result:
         """run() of each sample from step 0, side by side on the machine's cores. inputs: (samples,
         steps, axons), 0 or 1; record: any of "spikes", "u", "v", which come as (samples, steps, n).

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from edge_lp.loihi.description import Group, Part
+from edge_lp.learning import RECORDED
+from edge_lp.loihi.description import Connection, Group, Part
 from edge_lp.loihi.limits import LimitError, check_flag, check_number, check_range
 
 KINDS = ("spikes", "u", "v")
@@ -19,16 +20,20 @@ Events = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Probe(Part):
-    """One quantity of one group, for Simulation.run(record=[...]); result[probe] has what it saw.
+    """One quantity of one group or of one connection that learns, for Simulation.run(record=[...]);
+    result[probe] has what it saw.
 
-    what: "spikes" (uint8), "u" or "v" (int32). compartments: indices, None is all. every, start:
-    steps start, start + every, ... of the simulation, counted from its step 0 (not from the run's
-    first), so that runs in pieces record what one run does. events: spikes as two arrays, the steps
-    and the compartments, in order of time; else one array (steps recorded, compartments). out: a
-    .npy file that is written as the run goes on, and the array its memory map.
+    what: of a group "spikes" (uint8), "u" or "v" (int32); of a connection "w" or "t" (int16
+    mantissas and tags, one a synapse), "x1" "x2" "y1" "y2" "y3" (uint8, one a source or target) or
+    "r1" (int16, one), all of them as of the last epoch. compartments: indices, of synapses or units
+    likewise; None is all. every, start: steps start, start + every, ... of the simulation, counted
+    from its step 0 (not from the run's first), so that runs in pieces record what one run does.
+    events: spikes as two arrays, the steps and the compartments, in order of time; else one array
+    (steps recorded, compartments). out: a .npy file that is written as the run goes on, and the
+    array its memory map.
     """
 
-    group: Group
+    group: Group | Connection
     what: str = "spikes"
     compartments: Any = None
     every: int = 1
@@ -37,19 +42,35 @@ class Probe(Part):
     out: str | Path | None = None
 
 
+def shape_of(probe: Probe) -> tuple[int, Any, str]:
+    """How many values a step, of which type, and whose."""
+    of = probe.group
+    if isinstance(of, Group):
+        return of.n, np.uint8 if probe.what == "spikes" else np.int32, of.name
+    if probe.what in ("w", "t"):
+        return len(of.table.mantissas), np.int16, str(of)
+    if probe.what == "r1":
+        return 1, np.int16, str(of)
+    return (of.src if probe.what[0] == "x" else of.dst).n, np.uint8, str(of)
+
+
+def kinds_of(probe: Probe) -> tuple[str, ...]:
+    return RECORDED if isinstance(probe.group, Connection) else KINDS
+
+
 class Recorder:
     """Takes a run's rows piece by piece and keeps what its probe asks for."""
 
     def __init__(self, probe: Probe, first: int, steps: int):
         """first, steps: the run's first step and length."""
-        g, self._where = probe.group, f"probe of {probe.group.name}"
+        width, dtype, name = shape_of(probe)
+        self._where = f"probe of {name}"
         self._every = check_number(f"{self._where}: every", probe.every, (1, 2**62))
         self._start = check_number(f"{self._where}: start", probe.start, (0, 2**62))
         self._which: Any = slice(None)
-        width = g.n
         if probe.compartments is not None:
             what = f"{self._where}: compartment"
-            self._which = check_range(what, probe.compartments, (0, g.n - 1)).reshape(-1)
+            self._which = check_range(what, probe.compartments, (0, width - 1)).reshape(-1)
             self._which = self._which.astype(np.intp)
             width = len(self._which)
         if check_flag(f"{self._where}: events", probe.events):
@@ -59,7 +80,6 @@ class Recorder:
             return
         self._events, self._at = None, 0
         shape = (len(self._due(first, steps)), width)
-        dtype = np.uint8 if probe.what == "spikes" else np.int32
         if probe.out is None:
             self._rows = np.zeros(shape, dtype)
         else:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from edge_lp import core
+from edge_lp.errors import OverflowWarning
+from edge_lp.learning import PlasticCore, rewards_of
 from edge_lp.loihi import limits
 from edge_lp.loihi.description import MANTISSAS, Connection, Group, Inputs, Numbers
 from edge_lp.loihi.limits import LimitError, check_each, check_flag, check_number, check_range
-from edge_lp.loihi.recording import KINDS, Events, Probe, Recorder
+from edge_lp.loihi.plasticity import Plasticity, joined, stored, tags_of
+from edge_lp.loihi.recording import KINDS, Events, Probe, Recorder, kinds_of
 from edge_lp.loihi.synapses import check_matrix
 
 
@@ -46,7 +50,7 @@ class Simulation:
         inputs: Inputs,
         groups: Sequence[Group],
         connections: Sequence[Connection],
-        strict: bool = False,
+        strict: bool | str = False,
         count_active: bool = False,
     ):
         if not groups:
@@ -56,18 +60,26 @@ class Simulation:
         self._probes = {kind: [Probe(g, kind) for g in self.groups] for kind in KINDS}
         # of each connection: its blocks' places in the core, and which of its synapses they hold
         self._blocks: dict[Connection, list[tuple[int, np.ndarray | None]]] = {}
+        self._plasticity = Plasticity()
         synapses: list[core.Synapses] = []
         for c in connections:
             lowered = lower(c, self._index)
             places = range(len(synapses), len(synapses) + len(lowered))
             self._blocks[c] = [(k, which) for k, (_, which) in zip(places, lowered)]
             synapses += [s for s, _ in lowered]
-        strict = check_flag("strict", strict)
+            if c.learning is not None:
+                self._plasticity.add(c, self._blocks[c])
+        warn = isinstance(strict, str) and strict == "warn"
+        strict = warn or check_flag("strict", strict, " or 'warn'")
         count_active = check_flag("count_active", count_active)
         flags = (core.STRICT if strict else 0) | (core.COUNT if count_active else 0)
-        self._core = core.Core(
-            [self._lower_group(g) for g in self.groups], synapses, inputs.n, flags
-        )
+        lowered_groups = [self._lower_group(g) for g in self.groups]
+        self._core: core.Core
+        if self._plasticity:
+            learners = self._plasticity.learners
+            self._core = PlasticCore(lowered_groups, synapses, inputs.n, flags, learners, warn)
+        else:
+            self._core = core.Core(lowered_groups, synapses, inputs.n, flags, warn)
         self.reset()
 
     def _lower_group(self, g: Group) -> core.Group:
@@ -86,24 +98,33 @@ class Simulation:
         )
 
     def run(
-        self, steps: int, inputs: Any = None, record: Iterable[str | Probe] = ("spikes",)
+        self,
+        steps: int,
+        inputs: Any = None,
+        record: Iterable[str | Probe] = ("spikes",),
+        reward: Any = None,
     ) -> Result:
         """Goes on for `steps` steps. inputs: (steps, axons), 0 or 1 (bool, integers or floats), 1
         where an axon spikes; or a tuple of index lists (steps, axons). A spike acts one step (and
         the delay) later. record: any of "spikes", "u", "v" (of all groups, at every step) and
-        Probes. OverflowDetected (with .where) in strict mode."""
+        Probes. OverflowDetected (with .where) in strict mode. reward: (steps,) -128..127, what is
+        added to r1 of every learning connection."""
         steps = check_number("steps", steps, (0, 2**40))
+        more = self._rewards(reward, steps)
         wanted = self._wanted(record)
         starts, axons = events(inputs, steps, self.inputs.n)
         rows: list[Any]
         with self._core.lock:
             before = self._core.counts()
             if any(explicit for _, explicit in wanted):
-                rows = self._stream(steps, starts, axons, [p for p, _ in wanted])
+                rows = self._stream(steps, starts, axons, [p for p, _ in wanted], more)
             else:
-                probes = [(self._index[p.group], p.what) for p, _ in wanted]
-                rows = self._core.run(steps, starts, axons, probes)
-            counts = self._core.counts() - before
+                probes = [self._sources(p)[0][0] for p, _ in wanted]
+                rows = self._core.run(steps, starts, axons, probes, **more)
+            counts, overflows = self._core.counts() - before, self._core.taken_overflows()
+        if overflows.steps:
+            message = f"{overflows.first}; {overflows.steps} of {steps} steps overflow"
+            warnings.warn(OverflowWarning(message), stacklevel=2)
         result = Result({}, {}, {}, counts)
         for (p, explicit), array in zip(wanted, rows):
             if explicit:
@@ -117,30 +138,55 @@ class Simulation:
         entries = [record] if isinstance(record, str) else list(record)
         kinds = [r for r in entries if not isinstance(r, Probe)]
         bad = [k for k in kinds if k not in KINDS]
-        bad += [r.what for r in entries if isinstance(r, Probe) and r.what not in KINDS]
+        bad += [r.what for r in entries if isinstance(r, Probe) and r.what not in kinds_of(r)]
         if isinstance(record, str) or bad:
             raise LimitError(
                 f"record is {record if isinstance(record, str) else bad!r}, expected a list of any "
                 f"of {', '.join(KINDS)}, and Probes of them"
             )
         for r in entries:
-            if isinstance(r, Probe) and r.group not in self._index:
+            if not isinstance(r, Probe):
+                continue
+            if isinstance(r.group, Connection):
+                self._plasticity.parts(r.group, r.what)
+            elif r.group not in self._index:
                 raise LimitError(f"record: {r.group!r} is no group of this simulation")
         given = [(r, True) for r in entries if isinstance(r, Probe)]
         return [(p, False) for k in kinds for p in self._probes[k]] + given
 
-    def _stream(self, steps: int, starts: Any, axons: Any, wanted: list[Probe]) -> list[Any]:
+    def _rewards(self, reward: Any, steps: int) -> dict[str, Any]:
+        if reward is None:
+            return {}
+        if not self._plasticity:
+            raise LimitError("a reward where no connection learns, expected None")
+        try:
+            return {"rewards": rewards_of(reward, steps)}
+        except ValueError as e:
+            raise LimitError(str(e)) from None
+
+    def _sources(self, p: Probe) -> list[tuple[tuple[int, str], np.ndarray | None]]:
+        """The core's probes for one of ours, and which of its values each has."""
+        if isinstance(p.group, Connection):
+            parts = self._plasticity.parts(p.group, p.what)
+            return [((learner, p.what), which) for learner, which in parts]
+        return [((self._index[p.group], p.what), None)]
+
+    def _stream(self, steps: int, starts: Any, axons: Any, wanted: list[Probe], more: Any) -> list:
         """A run that keeps no more than the probes ask for."""
         first = self._core.counts().steps
         recorders = [Recorder(p, first, steps) for p in wanted]
-        sources = [(self._index[p.group], p.what) for p in wanted]
-        distinct = list(dict.fromkeys(sources))
+        sources = [self._sources(p) for p in wanted]
+        distinct = list(dict.fromkeys(probe for parts in sources for probe, _ in parts))
+        sizes = [
+            len(p.group.table.mantissas) if isinstance(p.group, Connection) else 0 for p in wanted
+        ]
 
         def take(at: int, rows: list[np.ndarray]) -> None:
-            for recorder, source in zip(recorders, sources):
-                recorder.take(first + at, rows[distinct.index(source)])
+            for recorder, parts, n in zip(recorders, sources, sizes):
+                values = [(rows[distinct.index(probe)], which) for probe, which in parts]
+                recorder.take(first + at, joined(values, n))
 
-        self._core.stream(steps, take, starts, axons, distinct)
+        self._core.stream(steps, take, starts, axons, distinct, **more)
         return [r.result() for r in recorders]
 
     def set_bias(self, group: Group, bias: Numbers, bias_exponent: Numbers = 0) -> None:
@@ -164,20 +210,46 @@ class Simulation:
         m = check_range(f"{where}: {connection.sign_mode} weight mantissa", mantissas, range_)
         if m.ndim != 1:
             m = check_matrix(where, m, t.shape)
-            stored = m[t.sources, t.targets]
-            if np.count_nonzero(m) != np.count_nonzero(stored):
+            listed = m[t.sources, t.targets]
+            if np.count_nonzero(m) != np.count_nonzero(listed):
                 raise LimitError(f"{where}: mantissas where there is no synapse, expected 0 there")
-            m = stored
+            m = listed
         if m.shape != t.mantissas.shape:
             raise LimitError(
                 f"{where}: {m.shape} mantissas, expected a matrix {t.shape} or "
                 f"{t.mantissas.shape}, one a synapse"
             )
+        if connection in self._plasticity:
+            assert isinstance(self._core, PlasticCore)
+            self._plasticity.put(self._core, connection, "w", stored(connection, m))
+            return
         weights = connection.weights_of(m)
         with self._core.lock:
             for place, which in self._blocks[connection]:
                 part = t.matrix(weights) if which is None else weights[which]
                 self._core.set_weights(place, part)
+
+    def learned(self, connection: Connection, what: str = "w") -> np.ndarray:
+        """Of a connection that learns, as of the last epoch: "w" or "t", mantissas or tags (k,) in
+        order of source, then target (connection.table.matrix(...) makes a matrix of them); a trace
+        "x1" "x2" "y1" "y2" "y3", one a unit; "r1"."""
+        self._plasticity.parts(connection, what)
+        assert isinstance(self._core, PlasticCore)
+        return self._plasticity.get(self._core, connection, what)
+
+    def set_tags(self, connection: Connection, tags: Any) -> None:
+        """New tags of a connection that learns: one number, (k,), or (src.n, dst.n)."""
+        self._plasticity.parts(connection, "t")
+        assert isinstance(self._core, PlasticCore)
+        values = tags_of(str(connection), tags, connection.table)
+        self._plasticity.put(self._core, connection, "t", values)
+
+    def set_trace(self, connection: Connection, what: str, values: Any) -> None:
+        """A trace's new values, one a unit or one for all: a third factor, as an error or a
+        dopamine level that the host or another model computes. It decays from there on."""
+        self._plasticity.parts(connection, what)
+        assert isinstance(self._core, PlasticCore)
+        self._plasticity.put_trace(self._core, connection, what, values)
 
     @property
     def counts(self) -> core.Counts:
@@ -186,7 +258,7 @@ class Simulation:
 
     def reset(self) -> None:
         """Back to step 0, u and v to their initial values; biases and weights stay as they were
-        set."""
+        set. What was learned since then is gone: set_weights(c, learned(c)) first to keep it."""
         with self._core.lock:
             self._core.reset()
             for i, g in enumerate(self.groups):
@@ -200,7 +272,7 @@ class Simulation:
 
     def save(self) -> bytes:
         """The state after the last step; restore() goes on from it, in a simulation of the same
-        network and build. Biases and weights are no part of it."""
+        network and build. Biases and weights are no part of it, but for what learns."""
         return self._core.save()
 
     def restore(self, state: bytes) -> None:
@@ -242,8 +314,9 @@ def lower(c: Connection, index: dict[Group, int]) -> list[tuple[core.Synapses, n
     has."""
     src, dst, t = index[c.src] if isinstance(c.src, Group) else None, index[c.dst], c.table
     weights = c.weights_of(t.mantissas)
-    # a dense synapse costs a sixteenth of a sparse one at best
-    if not isinstance(t.delays, np.ndarray) and 8 * len(weights) >= t.shape[0] * t.shape[1]:
+    # a dense synapse costs a sixteenth of a sparse one at best; one that is not there cannot learn
+    enough = t.shape[0] * t.shape[1] / (8 if c.learning is None else 1)
+    if not isinstance(t.delays, np.ndarray) and len(weights) >= enough:
         return [(core.Synapses(src, dst, t.delays, dense=t.matrix(weights)), None)]
     delays = np.broadcast_to(t.delays, weights.shape)
     order, sources = np.argsort(delays, kind="stable"), t.sources

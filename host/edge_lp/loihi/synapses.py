@@ -17,7 +17,7 @@ class Table:
     """Synapses in order of source, then target; no pair twice. Arrays are read-only.
 
     rows (n_src + 1,) uint32: those of source i are rows[i] to rows[i + 1] - 1; targets (k,) uint16;
-    mantissas (k,) int16, none 0; delays: one number, or (k,) uint8.
+    mantissas (k,) int16, none 0 but where they learn; delays: one number, or (k,) uint8.
     """
 
     shape: tuple[int, int]  # n_src, n_dst
@@ -51,13 +51,15 @@ def read(
     shape: tuple[int, int],
     mantissas: tuple[int, int],
     sign: str,
+    zeros: bool = False,
 ) -> Table:
-    """given: what Network.connect takes. where, sign: for messages. mantissas: least and most."""
+    """given: what Network.connect takes. where, sign: for messages. mantissas: least and most.
+    zeros: a mantissa of 0 is a synapse too."""
     src, dst, m, d = _lists(where, given, delay, shape)
     m = check_range(f"{where}: {sign} weight mantissa", m, mantissas)
     d = check_range(f"{where}: delay", d, DELAY)
     if src is None:  # a matrix
-        src, dst = np.nonzero(m)
+        src, dst = np.nonzero(np.ones(shape, bool) if zeros else m)
         d = d if d.ndim == 0 else d[src, dst]
         m = m[src, dst]
         return _table(shape, src, dst, m, d)
@@ -81,7 +83,7 @@ def read(
                 f"{where}: the synapse {src[again[0]]} -> {dst[again[0]]} is listed twice, "
                 "expected once (a second connection can have another)"
             )
-    if not m.all():
+    if not zeros and not m.all():
         stored = m != 0
         src, dst, m, d = src[stored], dst[stored], m[stored], d[stored] if d.ndim else d
     return _table(shape, src, dst, m, d)
