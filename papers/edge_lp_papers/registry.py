@@ -23,6 +23,7 @@ MODULES: tuple[str, ...] = (
     "copying",
     "long_memory",
     "alpha",
+    "ptb",
 )
 
 

@@ -9,7 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import pytest
-from edge_lp_papers.experiments import adding, alpha, copying, curriculum, long_memory
+from edge_lp_papers.experiments import adding, alpha, copying, curriculum, long_memory, ptb
 from edge_lp_papers.work import Part, Work
 
 pytest.importorskip("keras", reason="keras is not installed: pip install 'edge-lp[train]'")
@@ -138,3 +138,33 @@ def test_nothing_is_trained_without_recordings(tmp_path):
     with pytest.raises(EdgeLpError, match="no recordings of yes"):
         alpha.measure(Work(tmp_path / "parts", data=tmp_path), epochs=1, per_word=1, validation=1)
     assert alpha.inputs(None) == {} and alpha.inputs(tmp_path) == {}
+
+
+def test_the_made_text_has_the_perplexity_that_it_says():
+    """Of its own choices: a sentence of 5 or 9 words has 3 to 6 of them, none in "the"."""
+    splits, least = ptb.texts(None, 0, 800)
+    assert [len(s) > 2000 for s in splits] == [True] * 3 and splits[0] != splits[1]
+    words, nats = ptb.made_text(np.random.default_rng(1), 1)
+    short, long = 2 * 4 * 2 * 3 * 5, 2 * 4 * 2 * 4 * 3 * 3 * 5
+    assert nats == pytest.approx(np.log(long if "that" in words else short))
+    assert 2 < least < 3 and words[-1] == ptb.END
+
+
+def test_a_language_model_learns_and_goes_on_where_it_was(tmp_path):
+    size = dict(folder=None, seed=0, sentences=1200, units=16, maps=[6, 6], highways=1)
+    first = ptb.one_net(["lpLSTM", "tanh"], epochs=1, part=part(tmp_path), **size)
+    found = ptb.one_net(["lpLSTM", "tanh"], epochs=3, part=part(tmp_path), **size)
+    assert found["valid"][:1] == first["valid"] and found["valid"][2] < found["valid"][0]
+    assert found["least"] < found["test"] < 25, "26 words"
+
+
+def test_the_users_treebank_is_read_a_sentence_a_line(tmp_path):
+    for split in ptb.SPLITS:
+        (tmp_path / f"{split}.txt").write_text(" no it was <unk>\n it was n't\n")
+    splits, least = ptb.texts(str(tmp_path), 0, 1)
+    assert splits[0] == "no it was <unk> + it was n't +".split() and least is None
+    text = ptb.Text([splits[0], ["yes", "it"], ["was"]])
+    assert text.words == 6 and text.ids[1][0] == text.ids[0][3], "unknown words are one"
+    (tmp_path / "test.txt").unlink()
+    with pytest.raises(ptb.EdgeLpError, match="no file .*test.txt; expected train.txt"):
+        ptb.texts(str(tmp_path), 0, 1)

@@ -36,7 +36,7 @@ UNITS = 128
 def mel_bank() -> np.ndarray:
     """(WINDOW // 2 + 1, BANDS) triangles between 40 Hz and half the rate, HTK's mel scale."""
     ends = 2595 * np.log10(1 + np.array([40, RATE / 2]) / 700)
-    edges = 700 * (10 ** (np.linspace(*ends, BANDS + 2) / 2595) - 1)
+    edges = 700 * (10 ** (np.linspace(*ends, BANDS + 2) / 2595) - 1)  # type: ignore[call-overload]
     f = np.fft.rfftfreq(WINDOW, 1 / RATE)[:, None]
     low, middle, high = edges[:-2], edges[1:-1], edges[2:]
     return np.clip(np.minimum((f - low) / (middle - low), (high - f) / (high - middle)), 0, None)
