@@ -9,7 +9,8 @@ Without it a small one is made: sentences of a grammar in which a verb agrees wi
 a relative clause in between, the perplexity of which is known, so that is the floor. Published
 perplexities are not at hand here, so a made text can show the order alone; the verdict on the table
 needs the Penn Treebank and --full (650 units and feature maps of the authors' code). Trained by
-Adam, its rate halved where the validation perplexity rises: the code's plain descent at 1 on the sum of 35 steps, with gradients of norm 5, diverges with ReLU at the small size."""
+Adam, its rate halved where the validation perplexity rises: the code's plain descent at 1 on the
+sum of 35 steps, with gradients of norm 5, diverges with ReLU at the small size."""
 
 from __future__ import annotations
 
