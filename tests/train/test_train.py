@@ -24,6 +24,8 @@ from edge_lp_train import data, fit, net, sampler, stage
 from edge_lp_train.augment import Augment
 from edge_lp_train.check import Check, Quality, to_clip
 from edge_lp_train.export import to_spec
+from edge_lp_train.losses import detector_loss
+from edge_lp_train.mine import hard_places
 from edge_lp_train.presets import TrainConfig, configure
 
 WORDS = ("yes", "stop")
@@ -303,7 +305,9 @@ def test_augmentation_keeps_to_its_ranges():
         low_pass_probability=0.0,
     )
     clip = (8000 * np.sin(np.arange(16000) / 9)).astype(np.int16)
-    pcm = Augment(config, [], [], []).waveform(clip, 140, 30, None, False, np.random.default_rng(3))
+    pcm = Augment(config, [], [], []).waveform(
+        clip, 140, 30, None, (-3, 30), np.random.default_rng(3)
+    )
     assert pcm.shape == (22400,) and not pcm[: 30 * 160].any()
     assert np.abs(pcm[4800 : 4800 + 15999] - clip[:15999] * 10 ** (-6 / 20)).max() <= 1
 
@@ -372,6 +376,56 @@ def test_a_wake_word_reaches_the_model(folder, tmp_path):
             fit.check_config(configure(None, WORDS, **change))
     with pytest.raises(EdgeLpError, match="not the first"):
         TrainConfig(words=("a", "b"), wake=("b",)).check()
+
+
+def test_a_wake_word_is_drawn_more_often_and_in_more_noise():
+    """As many of its sequences for each of a command as wake_weight says, at wake_snr."""
+    config = configure(
+        None, ("yes",), wake=("computer",), wake_weight=3.0, wake_snr=(-40.0, -40.0),
+        snr=(60.0, 60.0), noise_probability=1.0, room_probability=0.0, low_pass_probability=0.0,
+    )  # fmt: skip
+    tone = (8000 * np.sin(np.arange(16000) / 9)).astype(np.int16)
+    hum = [(3000 * np.sin(np.arange(48000) / 2)).astype(np.int16)]
+    words = sampler.Sampler(sampler.Corpus([tone] * 3, ["computer", "yes", "other"], hum), config)
+    drawn = [words.draw(i) for i in range(300)]
+    count = [sum(d[3] == i for d in drawn) for i in range(2)]
+    assert 2.0 < count[0] / count[1] < 4.5
+    band = lambda i: np.mean([d[0][40:80].argmax(axis=1).mean() for d in drawn if d[3] == i])
+    assert band(0) > band(1) + 5  # the hum's band is above the tone's
+
+
+def test_hard_places_are_found_and_drawn():
+    """Where the net is nearest to a wake word, in the recording where it was said; then three in
+    ten pieces of speech end there."""
+    config = configure(None, ("yes",), wake=("computer",), noise_probability=0.0)
+    rng = np.random.default_rng(0)
+    speech = [rng.integers(-100, 100, n * 16000).astype(np.int16) for n in (20, 50, 3, 60)]
+
+    def infer(x):  # wakes in the second piece of 30 s, at 5.0 to 5.6 s: in the second recording
+        out = np.zeros((*x.shape[:2], 4), np.float32)
+        out[1, 500:560, 0] = 9
+        return out
+
+    places = hard_places(speech, config, infer)
+    which, end = places[0]
+    assert which == 1 and abs(end - (30 - 20 + 5.6) * 16000) < 800
+    words = sampler.Sampler(
+        sampler.Corpus([speech[0][:16000]] * 2, ["computer", "yes"], speech=speech), config
+    )
+    words.hard = places[:1]
+    drawn = [words._speech(124, np.random.default_rng(i)) for i in range(400)]
+    near = [at <= end < at + 124 * 160 for source, at, _ in drawn if source is speech[1]]
+    assert 0.2 < sum(near) / len(drawn) < 0.42
+
+
+def test_a_wake_word_in_other_speech_costs_beside_a_command():
+    """The frame that is nearest to a command does not hide it."""
+    logits = np.zeros((1, 120, 4), np.float32)
+    logits[0, 20:60, 1], logits[0, 70:110, 0] = 9, 4
+    call = lambda wake: float(detector_loss(logits, np.zeros(1), np.array([2]), 2, wake)[0])
+    assert call(1) > call(0) + 0.05
+    own = lambda wake: float(detector_loss(logits, np.zeros(1), np.array([0]), 2, wake)[0])
+    assert own(1) == pytest.approx(own(0))
 
 
 def test_halves_of_a_wake_word_are_no_keyword():

@@ -89,7 +89,7 @@ def test_t2_a_clip_of_any_length_can_be_augmented(samples):
     clip = np.full(samples, 1000, np.int16)
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        x = Augment(config, [], [], []).waveform(clip, 124, 5, clip, False, rng)
+        x = Augment(config, [], [], []).waveform(clip, 124, 5, clip, (-3, 30), rng)
         assert x.shape == (124 * 160,) and x.dtype == np.int16
 
 

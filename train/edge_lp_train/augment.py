@@ -94,12 +94,12 @@ class Augment:
         frames: int,
         start: int,
         before: np.ndarray | None,
-        silence: bool,
+        snr: tuple[float, float] | None,
         rng: np.random.Generator,
     ) -> np.ndarray:
         """The clip (any length) placed `start` frames (and a random shift) into a sequence of
-        frames * HOP int16 samples, behind the end of another clip or nothing, in noise, with
-        gain."""
+        frames * HOP int16 samples, behind the end of another clip or nothing, in noise at an
+        SNR in dB of a range, with gain. snr None: silence, of noise alone."""
         c, n = self.config, frames * HOP
         x = np.zeros(n, np.float32)
         y = self._voice(clip, rng)
@@ -113,12 +113,12 @@ class Augment:
         if before is not None and start:
             tail = before[-start * HOP :].astype(np.float32)
             x[start * HOP - len(tail) : start * HOP] += tail
-        if silence:
+        if snr is None:
             level = 10 ** rng.uniform(0, 3.3)
             if rng.random() >= 0.1:  # else digital silence
                 x += self.background(n, rng) * level
         elif rng.random() < c.noise_probability:
-            level = max(_rms(y), 30.0) / 10 ** (rng.uniform(*c.snr) / 20)
+            level = max(_rms(y), 30.0) / 10 ** (rng.uniform(*snr) / 20)
             x += self.background(n, rng) * level
         x *= 10 ** (rng.uniform(*c.gain) / 20)
         return np.clip(np.round(x), -32768, 32767).astype(np.int16)

@@ -30,6 +30,7 @@ from edge_lp_train.check import Check
 from edge_lp_train.distribute import place
 from edge_lp_train.export import CONFIG, FLOAT, QUANTISED, finest_scale, to_spec
 from edge_lp_train.files import log, read_arrays, write_arrays
+from edge_lp_train.mine import hard_places
 from edge_lp_train.net import build, start_from, weights_of
 from edge_lp_train.presets import TrainConfig, configure
 from edge_lp_train.quantize import best_scale
@@ -198,6 +199,7 @@ def _stages(
     scales = _scales(weights, config)
     quantised = build(config, scales)
     quantised.set_weights(fine.get_weights())
+    sampler.hard = hard_places(sampler.long_speech, config, infer(fine))
     run_stage(out, plan, 2, quantised, sampler, check, config, guide=fine)
     _fit_biases(quantised, config, check)
     return weights_of(quantised, config) | {f"s_{k}": np.array(s) for k, s in scales.items()}

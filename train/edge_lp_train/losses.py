@@ -37,18 +37,24 @@ def detector_scores(logits: Any, stride: int = 1) -> Any:
     return out / len(WINDOWS)
 
 
-def detector_loss(logits: Any, start: Any, label: Any, words: int) -> Any:
+def detector_loss(logits: Any, start: Any, label: Any, words: int, wake: int = 0) -> Any:
     """(batch,) loss: a word's -log of its best score, -log(1 - p) of anything else's worst score
-    for any word. Windows that end within the first ten frames behind `start` say nothing."""
+    for any word; and, of all but wake words, that of the worst score for one of them, which are the
+    first `wake` labels: what is nearest to a command may hide it. Windows that end within the first
+    ten frames behind `start` say nothing."""
     scores = detector_scores(logits, STRIDE)
     t = (ops.arange(ops.shape(scores)[1]) + 1) * STRIDE
     live = t[None] > start[:, None] + 10
     own = ops.take_along_axis(scores, label[:, None, None], axis=2)[..., 0]
     hit = -ops.max(ops.where(live, own, -30.0), axis=1)
-    any_word = ops.logsumexp(scores[..., :words], axis=2)
-    worst = ops.max(ops.where(live, any_word, -30.0), axis=1)
-    wrong = -ops.log(1 - ops.exp(ops.minimum(worst, -1e-3)))
-    return ops.where(label < words, hit, wrong)
+
+    def wrong(first: int) -> Any:
+        any_of = ops.logsumexp(scores[..., :first], axis=2)
+        worst = ops.max(ops.where(live, any_of, -30.0), axis=1)
+        return -ops.log(1 - ops.exp(ops.minimum(worst, -1e-3)))
+
+    loss = ops.where(label < words, hit, wrong(words))
+    return loss + ops.where(label < wake, 0.0, wrong(wake)) if wake else loss
 
 
 def cross_entropy(target: Any, logits: Any) -> Any:

@@ -34,6 +34,8 @@ class TrainConfig:
     qat_rate: float = 1e-3
     wake: tuple[str, ...] = ()  # wake words, the first of words: the others count behind one
     wake_seconds: float = 5.0  # for which they count
+    wake_weight: float = 3.0  # sequences of a wake word for each of a command
+    wake_snr: tuple[float, float] = (-8.0, 25.0)  # dB: it is called over noise, from far away
     halves: tuple[str, ...] = ()  # long keywords of which a half alone is drawn as unknown
     label_smoothing: float = 0.05
     unknown_share: float = 0.16  # of an epoch's sequences
@@ -41,6 +43,7 @@ class TrainConfig:
     speech_share: float = 0.22  # pieces of continuous speech, as unknown
     detector_loss: float = 0.15  # share of the loss that comes from the detector's own score
     speech_loss: float = 0.5  # the same in continuous speech
+    wake_loss: float = 0.5  # the same of wake words
     distil: float = 0.5  # share of the 3-bit stage's loss: the float net's posterior
     patience: int = 0  # epochs without a better check that end a stage; 0: all are run
     teacher: float = 0.4  # share of the teacher's posterior in a clip's target, if there is one
@@ -153,6 +156,8 @@ PRESETS = {
             words=("computer", *COMMANDS),
             wake=("computer",),
             halves=("computer",),
+            said=("computer",),
+            synth_clips=240,
             held=0.03,
             licence=_LICENCE,
         ),

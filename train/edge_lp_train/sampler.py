@@ -24,6 +24,7 @@ from edge_lp_train.presets import SILENCE, UNKNOWN, TrainConfig
 SETTLE = 100  # frames that the front end may have heard before a sequence begins
 
 
+HARD_SHARE = 0.3  # of the speech that is drawn, where hard places are known
 HALVES_SHARE = 0.15  # of the unknown clips, where there are words to be halved
 
 
@@ -95,6 +96,7 @@ class Sampler:
         self.choices = [np.flatnonzero(label == i) for i in range(n + 1)]
         self.choice_p = [self._weights(c, rebuilt) for c in self.choices]
         self.long_speech = [s for s in corpus.speech if len(s) > SAMPLE_RATE]
+        self.hard: list[tuple[int, int]] = []  # mine.hard_places of long_speech
         length = np.array([len(s) for s in self.long_speech], float)
         self.speech_p = length / length.sum() if len(length) else length
         self.speech_share = config.speech_share if self.long_speech else 0.0
@@ -103,7 +105,9 @@ class Sampler:
         rest = 1 - config.silence_share - config.speech_share
         unknown = 10 * config.unknown_share / (rest - config.unknown_share)
         spoken = 1 - config.silence_share - self.speech_share
-        p = np.concatenate([np.full(n, spoken / (n + unknown)), [spoken * unknown / (n + unknown)]])
+        weight = np.append(np.ones(n), unknown)
+        weight[: len(config.wake)] = config.wake_weight
+        p = spoken * weight / weight.sum()
         self.label_p = np.append(p, config.silence_share) / (p.sum() + config.silence_share)
         self._stop = threading.Event()
 
@@ -124,6 +128,18 @@ class Sampler:
     def _clip(self, label: int, rng: np.random.Generator) -> int:
         return int(rng.choice(self.choices[label], p=self.choice_p[label]))
 
+    def _speech(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, int, int]:
+        """A recording, and the first sample and the samples of n frames of it at any speed: from
+        anywhere, or so that a hard place ends in them."""
+        size = int(n * HOP * self.config.stretch[1]) + 1
+        if self.hard and rng.random() < HARD_SHARE:
+            which, end = self.hard[int(rng.integers(len(self.hard)))]
+            source = self.long_speech[which]
+            at = int(end - rng.uniform(0.7, 0.84) * n * HOP)
+            return source, max(0, min(at, len(source) - size)), size
+        source = self.long_speech[int(rng.choice(len(self.speech_p), p=self.speech_p))]
+        return source, int(rng.integers(max(1, len(source) - size))), size
+
     def draw(self, seed: int) -> tuple[np.ndarray, int, np.ndarray, int, bool]:
         """(frames, FEATURES) int16, start, target, label, continuous speech or not."""
         rng = np.random.default_rng(seed)
@@ -132,10 +148,8 @@ class Sampler:
         n, unknown = heard + self.frames, len(self.config.words)
         if speech:
             start, label = int(rng.integers(0, self.config.context + 1)), unknown
-            source = self.long_speech[int(rng.choice(len(self.speech_p), p=self.speech_p))]
-            size = int(n * HOP * self.config.stretch[1]) + 1
-            at = int(rng.integers(max(1, len(source) - size)))
-            pcm = self.augment.waveform(source[at : at + size], n, 0, None, False, rng)
+            source, at, size = self._speech(n, rng)
+            pcm = self.augment.waveform(source[at : at + size], n, 0, None, self.config.snr, rng)
             target = np.eye(unknown + 2, dtype=np.float32)[label]
         else:
             label = int(rng.choice(len(self.label_p), p=self.label_p))
@@ -151,7 +165,10 @@ class Sampler:
             before = None
             if len(self.choices[unknown]) and rng.random() < 0.3:
                 before = self.corpus.clips[self._clip(unknown, rng)]
-            pcm = self.augment.waveform(clip, n, heard + start, before, silence, rng)
+            snr = self.config.wake_snr if label < len(self.config.wake) else self.config.snr
+            pcm = self.augment.waveform(
+                clip, n, heard + start, before, None if silence else snr, rng
+            )
             target = self._target(label, which)
         return Frontend().push(pcm)[heard:], start, target, label, speech
 

@@ -61,7 +61,7 @@ def _step(
 ) -> Any:
     """The function of one batch: new weights; returns loss and accuracy, means over all replicas
     of the strategy in whose scope it is made."""
-    words, weights = len(config.words), model.trainable_variables
+    words, wake, weights = len(config.words), len(config.wake), model.trainable_variables
     limits = [(w, *quantizer.limits()) for quantizer, w in quantised_weights(model)]
     strategy = tf.distribute.get_strategy()
 
@@ -76,8 +76,9 @@ def _step(
             logits = model(x, training=True)
             mean = losses.clip_logits(logits, start, config.clip)
             share = tf.where(speech, config.speech_loss, config.detector_loss)
+            share = tf.where(label < wake, config.wake_loss, share)
             loss = (1 - share) * losses.cross_entropy(goal, mean)
-            loss += share * losses.detector_loss(logits, start, label, words)
+            loss += share * losses.detector_loss(logits, start, label, words, wake)
             loss = tf.reduce_mean(loss)
         mean_of_all = mean_gradients(tape.gradient(loss, weights))
         # Keras adds up what the replicas give it
@@ -134,7 +135,7 @@ def _record(run: Path, stage: str, epoch: int, loss: float, accuracy: float, q: 
         out.writerow([stage, epoch, *(round(float(v), 4) for v in values)])
     clean, ten, zero = (f"{100 * v:.1f}" for v in q.raw)
     missed = 100 * q.wake_missed
-    also = "" if np.isnan(missed) else f"{missed:.0f} % of the wake words missed at none, "
+    also = "" if np.isnan(missed) else f"{missed:.0f} % of the wake words missed, "
     also += "" if np.isnan(q.held) else f"speakers set aside {100 * q.held:.1f} %, "
     log.print(
         f"  {stage} {epoch}: loss {loss:.3f}, validation {clean}/{ten}/{zero} % at clean/10/0 dB, "

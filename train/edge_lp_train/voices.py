@@ -46,14 +46,21 @@ OTHERS = (
     "water way we week well went west what when "
     "where white who why wide will wind wish with woman word work world write year yell yep "
     "yesterday yet you young your computer kitchen "
-    "window telephone hello thank sorry maybe tomorrow morning evening weather"
+    "window telephone hello thank sorry maybe tomorrow morning evening weather "
+    "commute commuter compute computed compare compose compass compact company complete computing "
+    "tutor pewter neuter scooter router shooter suitor disputed reputed recruiter polluter future "
+    "pure curious human music student union humour tuna beauty duty deputy "
+    "another together remember number summer butter letter water better matter "
+    "canoe cucumber contribute distributor community opportunity customer comfort "
+    "alexa jarvis siri robot monitor speaker television radio button"
 ).split()
 
-VERSION = 1  # of what is below and of negatives.py: another one is spoken anew
+VERSION = 2  # of what is below and of negatives.py: another one is spoken anew
 # Texts for each clip of a keyword
 NEAR, OTHER, PHRASES = 2, 5, 2.5
 HELD_OUT = 0.2  # as many again, by other voices, to validate
 PHRASE_WORDS = 6
+NEAR_IN_PHRASE = 0.5  # of the phrases have a near miss in them
 PACE = (0.8, 1.3)
 TRACT = (0.85, 1.2)  # by which all frequencies rise: other vocal tracts, other pitches
 LEVEL = (-26.0, -1.0)  # dB of full scale, peak
@@ -70,7 +77,8 @@ class Spoken:
 
 
 def speak(config: TrainConfig) -> tuple[Spoken, Spoken]:
-    """config.synth_clips clips of each keyword, twice as many that nearly are it, five times as
+    """config.synth_clips clips of each word that is to be said (config.said, else of each keyword),
+    twice as many that nearly are it, five times as
     many of other words, phrases; and a fifth as much by voices that are kept aside. The same for
     the same configuration and engines, so they are kept in the cache. MissingDependency: nothing
     can speak."""
@@ -87,8 +95,8 @@ def speak(config: TrainConfig) -> tuple[Spoken, Spoken]:
         markup=False,
         soft_wrap=True,
     )
-    texts = [text_of(w) for w in config.words]
-    if silent := [w for w, s in zip(config.words, sounds(texts)) if not s]:
+    words = _said(config)
+    if silent := [w for w, s in zip(words, sounds([text_of(w) for w in words])) if not s]:
         raise EdgeLpError(f"{', '.join(silent)}: nothing that can be spoken; expected words")
     sets = [v for v in found if not v.held_out], [v for v in found if v.held_out]
     sizes = config.synth_clips, max(1, round(HELD_OUT * config.synth_clips))
@@ -97,7 +105,7 @@ def speak(config: TrainConfig) -> tuple[Spoken, Spoken]:
 
 def _kept(config: TrainConfig, some: Sequence[Voice], n: int, which: int) -> Spoken:
     """From the cache, or spoken and kept there."""
-    of = (VERSION, config.words, config.seed, n, which, [v.name for v in some])
+    of = (VERSION, config.words, _said(config), config.seed, n, which, [v.name for v in some])
     kept = cache("spoken", repr(of))
     try:
         f = read_arrays(kept, ("words", "samples", "lengths"))
@@ -118,13 +126,16 @@ def _kept(config: TrainConfig, some: Sequence[Voice], n: int, which: int) -> Spo
 
 def _speak(config: TrainConfig, some: Sequence[Voice], n: int, which: int) -> Spoken:
     rng = np.random.default_rng([config.seed, which])
-    rest = others([text_of(w) for w in config.words], OTHERS)
-    texts = [(w, text_of(w)) for w in config.words for _ in range(n)]
-    for word in config.words:
-        made = near(text_of(word), [text_of(w) for w in config.words], rest, config.seed)
+    keywords = [text_of(w) for w in config.words]
+    rest = others(keywords, OTHERS)
+    texts = [(w, text_of(w)) for w in _said(config) for _ in range(n)]
+    misses: list[str] = []
+    for word in _said(config):
+        made = near(text_of(word), keywords, rest, config.seed)
         texts += [(t, t) for t in rng.choice(made, NEAR * n if made else 0).tolist()]
+        misses += made
     texts += [(w, w) for w in rng.choice(rest, OTHER * n).tolist()]
-    phrases = [("", " ".join(rng.choice(rest, PHRASE_WORDS))) for _ in range(round(PHRASES * n))]
+    phrases = [("", _phrase(rest, misses, rng)) for _ in range(round(PHRASES * n))]
     draw = _Draw(some, config.seed, which)
     with ThreadPoolExecutor() as pool:
         work = pool.map(draw, range(len(texts) + len(phrases)), texts + phrases)
@@ -133,6 +144,17 @@ def _speak(config: TrainConfig, some: Sequence[Voice], n: int, which: int) -> Sp
     clips = [_second(x) for x in said[: len(texts)]]
     kept = [(w, c) for (w, _), c in zip(texts, clips) if c.any()]
     return Spoken([w for w, _ in kept], [c for _, c in kept], said[len(texts) :])
+
+
+def _said(config: TrainConfig) -> tuple[str, ...]:
+    return config.said or config.words
+
+
+def _phrase(vocabulary: list[str], misses: list[str], rng: np.random.Generator) -> str:
+    words = rng.choice(vocabulary, PHRASE_WORDS).tolist()
+    if misses and rng.random() < NEAR_IN_PHRASE:
+        words[int(rng.integers(len(words)))] = str(rng.choice(misses))
+    return " ".join(words)
 
 
 def text_of(word: str) -> str:
