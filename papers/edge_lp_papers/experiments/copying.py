@@ -119,10 +119,8 @@ def judge(data: dict[str, Any]) -> Verdict:
         f"eight steps at the end: {last} (chance {1 / SYMBOLS:.2f}). "
     )
     if not met:
-        text += (
-            "Published are 120 for the lpRNN and 500 for the lpLSTM"
-            + (", where this size does not lead. " if data["until"] < 500 else ". ")
-            + f"The order found is {' > '.join(sorted(largest, key=lambda k: -largest[k]))}. "
+        text += "Published are 120 for the lpRNN and 500 for the lpLSTM" + (
+            ", where this size does not lead. " if data["until"] < 500 else ". "
         )
     return Verdict(
         REPRODUCED if met else NOT_REPRODUCED,
