@@ -241,6 +241,7 @@ typedef struct { /* a block of compartments' parameters: 4096 - du, 4096 - dv, b
 
 /* restrict counts for parameters only, and without it nothing is vectorised */
 LP_CLONES static void update_block(const lp_group *g, uint32_t n, const block *restrict each,
+                                   const int32_t *restrict more, const int32_t *restrict vth,
                                    const uint16_t *restrict q, uint16_t offset, int32_t *restrict u,
                                    int32_t *restrict v, uint8_t *restrict spikes)
 {
@@ -248,40 +249,56 @@ LP_CLONES static void update_block(const lp_group *g, uint32_t n, const block *r
     for (uint32_t i = 0; i < n; i++) {
         const int32_t sum = (int16_t)(uint16_t)(q[i] - offset);
         const int32_t now = lp_wrap24(lp_decay(u[i], each->keep_u[i]) + sum * 64);
-        const int32_t in = lp_wrap24(now + each->more[i]);
+        const int32_t in = lp_wrap24(now + more[i]);
         const int32_t x = lp_clip(lp_decay(v[i], each->keep_v[i]) + in, vmin, vmax);
-        const int32_t fired = x > each->vth[i];
+        const int32_t fired = x > vth[i];
         u[i] = now;
         v[i] = fired ? 0 : x;
         spikes[i] = (uint8_t)fired;
     }
 }
 
-static void fill(int32_t *restrict to, uint32_t n, int32_t x)
+static void fill(int32_t *restrict to, int32_t x)
 {
-    for (uint32_t i = 0; i < n; i++) to[i] = x;
+    for (uint32_t i = 0; i < BLOCK; i++) to[i] = x;
+}
+
+LP_CLONES static void keep(int32_t *restrict to, const uint16_t *restrict decay, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) to[i] = 4096 - decay[i];
+}
+
+LP_CLONES static void sum(int32_t *restrict to, const int32_t *restrict x,
+                          const int32_t *restrict y, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) to[i] = x[i] + y[i];
 }
 
 /* The same where a group has parameters of its own for each compartment, or a bias beside a joined
- * v: a block of them at a time is laid out in arrays, so that the loop over it has no branch. */
-LP_CLONES static void update_each(group_state *t, uint8_t *restrict spikes, const int32_t *join)
+ * v: a block of them at a time is laid out in arrays, so that the loop over it has no branch. What
+ * is shared is laid out once. */
+static void update_each(group_state *t, uint8_t *restrict spikes, const int32_t *join)
 {
     const lp_group *g = t->spec;
     const uint16_t *q = (t->acc + (size_t)t->head * t->stride)->h;
+    const int own_vth = g->vth_each && !g->silent;
     block each;
+    int32_t bias[BLOCK];
+    fill(each.keep_u, 4096 - g->du);
+    fill(each.keep_v, 4096 - g->dv);
+    fill(bias, g->bias);
+    fill(each.vth, g->silent ? INT32_MAX : g->vth);
     for (uint32_t at = 0; at < g->n; at += BLOCK) {
         const uint32_t n = g->n - at < BLOCK ? g->n - at : BLOCK;
-        fill(each.keep_u, n, 4096 - g->du);
-        fill(each.keep_v, n, 4096 - g->dv);
-        fill(each.more, n, g->bias);
-        fill(each.vth, n, g->silent ? INT32_MAX : g->vth);
-        for (uint32_t i = 0; g->du_each && i < n; i++) each.keep_u[i] = 4096 - g->du_each[at + i];
-        for (uint32_t i = 0; g->dv_each && i < n; i++) each.keep_v[i] = 4096 - g->dv_each[at + i];
-        for (uint32_t i = 0; g->bias_each && i < n; i++) each.more[i] = g->bias_each[at + i];
-        for (uint32_t i = 0; join && i < n; i++) each.more[i] += join[at + i];
-        for (uint32_t i = 0; g->vth_each && !g->silent && i < n; i++)
-            each.vth[i] = g->vth_each[at + i];
-        update_block(g, n, &each, q + at, t->offset[t->head], t->u + at, t->v + at, spikes + at);
+        const int32_t *more = g->bias_each ? g->bias_each + at : bias;
+        if (g->du_each) keep(each.keep_u, g->du_each + at, n);
+        if (g->dv_each) keep(each.keep_v, g->dv_each + at, n);
+        if (join) {
+            sum(each.more, more, join + at, n);
+            more = each.more;
+        }
+        update_block(g, n, &each, more, own_vth ? g->vth_each + at : each.vth, q + at,
+                     t->offset[t->head], t->u + at, t->v + at, spikes + at);
     }
 }
 

@@ -126,10 +126,9 @@ LP_INLINE uint32_t add_blocks(uint16_t *a, const int16_t *weights, uint32_t n, c
 }
 #endif
 
-LP_CLONES static void add_dense16(lanes *acc, const int16_t *weights, uint32_t n,
-                                  const uint16_t *list, size_t count)
+LP_INLINE void add_rows(uint16_t *restrict a, const int16_t *weights, uint32_t n,
+                        const uint16_t *list, size_t count)
 {
-    uint16_t *restrict a = acc->h;
     const uint32_t from = add_blocks(a, weights, n, list, count);
     size_t k = 0;
     if (from == n) return;
@@ -143,6 +142,19 @@ LP_CLONES static void add_dense16(lanes *acc, const int16_t *weights, uint32_t n
         const int16_t *restrict x = weights + (size_t)list[k] * n;
         for (uint32_t i = from; i < n; i++) a[i] = (uint16_t)(a[i] + (uint16_t)x[i]);
     }
+}
+
+/* Long rows come from far away: a few at a time, from end to end, as memory streams. */
+#define STREAMS 8u
+#define LONG_ROW 1024u
+
+LP_CLONES static void add_dense16(lanes *acc, const int16_t *weights, uint32_t n,
+                                  const uint16_t *list, size_t count)
+{
+    if (n >= LONG_ROW)
+        for (; count > STREAMS; list += STREAMS, count -= STREAMS)
+            add_rows(acc->h, weights, n, list, STREAMS);
+    add_rows(acc->h, weights, n, list, count);
 }
 
 /* Word k of a row, field j (bits 3 j) of its halves: codes + 4 of compartments 2 (j words + k) and
@@ -198,15 +210,46 @@ static void add_dense3_each(uint16_t *acc, const uint8_t *codes, uint32_t n, uin
     }
 }
 
-static uint64_t add_sparse16(uint16_t *acc, const lp_synapses *y, const uint16_t *list,
+#if VECTORS
+#define AHEAD 4u /* rows */
+typedef uint64_t four16 __attribute__((aligned(2), may_alias));
+
+/* Asks for a row that is due next, a cache line of 64 bytes at a time. */
+LP_INLINE void ask_for(const uint16_t *targets, const int16_t *weights, uint32_t n)
+{
+    for (uint32_t k = 0; k < n; k += 32) {
+        __builtin_prefetch(targets + k);
+        __builtin_prefetch(weights + k);
+    }
+}
+#endif
+
+static uint64_t add_sparse16(uint16_t *restrict acc, const lp_synapses *y, const uint16_t *list,
                              size_t count)
 {
-    const int16_t *weights = y->data;
+    const int16_t *restrict weights = y->data;
+    const uint16_t *restrict targets = y->targets;
+    const uint32_t *restrict rows = y->rows;
     uint64_t visited = 0;
     for (size_t s = 0; s < count; s++) {
-        const uint32_t from = y->rows[list[s]], to = y->rows[list[s] + 1u];
-        for (uint32_t k = from; k < to; k++)
-            acc[y->targets[k]] = (uint16_t)(acc[y->targets[k]] + (uint16_t)weights[k]);
+        const uint32_t from = rows[list[s]], to = rows[list[s] + 1u];
+        uint32_t k = from;
+#if VECTORS
+        if (s + 2 * AHEAD < count) __builtin_prefetch(rows + list[s + 2 * AHEAD]);
+        if (s + AHEAD < count) {
+            const uint32_t at = rows[list[s + AHEAD]];
+            ask_for(targets + at, weights + at, rows[list[s + AHEAD] + 1u] - at);
+        }
+        for (; k + 4 <= to; k += 4) { /* four of each by one load */
+            const uint64_t t = *(const four16 *)(targets + k);
+            const uint64_t w = *(const four16 *)(weights + k);
+            acc[t & 0xffff] = (uint16_t)(acc[t & 0xffff] + (uint16_t)w);
+            acc[t >> 16 & 0xffff] = (uint16_t)(acc[t >> 16 & 0xffff] + (uint16_t)(w >> 16));
+            acc[t >> 32 & 0xffff] = (uint16_t)(acc[t >> 32 & 0xffff] + (uint16_t)(w >> 32));
+            acc[t >> 48] = (uint16_t)(acc[t >> 48] + (uint16_t)(w >> 48));
+        }
+#endif
+        for (; k < to; k++) acc[targets[k]] = (uint16_t)(acc[targets[k]] + (uint16_t)weights[k]);
         visited += to - from;
     }
     return visited;
