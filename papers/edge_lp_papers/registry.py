@@ -24,6 +24,8 @@ MODULES: tuple[str, ...] = (
     "long_memory",
     "alpha",
     "ptb",
+    "loihi_commands",
+    "loihi_digits",
 )
 
 

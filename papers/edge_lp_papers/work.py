@@ -55,6 +55,10 @@ class Work:
             raise EdgeLpError(f"it needs data, {where}; give a DIR with {name}/ in it")
         return self.data / name
 
+    def beside(self, name: str) -> Path:
+        """A file that stays, beside the experiment's result."""
+        return self.folder.parent.parent / name
+
     def map(
         self,
         what: str,
