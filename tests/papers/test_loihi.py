@@ -152,7 +152,7 @@ def test_a_net_in_other_units_is_refused():
 
 def test_without_the_digits_a_line_says_so(tmp_path, capsys):
     work = Work(tmp_path / "parts" / "loihi-digits", data=tmp_path)
-    with pytest.raises(EdgeLpError, match="loihi-digits needs data, no folder .*speech_commands"):
+    with pytest.raises(EdgeLpError, match="needs data, there is no folder .*speech_commands"):
         loihi_digits.measure(work, [1, 2, 1], 64, 1, [64])
     (tmp_path / "speech_commands" / "training" / "yes").mkdir(parents=True)
     soundfile.write(tmp_path / "speech_commands/training/yes/a_nohash_0.wav", np.ones(800), 16000)
