@@ -91,6 +91,9 @@ def draw(screen: str, width: int, height: int) -> Image.Image:
                 pen.rectangle((left, top, right, top + CELL[1] // 2 - 1), front)
             elif c == "█":
                 pen.rectangle((left, top, right, bottom), front)
+            elif c in "━╸":
+                middle = top + CELL[1] // 2
+                pen.rectangle((left, middle - 2, left + (7 if c == "━" else 3), middle + 1), front)
             elif c in "▁▂▃▄▅▆▇":
                 full = CELL[1] * (1 + "▁▂▃▄▅▆▇".index(c)) // 8
                 pen.rectangle((left, bottom + 1 - full, right, bottom), front)

@@ -46,10 +46,17 @@ class Server(NamedTuple):
     process: subprocess.Popen
 
 
+# a microphone that hears what is played
+LOOP = (
+    "module-null-sink sink_name=fakemic rate=16000 channels=1 format=s16le",
+    "module-remap-source master=fakemic.monitor source_name=mic",
+)
+
+
 @contextlib.contextmanager
-def server(home: Path) -> Iterator[Server]:
-    """A PulseAudio server whose microphone is what is played to it. RuntimeError: it did not
-    start."""
+def server(home: Path, *modules: str) -> Iterator[Server]:
+    """A PulseAudio server with these modules (default LOOP), of which one is the source "mic".
+    RuntimeError: it did not start."""
     socket = home / "socket"
     env = {
         **os.environ,
@@ -60,8 +67,7 @@ def server(home: Path) -> Iterator[Server]:
     }
     loads = (
         f"module-native-protocol-unix socket={socket} auth-anonymous=1",
-        "module-null-sink sink_name=fakemic rate=16000 channels=1 format=s16le",
-        "module-remap-source master=fakemic.monitor source_name=mic",
+        *(modules or LOOP),
     )
     command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"]
     p = subprocess.Popen(

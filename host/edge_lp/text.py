@@ -22,7 +22,7 @@ GONE = "\N{REPLACEMENT CHARACTER}"
 # turn the direction of what follows: a name can look like another one
 BIDI = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
 # where the encoding of an output has no such mark
-MARKS = dict(zip("█▮▯│✓·…–—−→‘’“”µμδτα×≤≥↑↓", "##-|v..--->''\"\"uudtax<>^v", strict=True))
+MARKS = dict(zip("█▮▯│━╸✓·…–—−→‘’“”µμδτα×≤≥↑↓", "##-|=-v..--->''\"\"uudtax<>^v", strict=True))
 WIDE = 10_000  # columns of an output that is no terminal: nothing folds
 
 

@@ -6,6 +6,7 @@
 import { FEATURES, SAMPLE_RATE, Spotter, positiveScale, toInt16 } from "./spotter.js";
 
 const SLICE = SAMPLE_RATE / 5; // samples of a recording that are heard between two pictures
+const START = 5000; // ms for the browser's audio to start
 const TAIL = 2 * SAMPLE_RATE; // zeros behind it, so that its last word is decided too
 
 const DENIED = {
@@ -14,6 +15,13 @@ const DENIED = {
   NotReadableError: "Another program holds the microphone. Close it and try again.",
   NotSupportedError: "This browser cannot give the microphone 16 kHz; drop a recording here.",
 };
+
+/** Without a loudspeaker, some browsers never start their sound and never say so. */
+const late = () =>
+  new Promise((_, no) => {
+    const why = "this browser does not start its sound; does it have a loudspeaker?";
+    setTimeout(() => no(new Error(why)), START);
+  });
 
 /** The runtime on the audio thread. page: {module, model, thresholds, show, say, ended}. Throws
  *  Error, one line. */
@@ -45,7 +53,7 @@ export async function microphone(page) {
     node.port.onmessage = ({ data }) => page.show(data);
     node.onprocessorerror = () => page.ended("The runtime failed on the audio thread.");
     context.createMediaStreamSource(stream).connect(node);
-    await context.resume();
+    await Promise.race([context.resume(), late()]);
     const [track] = stream.getAudioTracks();
     const name = track.label || "the microphone";
     track.onended = () => page.ended("The microphone has gone. Plug it in and listen again.");

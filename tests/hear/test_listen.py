@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -164,6 +165,24 @@ def test_nobody_reads_any_more(files, options):
         assert p.wait(30) == 141
         err = p.stderr.read().decode()
     assert "Traceback" not in err and "Exception" not in err and "s heard" in err
+
+
+def test_a_full_disk_costs_the_rest_of_the_recording_only(files, tmp_path):
+    """A4, the whole way: no file may grow past 64 kB here, as on a disk that has no more room. One
+    line; the same events as without a recording; what was written before is a complete file."""
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+    wav = tmp_path / "x.wav"
+    options = ("--device", str(files / "a.wav"), "--json")
+    with _start(
+        files, *options, "--record", str(wav), stdout=subprocess.PIPE, preexec_fn=limit
+    ) as p:
+        out, err = p.communicate(timeout=60)
+    assert p.returncode == 0 and out == _listen(files, *options).stdout
+    notes = [line for line in err.decode().splitlines() if line.startswith("note: ")]
+    assert len(notes) == 1 and "listening goes on" in notes[0]
+    pcm, _ = soundfile.read(wav, dtype="int16")
+    assert len(pcm) > 32000 - 100 and np.array_equal(pcm, PCM[: len(pcm)])
+    assert os.listdir(tmp_path) == ["x.wav"]
 
 
 def test_on_a_terminal_there_is_a_level_meter(files):

@@ -13,38 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 from edge_lp.audio.signals import babble
-from edge_lp.model.find import write_model
-from edge_lp.model.format import pack
-from paths import ROOT, load
-from random_model import random_spec
-
-CLI = [sys.executable, "-m", "edge_lp"]
-soak = load(ROOT / "tools" / "soak.py")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """The environment of a PulseAudio server of our own."""
-    for tool in ("pulseaudio", "pactl", "paplay"):
-        if not shutil.which(tool):
-            pytest.skip(
-                f"{tool} is not installed (apt-get install pulseaudio pulseaudio-utils "
-                "libasound2-plugins)"
-            )
-    try:
-        import sounddevice  # noqa: F401
-    except (ModuleNotFoundError, OSError) as e:
-        pytest.skip(f"no PortAudio: {e} (pip install sounddevice, apt-get install libportaudio2)")
-    try:
-        with soak.server(tmp_path_factory.mktemp("pulse")) as found:
-            yield found.env
-    except RuntimeError as e:
-        pytest.skip(f"{e} here")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return write_model(tmp_path_factory.mktemp("model") / "random.lpb", pack(random_spec(3)))
+from listener import CLI, Listener, events_of, soak
+from paths import ROOT
 
 
 def test_devices_lists_it(server):
@@ -77,60 +47,6 @@ def _hear(server, model, played, folder):
     pcm, rate = soundfile.read(folder / "heard.wav", dtype="int16")
     assert rate == 16000
     return p.returncode, [json.loads(line) for line in out.splitlines()], pcm
-
-
-class Listener:
-    """`listen --json` on a microphone, from its first line on. lines: of stderr; events: what it
-    detected, when it has ended."""
-
-    def __init__(self, env, model, *options):
-        command = [*CLI, "listen", "--json", *(["--model", str(model)] if model else []), *options]
-        self.process = subprocess.Popen(
-            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        self.lines, self.events, self.returncode = [], [], None
-
-    def __enter__(self):
-        self.until("listening to")
-        return self
-
-    def __exit__(self, *exc):
-        if self.returncode is None:
-            self.process.kill()
-            self.end()
-
-    def until(self, text):
-        while line := self.process.stderr.readline():
-            self.lines.append(line.rstrip("\n"))
-            if text in line:
-                return
-        pytest.fail(f"it ended without {text!r}: {self.lines}")
-
-    def until_heard(self, folder, seconds=0.2):
-        """So much is in the recording that grows there."""
-        end = time.monotonic() + 60
-        while sum(p.stat().st_size for p in folder.glob(".edge-lp-*.part")) < 32000 * seconds:
-            assert time.monotonic() < end, "nothing was heard"
-            time.sleep(0.05)
-
-    def stop(self):
-        self.process.send_signal(signal.SIGINT)
-        self.end()
-
-    def end(self):
-        out, err = self.process.communicate(timeout=60)
-        self.lines += err.splitlines()
-        self.events = [json.loads(line) for line in out.splitlines()]
-        self.returncode = self.process.returncode
-
-
-def _events_of(model, wav):
-    run = subprocess.run(
-        [*CLI, "listen", "--model", str(model), "--json", "--device", str(wav)],
-        capture_output=True,
-        check=True,
-    )
-    return [json.loads(line) for line in run.stdout.splitlines()]
 
 
 def _contains(pcm, part):
@@ -193,7 +109,7 @@ def test_two_listeners_hear_the_same(server, model, tmp_path):
             b.stop()
     for p, wav in ((a, wavs[0]), (b, wavs[1])):
         assert p.returncode == 130
-        assert len(p.events) > 1 and p.events == _events_of(model, wav)[: len(p.events)]
+        assert len(p.events) > 1 and p.events == events_of(model, wav)[: len(p.events)]
     first, second = (soundfile.read(w, dtype="int16")[0] for w in wavs)
     middle = second[len(second) // 2 :][:1600]
     assert middle.any() and _contains(first, middle)
@@ -216,7 +132,7 @@ def test_a_microphone_through_an_emulated_board(server, model, tmp_path):
             time.sleep(0.5)
             p.stop()
     assert p.returncode == 130
-    assert len(p.events) > 1 and p.events == _events_of(model, wav)[: len(p.events)]
+    assert len(p.events) > 1 and p.events == events_of(model, wav)[: len(p.events)]
 
 
 def test_a_suspended_source_is_told_while_it_lasts_a17(server, model, tmp_path):
@@ -239,6 +155,59 @@ def _own_server(folder):
     """Of the test itself, to be killed."""
     folder.mkdir(exist_ok=True)
     return soak.server(folder)
+
+
+def _pactl(env, *words):
+    subprocess.run(["pactl", *words], env=env, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_a_microphone_that_is_unplugged_is_one_line(server, model, tmp_path):
+    """The server lives and has no source any more; what was heard before is kept."""
+    wav = tmp_path / "heard.wav"
+    with _own_server(tmp_path / "home") as own:
+        with Listener(own.env, model, "--record", str(wav)) as p:
+            p.until_heard(tmp_path)
+            _pactl(own.env, "unload-module", "module-null-sink")
+            p.end()
+        assert own.process.poll() is None
+    assert p.returncode == 2 and len(p.lines) == 3 and "s heard" in p.lines[1]
+    assert p.lines[-1].endswith("stopped delivering: was it unplugged?")
+    assert soundfile.info(str(wav)).frames > 1600
+
+
+def test_a_microphone_that_is_plugged_in_again_is_heard_again(server, model, tmp_path):
+    """And the time between counts, as zeros in the recording: the events of both halves stand at
+    their honest times."""
+    wav = tmp_path / "heard.wav"
+    soundfile.write(tmp_path / "played.wav", babble(3, seed=6), 16000)
+    with _own_server(tmp_path / "home") as own:
+        play = lambda: subprocess.run(
+            ["paplay", str(tmp_path / "played.wav")], env=own.env, check=True
+        )
+        with Listener(own.env, model, "--record", str(wav), "--reconnect") as p:
+            play()
+            p.until_heard(tmp_path)
+            _pactl(own.env, "unload-module", "module-null-sink")
+            p.until("is gone; waiting for it")
+            gone = time.monotonic()
+            time.sleep(1)
+            for module in soak.LOOP:
+                _pactl(own.env, "load-module", *module.split())
+            _pactl(own.env, "set-default-source", "mic")
+            away = time.monotonic() - gone
+            p.until("is back")
+            play()
+            time.sleep(0.5)
+            p.stop()
+    assert p.returncode == 130
+    pcm, _ = soundfile.read(wav, dtype="int16")
+    sounds = np.flatnonzero(pcm)
+    at = int(np.argmax(np.diff(sounds)))
+    start, end = sounds[at], sounds[at + 1]
+    assert end - start > 16000 * (away - 0.1), "the time without a microphone counts"
+    assert any(16000 * e["t"] < start for e in p.events)
+    assert any(16000 * e["t"] > end for e in p.events)
+    assert p.events == events_of(model, wav)[: len(p.events)]
 
 
 def test_a_server_that_dies_is_one_line(server, model, tmp_path):
@@ -270,7 +239,7 @@ def test_a_server_that_comes_back_is_heard_again(server, model, tmp_path):
         p.stop()
     p.__exit__(None, None, None)
     assert p.returncode == 130
-    assert len(p.events) > 1 and p.events == _events_of(model, wav)[: len(p.events)]
+    assert len(p.events) > 1 and p.events == events_of(model, wav)[: len(p.events)]
 
 
 def test_a_short_soak(server, tmp_path):

@@ -61,9 +61,15 @@ class Emulator:
             elif kind == "J":
                 self.clear()
             elif kind == "m":
-                self.sgr = "" if body == "0" else body
+                self.sgr = "" if body == "0" else self._set(body)
             else:
                 assert kind in "hl", escape
+
+    def _set(self, body):
+        """Colours replace those of their kind."""
+        old, new = (re.findall(r"[34]8;5;\d+|\d+", codes) for codes in (self.sgr, body))
+        kind = lambda c: c if len(c) < 2 else c[0] in "39"
+        return ";".join({kind(c): c for c in (*old, *new)}.values())
 
     def lines(self):
         return ["".join(c for c, _ in row).rstrip() for row in self.cells]
@@ -78,6 +84,7 @@ def _watch(width, height, monkeypatch, pcm=PCM, **options):
     """A view that has heard a recording, drawn with every block -> view, its emulator."""
     monkeypatch.setattr(view, "PERIOD", 0.0)
     monkeypatch.setattr(view, "SHARE", 1e9)
+    monkeypatch.setattr(view, "LINE", 1e9)
     model = Model(DATA)
     ear = HostEar(model, model.detector)
     seen = view.View(_console(width, height, **options), ear, "a model", lambda d: None)
@@ -138,6 +145,7 @@ def test_it_is_cheap_to_send(width, height, monkeypatch):
     """Below 20 kB/s with a picture every 150 ms, as often as there ever is one."""
     monkeypatch.setattr(view, "PERIOD", 0.0)
     monkeypatch.setattr(view, "SHARE", 1e9)
+    monkeypatch.setattr(view, "LINE", 1e9)
     model = Model(DATA)
     ear, screen = HostEar(model, model.detector), Emulator(width, height)
     seen = view.View(_console(width, height), ear, "a model", lambda d: None)
@@ -365,12 +373,29 @@ def test_a_slow_machine_draws_less_often_and_listens(monkeypatch):
     def draw():
         drawn.append(clock[0])
         clock[0] += 1.0
+        return 0
 
     seen.draw = draw
     for _ in range(1000):
         clock[0] += 0.02
         seen.take(PCM[:320], ear.push(PCM[:320]), 0.0, 0)
     assert np.diff(drawn).min() >= 1.0 / view.SHARE and len(drawn) / clock[0] <= view.SHARE + 0.05
+
+
+def test_a_line_is_never_asked_for_more_than_it_has(monkeypatch):
+    """On a clock of the test's own, a large screen whose every cell changes all the time."""
+    clock = [0.0]
+    monkeypatch.setattr(view.time, "monotonic", lambda: clock[0])
+    model, screen = Model(DATA), Emulator(200, 50)
+    ear = HostEar(model, model.detector)
+    seen = view.View(_console(200, 50), ear, "m", lambda d: None)
+    seen.terminal = Terminal(seen.terminal.console, screen.write)
+    quiet = ear.push(PCM[:320])
+    monkeypatch.setattr(seen, "rows", lambda w, h: ([Text(f"{clock[0]:.2f}" * w)] * h, range(0)))
+    for _ in range(500):
+        clock[0] += 0.02
+        seen.take(PCM[:320], quiet, 0.0, 0)
+    assert 0.5 * view.LINE < screen.sent / clock[0] < 20_000
 
 
 def test_a_model_with_a_wake_word_says_whether_it_is_awake(monkeypatch):
@@ -380,6 +405,7 @@ def test_a_model_with_a_wake_word_says_whether_it_is_awake(monkeypatch):
     often = [d.keyword for d in HostEar(Model(DATA), Model(DATA).detector).push(PCM).detections]
     word = max(often, key=often.count)
     monkeypatch.setattr(view, "SHARE", 1e9)
+    monkeypatch.setattr(view, "LINE", 1e9)
     model = Model(pack(with_wake_words(spec, [word])))
     ear, screen = HostEar(model, model.detector), Emulator(80, 24)
     seen, states = view.View(_console(80, 24), ear, "m", lambda d: None), set()

@@ -2,11 +2,8 @@
 """The web page in headless Chromium: the same C, so the same bits as on this machine; and what it
 says when something is wrong."""
 
-import functools
-import http.server
 import json
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -14,79 +11,32 @@ import threading
 import numpy as np
 import pytest
 import soundfile
+from bits import TAIL, bits
 from edge_lp.audio.files import read_file
 from edge_lp.audio.signals import babble
-from edge_lp.model.find import read_model
 from edge_lp.model.format import pack
 from edge_lp.model.tune import tune
-from edge_lp.runtime import FRAME_SECONDS, Frontend, Model, Net, Spotter
-from paths import ROOT
+from edge_lp.runtime import Model, Spotter
 from random_model import random_spec
 
-TAIL = np.zeros(2 * 16000, np.int16)  # what the page hears behind a recording
 WAIT = 60_000  # ms
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The page as `make web` builds it, with recordings beside it, served on this machine."""
-    for program in ("clang", "wasm-ld"):
-        if not shutil.which(program):
-            pytest.skip(f"{program} is not installed")
-    pytest.importorskip("espeakng_loader", reason="espeakng-loader is not installed")
-    from edge_lp.hear.demo import compose
-
-    folder = tmp_path_factory.mktemp("web")
-    done = subprocess.run(
-        [ROOT / "tools" / "web.sh", folder], capture_output=True, text=True, check=True
-    )
-    assert int(done.stdout.split()[0]) < 100_000, done.stdout
-    pcm, _ = compose(["yes", "no", "left"])
-    soundfile.write(folder / "words.wav", pcm, 16000, subtype="PCM_16")
-    soundfile.write(folder / "words.flac", pcm, 16000, subtype="PCM_16")
-    (folder / "no.wav").write_bytes(b"this is not a recording")
-    (folder / "cut.lpb").write_bytes((folder / "model.lpb").read_bytes()[:1000])
-    handler = functools.partial(QuietHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield folder, f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-def digest(values):
-    """What app.js computes of all features and logits: sum = 31 sum + x, modulo 2^32, signed."""
-    total = 0
-    for x in values.ravel().tolist():
-        total = (31 * total + x) & 0xFFFFFFFF
-    return str(total - (1 << 32) if total >> 31 else total)
+CLI = [sys.executable, "-m", "edge_lp"]
 
 
 @pytest.mark.parametrize("name", ["words.wav", "words.flac"])
 def test_the_same_bits_as_on_this_machine(site, chromium, name):
     folder, url = site
-    pcm = np.concatenate([read_file(folder / name), TAIL])
-    model = Model(read_model("commands12"))
-    features = Frontend().push(pcm)
-    expected = [
-        (round(e.middle * FRAME_SECONDS, 2), model.labels[e.label], e.score)
-        for e in Spotter(model).push(pcm)
-    ]
-    assert len(expected) >= 3
+    expected = bits(folder / name)
+    assert len(expected.events) >= 3
     page = chromium().new_page()
     page.goto(f"{url}?audio={name}")
     page.wait_for_selector("body[data-done]", state="attached", timeout=WAIT)
     data = page.evaluate("({...document.body.dataset})")
-    assert data["features"] == digest(features)
-    assert data["logits"] == digest(Net(model).push(features))
+    assert (data["features"], data["logits"]) == (expected.features, expected.logits)
     items = page.eval_on_selector_all("#heard li", "all => all.map(x => x.dataset.event)")
     heard = [json.loads(item) for item in reversed(items)]
-    assert [(e["t"], e["keyword"], e["score"]) for e in heard] == expected
-    assert "3 detections" in page.inner_text("#status") or len(expected) > 3
+    assert heard == expected.events
+    assert f", {len(heard)} detections" in page.inner_text("#status")
     painted = page.evaluate(
         "() => { const c = document.getElementById('spectrogram');"
         "const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
@@ -160,19 +110,7 @@ def test_listen_in_the_page(tmp_path, chromium):
     data = tune(pack(random_spec(3)), wake_word=["word1"], wake_seconds=0.5)
     (tmp_path / "m.lpb").write_bytes(data)
     with subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "edge_lp",
-            "listen",
-            "--device",
-            "a.wav",
-            "--model",
-            "m.lpb",
-            "--web",
-            "0",
-            "--json",
-        ],
+        [*CLI, "listen", "--device", "a.wav", "--model", "m.lpb", "--web", "0", "--json"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -197,6 +135,48 @@ def test_listen_in_the_page(tmp_path, chromium):
         expected = [json.loads(line) for line in process.stdout.read().splitlines()]
         assert [json.loads(item) for item in reversed(items)] == expected and len(expected) > 3
         assert {"Awake"} <= states <= {"Asleep", "Awake"} and problems == []
+        assert process.wait(30) == 0
+
+
+def test_a_second_tab_on_a_listener(tmp_path, chromium):
+    """Both look: each has the events that --json has, and a threshold that one of them moves moves
+    in the other, too. A tab that is closed takes nothing with it. The sound goes on for as long as
+    that takes."""
+    (tmp_path / "m.lpb").write_bytes(pack(random_spec(3)))
+    command = [*CLI, "listen", "--device", "-", "--model", tmp_path / "m.lpb", "--web", "0"]
+    sound, enough = babble(4).astype("<i2").tobytes(), threading.Event()
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*command, "--json"], stdin=pipe, stdout=pipe, stderr=pipe) as process:
+
+        def feed():
+            while not enough.is_set():
+                process.stdin.write(sound)
+            process.stdin.close()
+
+        threading.Thread(target=feed).start()
+        address = re.search(r"http://\S+", process.stderr.readline().decode())[0]
+        browser = chromium()
+        first, second, third = (browser.new_context().new_page() for _ in range(3))
+        for page in (first, second, third):
+            page.goto(address)
+            page.wait_for_selector("#threshold-0", timeout=WAIT)
+        third.close()
+        first.focus("#threshold-0")
+        first.keyboard.press("ArrowLeft")
+        moved = first.input_value("#threshold-0")
+        second.wait_for_function(
+            f"document.getElementById('threshold-0').value === '{moved}'", timeout=WAIT
+        )
+        second.wait_for_selector("#heard li:nth-child(4)", timeout=WAIT)
+        enough.set()
+        told = []
+        for page in (first, second):
+            page.get_by_text("has stopped").wait_for(timeout=WAIT)
+            items = page.eval_on_selector_all("#heard li", "all => all.map(x => x.dataset.event)")
+            told.append([json.loads(item) for item in reversed(items)])
+        browser.close()
+        expected = [json.loads(line) for line in process.stdout.read().splitlines()]
+        assert told == [expected, expected]
         assert process.wait(30) == 0
 
 

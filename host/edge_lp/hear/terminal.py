@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import re
 import select
@@ -26,6 +27,8 @@ KEY = re.compile(r"\x1b[\[O][0-?]*[ -/]*[@-~]|.", re.DOTALL)
 ARROWS = {
     f"\x1b{c}{k}": name for c in "[O" for k, name in zip("ABCD", ("up", "down", "right", "left"))
 }
+# SGR (ECMA-48 8.3.117) of a text and a background colour and nothing else
+GROUND = re.compile(r"(38;5;\d+|[39]\d);(48;5;\d+|4\d|10\d)")
 Cell = tuple[str, Any]  # a character, or "" behind a wide one, and its rich style
 Row = Union["Text", list[Cell]]
 
@@ -79,10 +82,10 @@ class Terminal:
 
     def draw(
         self, rows: Sequence[Row], moving: range = range(0), left: int = 0, by: int = 0
-    ) -> None:
+    ) -> int:
         """Shows rows, one a line of the screen; cells are cheaper than text. moving: those that
         are, from column `left` to the end, what they were, `by` columns further to the left, but
-        for what is new."""
+        for what is new. Returns the bytes that were sent."""
         width, height = self.console.size
         now = [self._cells(row, width) for row in rows[:height]]
         out = []
@@ -100,7 +103,7 @@ class Terminal:
                 f"\x1b[{y + 1};{a + 1}H" + self._text(row[a:b]) for a, b in _changes(before, row)
             ]
         self._shown = now
-        self._send("".join(out))
+        return self._send("".join(out))
 
     def _style(self, style: Any) -> Any:
         from rich.style import Style
@@ -123,27 +126,45 @@ class Terminal:
         return (cells + [(" ", self._style(None))] * (width - len(cells)))[:width]
 
     def _text(self, cells: list[Cell]) -> str:
+        """Between two pairs of colours only what differs is sent."""
         out, at = [], 0
+        ground: tuple[str, ...] = ()  # the colours that are set, where nothing else is
+        styled = False
         while at < len(cells):
             end = at
             style = cells[at][1]  # comparing styles takes long, and most are the same object
             while end < len(cells) and (cells[end][1] is style or cells[end][1] == style):
                 end += 1
-            text = "".join(c for c, _ in cells[at:end])
-            out.append(style.render(text, color_system=self._colors))
-            at = end
-        return "".join(out)
+            codes = _codes(style, self._colors)
+            pair = GROUND.fullmatch(codes)
+            if styled and not (ground and pair):
+                out.append("\x1b[0m")
+            if pair and ground:
+                codes = ";".join(new for new, old in zip(pair.groups(), ground) if new != old)
+            if codes:
+                out.append(f"\x1b[{codes}m")
+            out += [c for c, _ in cells[at:end]]
+            ground, styled, at = pair.groups() if pair else (), bool(pair or codes), end
+        return "".join(out) + "\x1b[0m" * styled
 
-    def _send(self, text: str) -> None:
+    def _send(self, text: str) -> int:
         if self.gone or not text:
-            return
+            return 0
+        data = text.encode(self.console.encoding, "edge-lp")
         try:
-            self._write(text.encode(self.console.encoding, "edge-lp"))
+            self._write(data)
         except OSError as e:
             self.gone = True
             if e.errno not in (errno.EIO, errno.EPIPE, errno.EBADF):
                 raise
             raise KeyboardInterrupt from None
+        return len(data)
+
+
+@functools.cache
+def _codes(style: Any, colors: Any) -> str:
+    """The parameters of SGR that set a style; nothing: none has to be set."""
+    return style.render("|", color_system=colors).partition("|")[0].removeprefix("\x1b[")[:-1]
 
 
 def _changes(before: list[Cell], now: list[Cell]) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,16 +25,20 @@ if TYPE_CHECKING:
 
 PERIOD = 0.15  # seconds between two pictures, at least,
 SHARE = 0.25  # and of the time that may go into them: a slow machine listens, and draws less often
+LINE = 18_000  # bytes a second that a line has for pictures, at most
 COLUMN = 5  # frames in a column of the log-mels
 HISTORY = 1024  # columns that are kept
 LABEL = 8  # cells in front of each line
-DARK, LIGHT = -8.0, 4.0  # log-mels, level removed: between them lie the colours
+DARK, LIGHT = -5.5, 4.0  # log-mels, level removed: between them lie the colours
 FLOOR = -60.0  # dB of full scale, left end of the meter
 SILENT = 1.0  # seconds of exact zeros that are marked
 MARKED = 2.0  # seconds for which clipping and a detection stand out
 # from silence to sound: of 256 colours and of 16, and where there are none
 COLORS = [f"color({c})" for c in (16, 17, 53, 54, 90, 126, 162, 197, 203, 209, 215, 222, 230)]
 SIXTEEN = ["black", "blue", "magenta", "red", "yellow", "bright_white"]
+NEURONS = [f"color({c})" for c in (16, 17, 18, 25, 32, 39, 81, 123, 195, 231)]
+NEURONS_SIXTEEN = ["black", "blue", "cyan", "bright_cyan", "bright_white"]
+DEEP = 6  # rows of a layer's neurons over time, at most, where there is room
 SHADES = " .:-=+*#%@"
 LEVELS = "▁▂▃▄▅▆▇█"
 HALF = "▀"
@@ -66,6 +70,8 @@ class View:
         self._columns: deque[np.ndarray] = deque(maxlen=HISTORY)
         self._frames, self._new = np.zeros((0, FEATURES)), 0
         self._layers: list[np.ndarray] = []
+        self._fired: list[np.ndarray] = []  # the most of each neuron since the last column
+        self._past: deque[list[np.ndarray]] = deque(maxlen=HISTORY)  # and that in each column
         self._awake = False
         self._power = self._peak = self._load = self._delay = 0.0
         self._zeros, self._clipped = 0, -MARKED
@@ -109,7 +115,9 @@ class View:
         now = time.monotonic()
         self._start = min(self._start, now - self.seconds)
         self._delay = now - self._start - self.seconds
-        self._layers, self._awake = heard.layers, heard.awake > 0
+        self._layers = [np.sqrt(np.clip(a, 0, 1)) for a in heard.layers]  # faint ones are seen too
+        self._fired = [np.maximum(*p) for p in zip(self._fired, self._layers)] or self._layers
+        self._awake = heard.awake > 0
         if len(heard.posteriors):
             best = heard.posteriors[:, : len(self.best)].max(axis=0)
             self.best = best if self._fresh else np.maximum(self.best, best)
@@ -118,13 +126,16 @@ class View:
         n = len(frames) // COLUMN
         self._columns.extend(frames[: n * COLUMN].reshape(n, COLUMN, FEATURES).max(axis=1))
         self._frames, self._new = frames[n * COLUMN :], self._new + n
+        if n:
+            self._past.extend([self._fired] * n)
+            self._fired = self._layers
         for d in heard.detections:
             self.found.append((d, self.seconds - d.t))
         self._keys()
         if not self.controls.paused and now - self._drawn >= PERIOD:
-            self.draw()
+            sent = self.draw()
             took = time.monotonic() - now
-            self._drawn = now + max(0.0, took / SHARE - PERIOD)
+            self._drawn = now + max(0.0, took / SHARE - PERIOD, sent / LINE - PERIOD)
 
     def note(self, line: str) -> None:
         if self._open:
@@ -146,22 +157,28 @@ class View:
 
     # --------------------------------------------------------------------------- the picture --
 
-    def draw(self) -> None:
+    def draw(self) -> int:
+        """-> the bytes that were sent."""
         width, height = self.terminal.console.size
         rows, moving = self.rows(width, height)
         by = min(self._new, max(0, width - LABEL))
-        self.terminal.draw(rows, moving, LABEL, by)
         self._new, self._fresh = 0, True
+        return self.terminal.draw(rows, moving, LABEL, by)
 
     def rows(self, width: int, height: int) -> tuple[list[Row], range]:
-        """The picture, a line a row, and which of them are the log-mels. The keywords come first:
-        the log-mels get the height that is left, detections what the log-mels cannot use."""
+        """The picture, a line a row, and which of them scroll. The keywords come first, then the
+        log-mels; then there are layers over time in place of the last one, and more detections."""
         if self.controls.help:
             shown: list[Row] = [self._header(width), *self._help(), self._footer()]
             return shown[:height], range(0)
-        layers = [self._layer(i, a, width) for i, a in enumerate(self._layers)]
-        words = max(1, min(len(self.best), height - 4 - len(layers)))
-        tall = max(0, min(FEATURES // 2, height - 4 - len(layers) - words))
+        n = len(self._layers)
+        words = max(1, min(len(self.best), height - 4 - n))
+        tall = max(0, min(FEATURES // 2, height - 4 - n - words))
+        deep = min(DEEP, (height - 5 - words - tall) // n) if n else 0
+        deep = deep if deep > 1 and self._palette(NEURONS) else 0
+        layers: list[Row] = []
+        for i, a in enumerate(self._layers):
+            layers += self._past_layer(i, deep, width) if deep else [self._layer(i, a, width)]
         words = max(1, height - 4 - len(layers) - tall)
         left, right = self._bars(words, width // 2), self._detections(words)
         return [
@@ -172,7 +189,7 @@ class View:
             *(_fit(a, width // 2).append_text(b) for a, b in zip(left, right)),
             self._note(),
             self._footer(),
-        ], range(2, 2 + tall)
+        ], range(2, 2 + tall + deep * n)
 
     def _header(self, width: int) -> Text:
         paused, recorded = self.controls.paused, self.controls.recorded
@@ -211,23 +228,33 @@ class View:
         )
 
     def _mels(self, tall: int, width: int) -> list[Row]:
-        """The newest columns, low bands at the bottom. Two bands a cell where there are colours:
-        the upper one is the character's, the lower one the background's."""
+        """The newest columns, low bands at the bottom."""
         if not tall:
             return []
-        colors = self._palette()
-        n, cells = len(colors or SHADES), max(0, width - LABEL)
-        shown = list(self._columns)[-cells:] if cells else []
-        mel = np.full((cells, FEATURES), DARK)
-        if shown:
-            mel[-len(shown) :] = shown
-        bands = 2 * tall if colors else tall
-        edges = np.linspace(0, FEATURES, bands + 1).astype(int)[:-1]
-        value = np.maximum.reduceat(mel, edges, axis=1)[:, ::-1].T
-        level = np.clip((value - DARK) / (LIGHT - DARK) * n, 0, n - 1).astype(int)
+        names = ["high", *[""] * (tall - 2), "low"][:tall]
+        if tall > 2:
+            names[tall // 2] = "mel"
+        mel = _newest(self._columns, width - LABEL, FEATURES, DARK)[:, ::-1]
+        value = (mel - DARK) / (LIGHT - DARK)
+        return self._raster(value, names, self._palette(COLORS))
+
+    def _past_layer(self, layer: int, deep: int, width: int) -> list[Row]:
+        """A layer's neurons in the columns of the log-mels, several a band."""
+        activity = self._layers[layer]
+        past = [columns[layer] for columns in self._past]
+        value = _newest(past, width - LABEL, len(activity), 0.0)
+        names = [f"layer {layer + 1}", f"{_active(activity)} %", *[""] * (deep - 2)]
+        return self._raster(value, names, self._palette(NEURONS))
+
+    def _raster(self, value: np.ndarray, names: list[str], colors: list[str]) -> list[Row]:
+        """(cells, bands) 0..1 in as many rows as there are names, the first band at the top. Two
+        bands a cell where there are colours: the upper one is the character's, the lower one the
+        background's."""
+        n, rows = len(colors or SHADES), len(names)
+        edges = np.linspace(0, value.shape[1], (2 if colors else 1) * rows + 1).astype(int)[:-1]
+        level = np.clip(np.maximum.reduceat(value, edges, axis=1).T * n, 0, n - 1).astype(int)
         out: list[Row] = []
-        for i in range(tall):
-            name = "high" if i == 0 else "low" if i == tall - 1 else "mel" if i == tall // 2 else ""
+        for i, name in enumerate(names):
             name = f"{name:>{LABEL - 1}} "
             if colors:
                 row: list[Cell] = [(c, _style("dim")) for c in name]
@@ -237,11 +264,13 @@ class View:
                 out.append(_text((name, "dim"), "".join(SHADES[a] for a in level[i])))
         return out
 
-    def _palette(self) -> list[str]:
+    def _palette(self, colors: list[str]) -> list[str]:
+        """These, or what a terminal of 16 colours, or of none, has for them."""
         console = self.terminal.console
         if console.no_color or not console.color_system or not _has(console, HALF):
             return []
-        return SIXTEEN if console.color_system in ("standard", "windows") else COLORS
+        few = SIXTEEN if colors is COLORS else NEURONS_SIXTEEN
+        return few if console.color_system in ("standard", "windows") else colors
 
     def _layer(self, index: int, activity: np.ndarray, width: int) -> Text:
         """A layer's neurons side by side, several a cell where there is no room for all."""
@@ -254,7 +283,7 @@ class View:
         return _text(
             (f"layer {index + 1} ", "dim"),
             (bars, "magenta"),
-            f" {100 * float((activity > 0.01).mean()):3.0f} % active",
+            f" {_active(activity)} % active",
         )
 
     def _bars(self, count: int, width: int) -> list[Text]:
@@ -269,8 +298,8 @@ class View:
         rows = []
         for k in order:
             p, t = self.best[k], thresholds[k]
-            over, at, cut = p >= t, round(size * p), min(size - 1, round(size * t))
-            bar = "█" * at + " " * (size - at)
+            over, at, cut = p >= t, round(2 * size * p), min(size - 1, round(size * t))
+            bar = f"{'━' * (at // 2) + '╸' * (at % 2):<{size}}"
             style = "bold green" if over else "cyan"
             rows.append(
                 _fit(self._name(k, over), 11)
@@ -329,6 +358,20 @@ class View:
 def _db(amplitude: float) -> float:
     """Of full scale, down to one count."""
     return 20 * float(np.log10(max(1.0, amplitude) / 32768))
+
+
+def _active(activity: np.ndarray) -> str:
+    """Percent of the neurons; activity: roots."""
+    return f"{100 * float((activity > 0.1).mean()):3.0f}"
+
+
+def _newest(columns: Iterable[np.ndarray], cells: int, bands: int, empty: float) -> np.ndarray:
+    """(cells, bands), the newest column at the right."""
+    value = np.full((max(0, cells), bands), empty)
+    shown = list(columns)[-cells:] if cells > 0 else []
+    if shown:
+        value[-len(shown) :] = shown
+    return value
 
 
 def _has(console: Any, marks: str) -> bool:
