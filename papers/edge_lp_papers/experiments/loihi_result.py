@@ -218,7 +218,7 @@ def _judged(data: dict[str, Any]) -> tuple[str, str]:
     energy = 1e6 * estimate(Counts(**data["counts"])).total / n
     return (
         REPRODUCED if good else NOT_REPRODUCED,
-        f"On {n} test clips of other speakers: {said}; the spiking net is {-100 * lost:+.1f} points "
+        f"On {n} test clips of other speakers: {said}; the spiking net: {-100 * lost:+.1f} points "
         f"from the float one, and decides as the ANN of its own weights on "
         f"{_percent(data['as_ann'], n)}. The three layers' NMSE at delta {data['delta']} is "
         f"{_line(own['together'])}{'; ' if sweep else ''}{sweep}. Read from the current, the "
