@@ -25,7 +25,10 @@ if [ -n "$missing" ]; then
     } || give_up "apt-get failed; some tests will skip"
 fi
 
-npm=../build/npm
-[ -d "$npm/node_modules/rp2040js" ] ||
-    npm install --silent --no-audit --no-fund --prefix "$npm" "$(cat npm-packages.txt)" >/dev/null ||
+# in the folder, not by --prefix: with that npm leaves out the machine's own npmrc and what it trusts
+packages=$(cat npm-packages.txt)
+mkdir -p ../build/npm && cd ../build/npm
+[ -f package.json ] || echo '{"private": true}' >package.json
+[ -d node_modules/rp2040js ] ||
+    npm install --silent --no-audit --no-fund $packages >/dev/null ||
     give_up "npm failed; the tests of the Raspberry Pi Pico will skip"
