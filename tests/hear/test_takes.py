@@ -15,7 +15,6 @@ import soundfile
 from edge_lp.errors import EdgeLpError
 from edge_lp.hear.takes import COUNT, COUNTDOWN, REFUSED, WINDOW, record
 from edge_lp.runtime import SAMPLE_RATE
-from test_listen_microphone import server  # noqa: F401  (a fixture)
 
 CLI = [sys.executable, "-m", "edge_lp", "record"]
 SPEAKERS = ("anna", "bert", "cleo", "dora", "emil")
@@ -150,7 +149,7 @@ def test_on_a_terminal_it_counts_down(tmp_path):
     assert text.rstrip().splitlines()[-2].endswith("anna_01.wav")
 
 
-def test_a_microphone(server, tmp_path):  # noqa: F811
+def test_a_microphone(server, tmp_path):
     """What is played into a microphone becomes takes."""
     soundfile.write(tmp_path / "played.wav", takes("++++++"), SAMPLE_RATE)
     command = [*CLI, "go", "--out", str(tmp_path), "--takes", "2", "--speaker", "anna"]
