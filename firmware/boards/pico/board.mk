@@ -7,5 +7,5 @@ UF2 = 1
 RAM_BUDGET = 17408
 MICROPHONE ?= i2s
 ifeq ($(PROGRAM),firmware)
-STACK_BYTES = 1152
+STACK_BYTES = 1408
 endif
