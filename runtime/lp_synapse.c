@@ -151,7 +151,7 @@ LP_INLINE void add_rows(uint16_t *restrict a, const int16_t *weights, uint32_t n
 LP_CLONES static void add_dense16(lanes *acc, const int16_t *weights, uint32_t n,
                                   const uint16_t *list, size_t count)
 {
-    if (n >= LONG_ROW)
+    if (VECTORS && n >= LONG_ROW)
         for (; count > STREAMS; list += STREAMS, count -= STREAMS)
             add_rows(acc->h, weights, n, list, STREAMS);
     add_rows(acc->h, weights, n, list, count);
