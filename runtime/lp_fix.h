@@ -21,8 +21,7 @@
 
 #if defined(__GNUC__)
 #define LP_INLINE static inline __attribute__((always_inline))
-#define LP_APART static __attribute__((noinline, unused)) /* all registers are its own */
-#define LP_ONCE __attribute__((cold))                     /* for size, among what runs always */
+#define LP_ONCE __attribute__((cold)) /* for size, among what runs always */
 #if __GNUC__ >= 7
 #define LP_ON __attribute__((fallthrough)) /* to the next case */
 #else
@@ -30,7 +29,6 @@
 #endif
 #else
 #define LP_INLINE static inline
-#define LP_APART static
 #define LP_ONCE
 #define LP_ON
 #endif
