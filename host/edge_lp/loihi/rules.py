@@ -7,7 +7,7 @@ What each source decides. **Davies** is Davies et al., "Loihi: a neuromorphic ma
 with on-chip learning", IEEE Micro 38(1), 2018; **Lava** is lava-nc 0.10.0, the bit-approximate
 model of lava/magma/core/{learning,model/py/connection.py}, Intel's own; **nengo** is nengo-loihi
 1.1.0, **brian2** brian2-loihi 0.5.2, **NxSDK** the calls of createLearningRule in published
-programs.
+programs. Of Davies only an excerpt was at hand: its widths are as the others quote them.
 
 * Rules are sums of products of x0 x1 x2 y0 y1 y2 y3 r0 r1 w t (+ a constant), sgn(w), sgn(t), and a
   factor m 2^e [Davies; the syntax: NxSDK, Lava]; m -8..7, e -7..8, from larger m by halving [Lava].
