@@ -27,7 +27,7 @@ static inline int32_t lp_drive_offset(const int16_t *x)
 }
 
 /* For a dense matrix: the sums of units column + 2 words j, which are the five of half a word, two
- * features at a time. Called, and once in the program (lp_sd_scalar.c): it needs all registers. */
+ * features at a time. */
 void lp_drive_column(const lp_matrix *m, uint32_t column, const int16_t *x, int32_t offset,
                      int32_t sum[5]);
 
