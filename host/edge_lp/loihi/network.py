@@ -239,8 +239,7 @@ class Network:
 
     def build(self, strict: bool | str = False, count_active: bool = False) -> Simulation:
         """A simulation at step 0. strict: any overflow raises OverflowDetected; "warn": numbers
-        wrap
-        as they do without, and each run with an overflow ends with an OverflowWarning.
+        wrap as they do without, and each run with an overflow ends with an OverflowWarning.
         count_active: counts.active is filled (one more pass a step)."""
         self.check()
         return Simulation(self.inputs, self.groups, self.connections, strict, count_active)
