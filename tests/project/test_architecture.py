@@ -100,11 +100,12 @@ def test_objects_need_nothing_and_keep_nothing(tmp_path, compiler, nm):
     assert needed <= {"memcpy", "memset"} | arithmetic
     assert not [(kind, name) for kind, name in symbols if kind in "DdBbCGgSs"], "writable data"
     headers = HEADER + "".join(
-        (RUNTIME / name).read_text(encoding="utf-8") for name in ("lp_core.h", "lp_sd.h")
+        (RUNTIME / name).read_text(encoding="utf-8")
+        for name in ("lp_core.h", "lp_drive.h", "lp_sd.h")
     )
     assert defined == set(
         re.findall(r"^[a-z][\w *]*\b(lp_\w+)\([^;{]*\);", "\n".join(code_of(headers)), re.M)
-    ), "the public header's prototypes, the core's own and the kernel's are the exported functions"
+    ), "the prototypes of the public header, core, drive and kernel are the exported functions"
 
 
 @pytest.mark.parametrize(
