@@ -43,7 +43,7 @@ def row(model: str, o: argparse.Namespace) -> dict[str, Any]:
         "model": Path(model).stem,
         "bytes": len(data),
         "ram": Model(data).ram()["spotter"],
-        "synops": round(work.synops / found.clean.n) if work else None,
+        "synops": round(work.synops / found.clean.n / found.clean.seconds) if work else None,
         "clips": found.clean.n,
         "accuracy": [r.accuracy for r in found.results],
         "ci95": [r.ci95 for r in found.results],

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from edge_lp.errors import AudioError, EdgeLpError
 from edge_lp.measure.clips import NOISE, label_of, recordings
+from edge_lp.measure.place import clip_samples
 from edge_lp.measure.splits import TESTING, TRAINING, VALIDATION, Clip, Split, split_clips
 from edge_lp.runtime import HOP, SAMPLE_RATE
 
 from edge_lp_train.files import read_arrays
 from edge_lp_train.presets import TrainConfig
 from edge_lp_train.sampler import Corpus
-from edge_lp_train.store import Recording, read_all, word_lengths
+from edge_lp_train.store import Recording, read_all
 
 KINDS = ("data", "noise", "speech", "rooms", "rebuilt", "teacher", "start")
 SHORTEST = SAMPLE_RATE // 20  # a clip of fewer samples is no word
@@ -142,14 +143,9 @@ def _usable(
 
 
 def clip_frames(clips: list[Clip], found: list[Recording], config: TrainConfig) -> int:
-    """Frames of a clip: a second, or what the longest keyword takes in half of its recordings and
-    a fifth of a second more, up to two seconds, in tenths."""
-    need = 1.0
-    for w in config.words:
-        long = [x for c, x in zip(clips, found) if c.word == w]
-        if long and np.median([len(x) for x in long]) > SAMPLE_RATE:
-            need = max(need, float(np.median(word_lengths(long))) + 0.2)
-    return max(config.clip, 10 * min(20, int(np.ceil(10 * need - 1e-6))))
+    """Frames of a clip: as many as the keywords take (place.clip_samples), at least config.clip."""
+    of_word = ([x for c, x in zip(clips, found) if c.word == w] for w in config.words)
+    return max(config.clip, clip_samples(of_word) // HOP)
 
 
 def _plain(paths: list[Path], about: str, skipped: list[tuple[Path, str]]) -> list[Any]:

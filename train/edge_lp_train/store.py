@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
@@ -16,7 +16,6 @@ import numpy as np
 from edge_lp.audio.files import read_file
 from edge_lp.errors import AudioError, EdgeLpError
 from edge_lp.measure.place import first_around, place_of_word
-from edge_lp.runtime import SAMPLE_RATE
 from rich.progress import track
 
 from edge_lp_train.files import cache, log, read_arrays, write_arrays
@@ -145,8 +144,3 @@ def _read(path: Path) -> tuple[np.ndarray, tuple[int, int]] | str:
     except (AudioError, OSError) as e:
         return str(e).removeprefix(f"{path}: ")
     return x, place_of_word(x)
-
-
-def word_lengths(recordings: Iterable[Recording]) -> np.ndarray:
-    """Seconds that the words of these recordings take."""
-    return np.array([r.spoken for r in recordings]) / SAMPLE_RATE

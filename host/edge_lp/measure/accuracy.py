@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accuracy on a folder of clips: one folder per word, one decision per clip.
 
-Of a clip the second around its word (measure.place), or all of it and zeros behind it, is heard
-from a fresh state; the logits of all frames are averaged, the greatest wins. Three backends see the
-same frames of the C front end:
+Of a clip the second around its word, or as much more as the keywords of the folder take
+(measure.place), or all of it and zeros behind it, is heard from a fresh state; the logits of all
+frames are averaged, the greatest wins. Three backends see the same frames of the C front end:
     snn     the spiking net in the C runtime, as a board runs it
     ann     the same 3-bit weights in float arithmetic (model.reference.ReferenceNet.from_spec)
     float   the float weights that training left beside the model"""
@@ -20,14 +20,14 @@ import numpy as np
 from edge_lp.core import COUNT, Counts
 from edge_lp.loihi.energy import estimate
 from edge_lp.measure.chain import Chain, Progress, on_all_cores, quiet
-from edge_lp.measure.clips import SILENCE, find_clips, index_of, read_clip
+from edge_lp.measure.clips import SILENCE, find_clips, index_of, read_clip, samples_of
 from edge_lp.measure.corrupt import CLEAN, Condition, Material, corrupt
 from edge_lp.measure.intervals import wilson
 from edge_lp.measure.splits import find_split
 from edge_lp.model.find import float_weights, read_model
 from edge_lp.model.format import unpack
 from edge_lp.model.reference import ReferenceNet
-from edge_lp.runtime import Model
+from edge_lp.runtime import SAMPLE_RATE, Model
 from edge_lp.text import Notice, notice, plain
 
 BACKENDS = ("snn", "ann", "float")
@@ -37,7 +37,7 @@ BATCH = 128  # clips that the float nets take at once
 @dataclass
 class Result:
     """truth: (n,) label indices; scores: (n, labels) logits, averaged over each clip; paths: the
-    clips. counts: what the core did in all clips (snn only)."""
+    clips, of which `seconds` were heard. counts: what the core did in all of them (snn only)."""
 
     backend: str
     labels: list[str]
@@ -46,6 +46,7 @@ class Result:
     condition: Condition = CLEAN
     paths: list[Path] = field(default_factory=list)
     counts: Counts | None = None
+    seconds: float = 1.0
 
     @property
     def predicted(self) -> np.ndarray:
@@ -138,11 +139,12 @@ def decide(
     nets = {b: _reference(model, m, b) for b in backends if b != "snn"}
     clips = find_split(root, split, m.labels, note) if split else find_clips(root, m.labels, note)
     chain, n = Chain(m, COUNT), len(m.labels)
+    samples = samples_of([p for p, label in clips if label == k] for k in range(m.n_keywords))
     scores = {b: np.zeros((len(conditions), len(clips), n), np.float32) for b in backends}
     counts: list[Counts | None] = [None] * len(conditions)
 
     def heard(path: Path) -> list[tuple[np.ndarray, tuple[np.ndarray, Counts] | None]]:
-        pcm = read_clip(path)
+        pcm = read_clip(path, samples)
         frames = [chain.features(corrupt(pcm, path.stem, c, material)) for c in conditions]
         return [(f, chain.logits(f) if "snn" in scores else None) for f in frames]
 
@@ -163,13 +165,13 @@ def decide(
                     scores[b][k, i + 1 - len(batch) : i + 1] = net(x[k]).mean(axis=1)
             batch.clear()
     truth, paths = np.array([label for _, label in clips]), [path for path, _ in clips]
-    return {
-        b: [
-            Result(b, m.labels, truth, scores[b][k], c, paths, counts[k] if b == "snn" else None)
-            for k, c in enumerate(conditions)
-        ]
-        for b in backends
-    }
+    seconds = samples / SAMPLE_RATE
+
+    def result(b: str, k: int) -> Result:
+        work = counts[k] if b == "snn" else None
+        return Result(b, m.labels, truth, scores[b][k], conditions[k], paths, work, seconds)
+
+    return {b: [result(b, k) for k in range(len(conditions))] for b in backends}
 
 
 def _reference(model: str | Path, opened: Model, backend: str) -> ReferenceNet:
@@ -211,8 +213,8 @@ def tables(r: Result) -> list[Any]:
     if r.counts:
         a_clip = Counts(*(round(x / r.n) for x in astuple(r.counts)))
         work = [
-            f"a clip of 1 s: {a_clip.spikes:,} spikes, {a_clip.synops:,} synaptic operations, "
-            f"{estimate(a_clip)}"
+            f"a clip of {r.seconds:g} s: {a_clip.spikes:,} spikes, {a_clip.synops:,} synaptic "
+            f"operations, {estimate(a_clip)}"
         ]
     return [
         Text.assemble(

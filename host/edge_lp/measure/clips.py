@@ -21,7 +21,7 @@ import numpy as np
 
 from edge_lp.audio.files import AUDIO_SUFFIXES, read_file
 from edge_lp.errors import AudioError
-from edge_lp.measure.place import LONG, first_around, place_of_word
+from edge_lp.measure.place import LONG, clip_samples, first_around, place_of_word
 from edge_lp.runtime import SAMPLE_RATE
 from edge_lp.text import Notice, notice
 
@@ -255,11 +255,39 @@ def labelled(
     return clips
 
 
-def read_clip(path: Path) -> np.ndarray:
-    """(16000,) int16: the second around the clip's word, as training takes it; zeros behind a clip
-    that is shorter."""
-    pcm = read_file(path, note=lambda line: None, seconds=LONG / SAMPLE_RATE + 1)
-    if len(pcm) > SAMPLE_RATE:
-        first = first_around(*place_of_word(pcm), SAMPLE_RATE, len(pcm))
-        pcm = pcm[first : first + SAMPLE_RATE]
-    return np.pad(pcm, (0, SAMPLE_RATE - len(pcm)))
+@dataclass(frozen=True)
+class _Spoken:
+    """place.Spoken of a file, which is decoded only where its word's place is asked for."""
+
+    path: Path
+
+    def __len__(self) -> int:
+        import soundfile
+
+        try:
+            return round(soundfile.info(str(self.path)).duration * SAMPLE_RATE)
+        except soundfile.LibsndfileError:
+            return len(_samples(self.path))
+
+    @property
+    def spoken(self) -> int:
+        return place_of_word(_samples(self.path))[1]
+
+
+def samples_of(words: Iterable[Sequence[Path]]) -> int:
+    """place.clip_samples of files. AudioError: one that cannot be read."""
+    return clip_samples([_Spoken(p) for p in paths] for paths in words)
+
+
+def _samples(path: Path) -> np.ndarray:
+    return read_file(path, note=lambda line: None, seconds=LONG / SAMPLE_RATE + 1)
+
+
+def read_clip(path: Path, n: int = SAMPLE_RATE) -> np.ndarray:
+    """(n,) int16: those around the clip's word, as training takes them; zeros behind a clip that is
+    shorter."""
+    pcm = _samples(path)
+    if len(pcm) > n:
+        first = first_around(*place_of_word(pcm), n, len(pcm))
+        pcm = pcm[first : first + n]
+    return np.pad(pcm, (0, n - len(pcm)))

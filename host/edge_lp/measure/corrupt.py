@@ -16,7 +16,7 @@ import numpy as np
 
 from edge_lp.audio.files import read_file
 from edge_lp.errors import AudioError
-from edge_lp.measure.clips import read_clip, recordings
+from edge_lp.measure.clips import read_clip, recordings, samples_of
 from edge_lp.runtime import SAMPLE_RATE
 
 NOISE_SUFFIXES = (".wav", ".flac", ".ogg")  # what peers.py takes; another one would move the draws
@@ -109,8 +109,9 @@ def _responses(folder: str | Path) -> list[np.ndarray]:
 
 
 def corrupt(clip: np.ndarray, key: str, c: Condition, material: Material) -> np.ndarray:
-    """(16000,) int16 -> (16000,) int16. key: the clip's file name without suffix, from which all is
-    drawn. In a room the clip keeps its power, and what rings on behind its second is lost."""
+    """(n,) int16 -> (n,) int16, n at most two seconds. key: the clip's file name without suffix,
+    from which all is drawn. In a room the clip keeps its power, and what rings on behind its end is
+    lost."""
     x = clip.astype(np.float64)
     if c.shift:
         x = _shifted(x, round(c.shift * SAMPLE_RATE / 1000))
@@ -122,8 +123,8 @@ def corrupt(clip: np.ndarray, key: str, c: Condition, material: Material) -> np.
     if c.snr is not None:
         rng = np.random.default_rng(np.frombuffer(key.encode().ljust(32, b"0")[:32], np.uint32))
         n = material.noises[rng.integers(len(material.noises))]
-        at = rng.integers(len(n) - SAMPLE_RATE)
-        n = n[at : at + SAMPLE_RATE].astype(np.float64)
+        at = rng.integers(len(n) - len(x))
+        n = n[at : at + len(x)].astype(np.float64)
         x = x + n * np.sqrt((x**2).mean() / max((n**2).mean(), 1e-9) / 10 ** (c.snr / 10))
     return np.clip(np.round(x), -32768, 32767).astype(np.int16)
 
@@ -131,11 +132,12 @@ def corrupt(clip: np.ndarray, key: str, c: Condition, material: Material) -> np.
 def under(
     path: str | Path, c: Condition, noise: str | Path | None, rooms: str | Path | None
 ) -> np.ndarray:
-    """A recording as it is, or its first second under a condition, as evaluate hears it.
+    """A recording as it is, or what is around its word under a condition, as evaluate hears it.
     AudioError: it cannot be read, or as Material.of."""
     if c == CLEAN:
         return read_file(path)
-    return corrupt(read_clip(Path(path)), Path(path).stem, c, Material.of([c], noise, rooms))
+    pcm = read_clip(Path(path), samples_of([[Path(path)]]))
+    return corrupt(pcm, Path(path).stem, c, Material.of([c], noise, rooms))
 
 
 def _shifted(x: np.ndarray, by: int) -> np.ndarray:
