@@ -5,6 +5,7 @@
  * that is linked in (firmware/model.S). */
 #include "edge_lp.h"
 #include "hal.h"
+#include "lp_audio.h"
 #include "model.h"
 
 #define SECONDS 2u
@@ -233,6 +234,34 @@ static uint32_t detector_digest(void)
     return first;
 }
 
+static void take_samples(const int16_t *pcm, size_t n)
+{
+    for (size_t i = 0; i < n; i++) take((uint32_t)pcm[i], 2);
+}
+
+/* What stands before the front end: noise as 48 kHz, as 8 kHz and as the bits of a microphone. */
+static uint32_t audio_digest(void)
+{
+    static lp_decimator decimator;
+    static lp_interpolator interpolator;
+    static lp_pdm pdm;
+    static int16_t pcm[50], out[100];
+    static uint8_t bits[50];
+    digest = 0;
+    seed = 13;
+    pdm.gain = 2;
+    for (uint32_t t = 0; t < 40; t++) {
+        for (uint32_t i = 0; i < 50; i++) {
+            pcm[i] = (int16_t)((int32_t)(draw() & 65535) - 32768);
+            bits[i] = (uint8_t)(pcm[i] & 255);
+        }
+        take_samples(out, lp_decimate(&decimator, pcm, 50, out));
+        take_samples(out, lp_interpolate(&interpolator, pcm, 50, out));
+        take_samples(out, lp_pdm_pcm(&pdm, bits, 50, out));
+    }
+    return digest;
+}
+
 int main(void)
 {
     lp_model model;
@@ -258,6 +287,7 @@ int main(void)
         check(run(s, &model, 251) == whole, "spotter: pieces of 251, after a reset");
         hex("core", core_digest());
         hex("detector", detector_digest());
+        hex("audio", audio_digest());
     }
     text(failures ? "FAILED\n" : "passed\n");
     hal_exit(failures != 0);

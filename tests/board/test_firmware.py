@@ -18,7 +18,7 @@ from edge_lp.model.format import pack
 from edge_lp.model.spec import DetectorConfig
 from paths import ROOT
 from random_model import random_spec
-from twins import detector
+from twins import audio, detector
 
 # CRC-32 of the features of test_runtime's first second; made by firmware/tools/runtime_test.c with
 # the front end as it was first committed (front end 1).
@@ -288,6 +288,21 @@ def test_the_detectors_digest_is_the_twins(reference):
     assert f"\ndetector {zlib.crc32(data):08x}\n" in reference
 
 
+def test_the_audios_digest_is_the_twins(reference):
+    """What runtime_test.c feeds its rate changers and its PDM microphone, to the twins."""
+    state, noise = 13, []
+    for _ in range(2000):
+        state = (1664525 * state + 1013904223) % 2**32
+        noise.append((state >> 8) % 65536 - 32768)
+    slow, bits = audio.interpolate(noise), bytes(x % 256 for x in noise)
+    data, fast, heard = b"", audio.decimate(noise), audio.pdm_pcm(bits, 2)
+    for t in range(40):
+        for came, per in ((fast, (50, 3)), (slow, (100, 1)), (heard, (50, 12))):
+            first, end = (i * per[0] // per[1] for i in (t, t + 1))
+            data += struct.pack(f"<{end - first}h", *came[first:end])
+    assert f"\naudio {zlib.crc32(data):08x}\n" in reference
+
+
 @pytest.mark.parametrize("name", ["m4", "m3", "m7", "m33", "m55", "pico", "rv32", "s390x", "mips"])
 def test_same_digest_everywhere(tmp_path, model, reference, name):
     assert run_test_program(need_board(name), tmp_path / "b", model) == reference
@@ -307,6 +322,7 @@ def test_same_digest_in_webassembly(tmp_path, model, reference):
         page / "digest_model.S",
         page / "digest_hal.c",
         ROOT / "firmware" / "tools" / "runtime_test.c",
+        *sorted((ROOT / "runtime" / "audio").glob("*.c")),
     ]
     done = subprocess.run(build, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -330,7 +346,7 @@ def sanitized(compiler, folder, model, *sources):
     flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     flags += ["-Iruntime", "-Ifirmware", "-include", f"{folder / 'sizes.h'}"]
     flags += [f'-DMODEL_FILE="{folder / "m.lpb"}"']
-    runtime = sorted((ROOT / "runtime").glob("*.c"))
+    runtime = sorted((ROOT / "runtime").rglob("*.c"))
     command = [compiler, *flags, *sources, "firmware/model.S", *runtime, "-o", folder / "program"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -284,6 +284,14 @@ def test_c6_the_header_says_what_a_board_brings():
     assert said in text
 
 
+def test_a_status_in_words_is_the_headers():
+    """lp_status.h says what edge_lp.h's comments say, of every status."""
+    listed = re.search(r"typedef enum \{\s*LP_OK = 0,(.*?)\} lp_status;", HEADER, re.S)[1]
+    said = dict(re.findall(r"(LP_E_\w+) = -\d+,? +/\* (.*?) \*/", listed))
+    words = (RUNTIME / "lp_status.h").read_text(encoding="utf-8")
+    assert dict(re.findall(r'case (LP_E_\w+): return "(.*)";', words)) == said and len(said) == 12
+
+
 def test_every_status_has_its_own_words():
     statuses = set(re.findall(r"\bLP_E_\w+(?= = -\d)", HEADER))
     package = ROOT / "host" / "edge_lp"

@@ -22,7 +22,7 @@ from edge_lp.runtime import Detector, Frontend, Model, Net
 from paths import ROOT, load
 from random_model import random_spec
 
-SOURCES = sorted(p.name for p in (ROOT / "runtime").glob("*.c"))
+SOURCES = sorted(p.name for p in (ROOT / "runtime").rglob("*.c"))
 VERSION = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)[1]
 
 
@@ -41,7 +41,7 @@ def run(*command, **options):
 def hot():
     """What runs in every frame, and is compiled for speed (C11)."""
     text = (ROOT / "runtime/sources.cmake").read_text()
-    return re.search(r"EDGE_LP_HOT ([^)]*)", text)[1].split()
+    return [Path(s).name for s in re.search(r"EDGE_LP_HOT ([^)]*)", text)[1].split()]
 
 
 def test_every_source_is_listed():
