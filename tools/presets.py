@@ -55,9 +55,9 @@ def false_events(data: bytes, o: argparse.Namespace) -> dict[str, Any]:
     """Of each group of keywords: false events an hour where MISSED of the words are missed."""
     target = Target(missed=MISSED)
     c = calibrate(data, o.positives, o.negatives, o.noise, target=target, worst=0)
-    hours = round(c.reported.speech_at.hours, 2)
+    hours = round(c.both.speech_at.hours, 2)
     groups = det.groups(c)
-    return {"hours": hours} | {g: det.false_at(c.reported, k, MISSED) for g, k in groups.items()}
+    return {"hours": hours} | {g: det.false_at(c.both, k, MISSED) for g, k in groups.items()}
 
 
 def table(rows: list[dict[str, Any]]) -> str:

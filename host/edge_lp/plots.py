@@ -226,12 +226,14 @@ def confusion(matrix: np.ndarray, labels: Sequence[str], path: str | Path) -> Pa
 
 @_picture
 def det(c: Calibration, path: str | Path) -> Path:
-    """Detection error trade-off of the half that reports: misses against false events an hour with
-    one threshold for all keywords, with 95 % bounds; each keyword by itself; the chosen thresholds.
+    """Detection error trade-off over all speakers: misses against false events an hour with one
+    threshold for all keywords, with 95 % bounds; each keyword by itself; and the thresholds that
+    each half of the speakers chose, on the other half (Calibration.crosswise).
     Where no event was heard a curve stands at 3 / T an hour, the most that T hours exclude."""
     from edge_lp.measure.det import curve, groups
 
-    half, hours = c.reported, c.reported.speech[0].hours
+    half, hours = c.both, c.both.speech[0].hours
+    words, speech = c.crosswise
     figure, axes = _figure(9, 6)
     colours = _colours(len(c.keywords))
     floor = 3 / hours
@@ -253,8 +255,8 @@ def det(c: Calibration, path: str | Path) -> Path:
         colour = ("black", "tab:red")[k]
         line(keywords, color=colour, linewidth=2.5, label=name)
         keys = list(keywords)
-        asked, missed = (int(getattr(half.words_at, x)[keys].sum()) for x in ("asked", "missed"))
-        events = int(half.speech_at.false[keys].sum())
+        asked, missed = (int(getattr(words, x)[keys].sum()) for x in ("asked", "missed"))
+        events = int(speech.false[keys].sum())
         if asked:
             low, high = (100 * x for x in wilson(missed, asked))
             at, (least, most) = max(events / hours, floor), (x / hours for x in poisson(events))
@@ -268,7 +270,7 @@ def det(c: Calibration, path: str | Path) -> Path:
                 markeredgecolor="white",
                 capsize=3,
                 zorder=5,
-                label=f"{name}: chosen thresholds",
+                label=f"{name}: chosen by the other half",
             )
     axes.axvline(floor, color="0.6", linestyle=":", linewidth=0.9)
     axes.text(floor, 101, f" 3 / {hours:.2f} h", color="0.4", fontsize=8, va="bottom")

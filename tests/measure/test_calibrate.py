@@ -198,6 +198,28 @@ def test_written_model_and_report(model, material, tmp_path):
     assert plots.det(c, tmp_path / "det.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_all_hours_count_crosswise(model, material):
+    """Each half of the speakers is heard at the thresholds that the other half chose; curves over
+    both are their sum."""
+    target = C.Target(missed=0.5)
+    c, spec, opened = run(model, material, target=target), unpack(model), Model(model)
+    chosen = [C.GRID[C.choose(h.words, h.speech, [0, 1], target)] for h in (c.chosen, c.reported)]
+    assert chosen[0].tolist() == c.thresholds != chosen[1].tolist()
+    words = streams.positives([material / "words"], ["yes", "no"], material / "noise", 20, 100)
+    expected = c.reported.words_at
+    for s in words[0]:
+        pcm, said = s.compose()
+        config = C.with_thresholds(spec.detector, chosen[1].tolist())
+        expected += _heard(opened, config, pcm, said, len(pcm) / 16000)
+    _same(c.crosswise[0], expected)
+    assert c.crosswise[1].seconds == c.both.speech_at.seconds == 4 + 5 + 6 + 7
+    assert c.both.words[7].missed.sum() == sum(
+        h.words[7].missed.sum() for h in (c.chosen, c.reported)
+    )
+    out = json.loads(numbers(c))["crosswise"]
+    assert out["words"] == 12 and out["all"]["missed"] == int(expected.missed.sum())
+
+
 def test_nothing_heard_is_not_never():
     assert det.per_hour(0, 2.0) == {"events": 0, "per_hour": 0.0, "from": 0.0, "to": 1.5}
     assert det.per_hour(4, 2.0)["per_hour"] == 2.0 and det.per_hour(4, 2.0)["to"] == 4.58

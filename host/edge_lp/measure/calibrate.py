@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Thresholds from measurement: misses against false events, chosen on one half of the speakers and
-reported on the other.
+reported on the other; and, so that all hours say something, each half at what the other chose.
 
 The net runs once over each stream (measure.streams); its logits then meet the C detector at each
 threshold of a grid. That gives every keyword a curve of misses and false events. Thresholds are
@@ -79,7 +79,9 @@ class Half:
 @dataclass
 class Calibration:
     """chosen: the half whose speakers chose the thresholds; reported: the other. thresholds: one a
-    keyword. worst: the false events of both halves with the greatest scores."""
+    keyword. worst: the false events of both halves with the greatest scores. crosswise: words
+    (without a gate) and speech (with it) of all speakers, each half of them at the thresholds that
+    the other half chose (two-fold cross-validation)."""
 
     keywords: list[str]
     wake_words: int
@@ -88,6 +90,18 @@ class Calibration:
     chosen: Half
     reported: Half
     worst: list[FalseEvent]
+    crosswise: tuple[Tally, Tally]
+
+    @property
+    def both(self) -> Half:
+        """The curves of all speakers."""
+        a, b = self.chosen, self.reported
+        return Half(
+            [x + y for x, y in zip(a.words, b.words)],
+            [x + y for x, y in zip(a.speech, b.speech)],
+            a.words_at + b.words_at,
+            a.speech_at + b.speech_at,
+        )
 
 
 def with_thresholds(config: DetectorConfig, thresholds: Sequence[float]) -> DetectorConfig:
@@ -220,15 +234,13 @@ def calibrate(
         material += [*((half, s) for s in words[half]), *((half, s) for s in speech[half])]
     bench = _Bench(model, Chain(model), Cache.of(data))
     halves = _sweep(bench, material, progress)
-    thresholds = GRID[_choice(halves[0], model, target)].tolist()
+    thresholds, others = (GRID[_choice(half, model, target)].tolist() for half in halves)
+    crosswise, found = _hear(bench, material, halves, (thresholds, others), progress)
+    worst_ones = sorted(found, key=lambda f: -f.heard.score)[:worst]
     return Calibration(
-        model.keywords,
-        model.detector.wake_words,
-        thresholds,
-        target,
-        *halves,
-        _hear(bench, material, halves, thresholds, worst, progress),
-    )
+        model.keywords, model.detector.wake_words, thresholds, target, *halves, worst_ones,
+        crosswise,
+    )  # fmt: skip
 
 
 def _sweep(
@@ -258,23 +270,32 @@ def _hear(
     bench: _Bench,
     material: Sequence[tuple[int, Words | Speech]],
     halves: tuple[Half, Half],
-    thresholds: Sequence[float],
-    worst: int,
+    thresholds: tuple[Sequence[float], Sequence[float]],
     progress: Progress,
-) -> list[FalseEvent]:
-    """Everything with the chosen thresholds, into the halves; the worst false events."""
-    gated = with_thresholds(bench.model.detector, thresholds)
+) -> tuple[tuple[Tally, Tally], list[FalseEvent]]:
+    """Everything with the first half's thresholds, into the halves; the first half's material with
+    the second half's, too. Returns words and speech crosswise, and the false events with the first
+    half's thresholds."""
+    gated = [with_thresholds(bench.model.detector, t) for t in thresholds]
+    jobs = [(0, half, stream) for half, stream in material]
+    jobs += [(1, half, stream) for half, stream in material if not half]
+    across = {"words_at": Tally.zero(bench.model.n_keywords)}
+    across["speech_at"] = across["words_at"]
     found: list[FalseEvent] = []
 
-    def task(m: tuple[int, Words | Speech]) -> tuple[Tally, list[FalseEvent]]:
-        return bench.once(m[1], ungated(gated) if isinstance(m[1], Words) else gated)
+    def task(job: tuple[int, int, Words | Speech]) -> tuple[Tally, list[FalseEvent]]:
+        by, _, stream = job
+        return bench.once(stream, ungated(gated[by]) if isinstance(stream, Words) else gated[by])
 
-    done = on_all_cores(task, material)
-    for (half, stream), (counts, false) in zip(material, progress(done, len(material))):
-        h, name = halves[half], "words_at" if isinstance(stream, Words) else "speech_at"
-        setattr(h, name, getattr(h, name) + counts)
-        found = sorted([*found, *false], key=lambda f: -f.heard.score)[:worst]
-    return found
+    done = on_all_cores(task, jobs)
+    for (by, half, stream), (counts, false) in zip(jobs, progress(done, len(jobs))):
+        name = "words_at" if isinstance(stream, Words) else "speech_at"
+        if by != half:
+            across[name] = across[name] + counts
+        if by == 0:
+            setattr(halves[half], name, getattr(halves[half], name) + counts)
+            found += false
+    return (across["words_at"], across["speech_at"]), found
 
 
 def calibrated(data: bytes, c: Calibration) -> bytes:

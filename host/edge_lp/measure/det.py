@@ -4,7 +4,7 @@ hour), by keyword and overall, with what it rests on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -111,6 +111,11 @@ def json(c: Calibration) -> dict[str, Any]:
         "thresholds": dict(zip(c.keywords, (round(t, 5) for t in c.thresholds))),
         "target": {"false_per_hour": c.target.false_per_hour, "missed": c.target.missed},
         "reported": half(c.reported),
+        "crosswise": {
+            "speech_hours": round(c.crosswise[1].hours, 4),
+            "words": int(c.crosswise[0].asked.sum()),
+            **{name: _at(*c.crosswise, keys) for name, keys in groups(c).items()},
+        },
         "chosen_on": half(c.chosen),
         "worst": [
             {"file": str(f.path), "t": round(f.heard.t, 2), "word": f.heard.keyword}
@@ -124,17 +129,25 @@ def tables(c: Calibration) -> list[Any]:
     """For a reader: the report, the trade-off, what to listen to."""
     r, a = c.reported, c.chosen
     said = int(r.speech_at.real_said.sum())
+    words, speech = c.crosswise
     return [
         f"thresholds chosen on {a.speech_at.hours:.2f} h of speech and {a.words_at.asked.sum()} "
         f"words; reported here: {r.speech_at.hours:.2f} h and {r.words_at.asked.sum()} words of "
         "other speakers",
-        _report(c),
+        _report(
+            "with the chosen thresholds", c, r.words_at, r.speech_at,
+            {plain(w): [i] for i, w in enumerate(c.keywords)} | groups(c),
+        ),
         f"in brackets: 95 % intervals; 0 events in {r.speech_at.hours:.2f} h mean at most "
         f"{3 / r.speech_at.hours:.2g} an hour. {said} keywords are in the texts of this speech; "
         "detecting them is real, not false",
+        _report(
+            f"crosswise: all {speech.hours:.2f} h and {words.asked.sum()} words, each half of the "
+            "speakers at the thresholds that the other half chose", c, words, speech, groups(c),
+        ),
         _trade(c),
         *([_listen(c)] if c.worst else []),
-    ]
+    ]  # fmt: skip
 
 
 def _table(title: str, *columns: str) -> Any:
@@ -146,52 +159,40 @@ def _table(title: str, *columns: str) -> Any:
     return t
 
 
-def _report(c: Calibration) -> Any:
-    from rich.text import Text
-
-    t = _table(
-        "with the chosen thresholds",
-        "",
-        "threshold",
-        "missed, %",
-        "of",
-        "false events an hour",
-        "events",
-        "real",
-    )
-
-    def row(name: Any, threshold: str, keywords: Sequence[int]) -> None:
-        x = _at(c.reported.words_at, c.reported.speech_at, keywords)
+def _report(
+    title: str, c: Calibration, words: Tally, speech: Tally, rows: Mapping[str, Sequence[int]]
+) -> Any:
+    """A row for each group of keywords; thresholds where they are all of one keyword."""
+    single = len(rows) > len(groups(c))
+    head = ["", *(["threshold"] if single else []), "missed, %", "of"]
+    t = _table(title, *head, "false events an hour", "events", "real")
+    for name, keywords in rows.items():
+        x = _at(words, speech, keywords)
         low, high = x["ci95"]
-        f = x["false"]
+        f, at = x["false"], f"{c.thresholds[keywords[0]]:.3f}" if len(keywords) == 1 else ""
         missed = "-" if x["percent"] is None else f"{x['percent']:.1f} [{low:.0f} to {high:.0f}]"
         t.add_row(
             name,
-            threshold,
+            *([at] if single else []),
             missed,
             str(x["asked"]),
             f"{f['per_hour']:.1f} [{f['from']:.1f} to {f['to']:.1f}]",
             str(f["events"]),
             f"{x['real']['detected']} of {x['real']['said']}",
         )
-
-    for i, word in enumerate(c.keywords):
-        row(plain(word), f"{c.thresholds[i]:.3f}", [i])
-    for name, keywords in groups(c).items():
-        row(Text(name, "bold"), "", keywords)
     return t
 
 
 def _trade(c: Calibration) -> Any:
     t = _table(
-        "false events an hour with one threshold for all",
+        f"false events an hour with one threshold for all, in all {c.both.speech_at.hours:.2f} h",
         "missed, at most",
         *(f"{100 * share:.0f} %" for share in MISSED),
     )
     for name, keywords in groups(c).items():
         cells = []
         for share in MISSED:
-            f = false_at(c.reported, keywords, share)
+            f = false_at(c.both, keywords, share)
             cells.append(f"{f['per_hour']:.1f} (at {f['threshold']:.3f})" if f else "-")
         t.add_row(name, *cells)
     return t
