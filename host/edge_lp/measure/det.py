@@ -130,14 +130,13 @@ def tables(c: Calibration) -> list[Any]:
     r, a = c.reported, c.chosen
     said = int(r.speech_at.real_said.sum())
     words, speech = c.crosswise
+    rows: dict[str, Sequence[int]] = {plain(w): [i] for i, w in enumerate(c.keywords)}
+    rows |= groups(c)
     return [
         f"thresholds chosen on {a.speech_at.hours:.2f} h of speech and {a.words_at.asked.sum()} "
         f"words; reported here: {r.speech_at.hours:.2f} h and {r.words_at.asked.sum()} words of "
         "other speakers",
-        _report(
-            "with the chosen thresholds", c, r.words_at, r.speech_at,
-            {plain(w): [i] for i, w in enumerate(c.keywords)} | groups(c),
-        ),
+        _report("with the chosen thresholds", c, r.words_at, r.speech_at, rows),
         f"in brackets: 95 % intervals; 0 events in {r.speech_at.hours:.2f} h mean at most "
         f"{3 / r.speech_at.hours:.2g} an hour. {said} keywords are in the texts of this speech; "
         "detecting them is real, not false",
