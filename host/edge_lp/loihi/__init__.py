@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edge_lp.loihi.description import Connection, Group, Inputs
+    from edge_lp.loihi.keras_model import from_keras
     from edge_lp.loihi.limits import LimitError
     from edge_lp.loihi.network import Network
     from edge_lp.loihi.nir import from_nir
@@ -24,11 +25,13 @@ __all__ = [
     "Result",
     "Rule",
     "Simulation",
+    "from_keras",
     "from_nir",
 ]
 # Loaded when asked for: `edge-lp inspect` needs the limits only.
 _HOMES = {
     "description": ("Connection", "Group", "Inputs"),
+    "keras_model": ("from_keras",),
     "limits": ("LimitError",),
     "network": ("Network",),
     "nir": ("from_nir",),

@@ -87,7 +87,8 @@ class Layer:
     """Of a population: what its numbers lost. scale: integer units of u and v per real unit; errors
     are the largest relative ones. v_range: what v is scaled for, of its range: the worst input's,
     or 1.5 times the samples'; beyond 1 it may saturate. reached: shares of the accumulators', u's
-    and v's ranges that the samples given reached."""
+    and v's ranges that the samples given reached; beyond: of their drives, which the host writes,
+    those that the bias registers cannot hold."""
 
     name: str
     n: int
@@ -98,6 +99,7 @@ class Layer:
     v_range: float = 0.0
     connections: dict[str, Coded] = field(default_factory=dict)
     reached: tuple[float, float, float] | None = None
+    beyond: float = 0.0
 
 
 @dataclass
@@ -136,6 +138,8 @@ class Report:
             if x.reached:
                 q, u, v = x.reached
                 lines.append(f"  reached: {q:.0%} of the accumulator, {u:.0%} of u, {v:.0%} of v")
+            if x.beyond:
+                lines.append(f"  {x.beyond:.2%} of the drives are beyond the bias registers")
         if self.samples:
             lines.append(f"overflow in {self.samples} samples: {self.overflow or 'none'}")
         return "\n".join(lines)

@@ -227,7 +227,7 @@ def build(
                     (o.sources + starts_of[source], o.targets, f.mantissas),
                     sign_mode=f.sign_mode,
                     exponent=f.exponent,
-                    delay=_one(o.delays + slack),
+                    delay=one_if_alike(o.delays + slack),
                 )
             layer.connections[source] = coded
     zero = {name: p.of.reset for name, p in populations.items()}
@@ -237,7 +237,7 @@ def build(
     return Converted(net, axons, groups, outputs, latency, scales, zero, Report(layers))
 
 
-def _one(a: np.ndarray) -> Any:
+def one_if_alike(a: np.ndarray) -> Any:
     """One number where all are alike."""
     return int(a[0]) if len(a) and (a == a[0]).all() else a
 
@@ -253,27 +253,25 @@ def _group(net: Network, p: Population, scale: float, depth: int) -> tuple[Group
     if p.of.threshold is not None:
         real = scale / 64 * (p.of.threshold - p.of.reset)
         threshold = np.minimum(np.round(real), limits.THRESHOLD[1]).astype(np.int64)
-        layer.threshold_error = _off(threshold, real)
-    layer.decay_error = max(
-        _off(p.decay_u, 4096 * p.of.loss_u), _off(p.decay_v, 4096 * p.of.loss_v)
-    )
-    layer.bias_error = _off(mantissa * 2.0**exponent, exact)
+        layer.threshold_error = off(threshold, real)
+    layer.decay_error = max(off(p.decay_u, 4096 * p.of.loss_u), off(p.decay_v, 4096 * p.of.loss_v))
+    layer.bias_error = off(mantissa * 2.0**exponent, exact)
     u, v = _start(p, scale, depth, THRESHOLD if silent else threshold << 6)
     return net.group(
         p.of.n,
-        _one(p.decay_u),
-        _one(p.decay_v),
-        threshold=_one(threshold),
-        bias=_one(mantissa),
-        bias_exponent=_one(exponent),
+        one_if_alike(p.decay_u),
+        one_if_alike(p.decay_v),
+        threshold=one_if_alike(threshold),
+        bias=one_if_alike(mantissa),
+        bias_exponent=one_if_alike(exponent),
         silent=silent,
-        initial_u=_one(u),
-        initial_v=_one(v),
+        initial_u=one_if_alike(u),
+        initial_v=one_if_alike(v),
         name=p.of.name,
     ), layer
 
 
-def _off(found: np.ndarray, exact: np.ndarray) -> float:
+def off(found: np.ndarray, exact: np.ndarray) -> float:
     """The largest relative error."""
     there = exact != 0
     return float(np.abs(found[there] / exact[there] - 1).max(initial=0))

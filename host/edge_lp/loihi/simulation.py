@@ -199,6 +199,14 @@ class Simulation:
         )
         self._core.set_bias(self._index[group], np.int64(1) * mantissa << exponent)
 
+    def state(self, group: Group, what: str) -> np.ndarray:
+        """(n,) int32: a copy of a group's "u" or "v" after the last step."""
+        if not isinstance(group, Group) or group not in self._index or what not in ("u", "v"):
+            raise LimitError(
+                f"{what!r} of {group!r}, expected u or v of a group of this simulation"
+            )
+        return self._core.state(self._index[group], what)
+
     def set_weights(self, connection: Connection, mantissas: np.ndarray) -> None:
         """New weight mantissas of a connection's synapses from the next step on; no synapse comes
         or goes, a mantissa may become 0. mantissas: (src.n, dst.n), 0 where there is no synapse; or
