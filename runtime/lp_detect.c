@@ -127,16 +127,16 @@ static uint32_t exp_q15(uint32_t x)
 static void take_frame(lp_detector *d, const int32_t *logits)
 {
     const uint32_t n = d->n_labels;
-    int16_t *row = d->ring + (size_t)d->at * n;
+    int16_t *row = d->ring + (size_t)d->at * n, *now = (int16_t *)d->posterior; /* scratch */
+    for (uint32_t i = 0; i < n; i++) now[i] = (int16_t)lp_clip(logits[i], -32767, 32767);
     for (uint32_t k = 0; k < d->n_windows; k++) {
         const uint32_t window = d->config.windows[k];
         /* for the longest window that is row itself, not yet overwritten */
         const uint32_t back = d->at >= window ? d->at - window : d->at + d->longest - window;
         const int16_t *old = d->ring + (size_t)back * n;
-        for (uint32_t i = 0; i < n; i++)
-            d->sums[k * n + i] += lp_clip(logits[i], -32767, 32767) - old[i];
+        for (uint32_t i = 0; i < n; i++) d->sums[k * n + i] += now[i] - old[i];
     }
-    for (uint32_t i = 0; i < n; i++) row[i] = (int16_t)lp_clip(logits[i], -32767, 32767);
+    for (uint32_t i = 0; i < n; i++) row[i] = now[i];
     d->at = d->at + 1 == d->longest ? 0 : d->at + 1;
 }
 
@@ -166,7 +166,8 @@ static uint16_t root(uint64_t x, uint32_t n)
     lp_top_bits(x, &place);
     for (uint32_t bit = 1u << (uint32_t)place / n; bit; bit >>= 1) {
         const uint32_t c = q | bit, square = c * c;
-        if ((uint64_t)square * (n == 2 ? 1 : n == 3 ? c : square) <= x) q = c;
+        const uint32_t more = lp_register(n == 3 ? c : n == 2 ? 1 : square); /* 32 bits of it */
+        if ((uint64_t)square * more <= x) q = c;
     }
     return (uint16_t)q;
 }

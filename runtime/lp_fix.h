@@ -75,7 +75,7 @@ static inline int32_t lp_clip22(int32_t x)
 {
 #if defined(__thumb2__)
     __asm__("ssat %0, #23, %1" : "=r"(x) : "r"(x)); /* -2^22 is still one too low */
-    return x + (x == -LP_DRIVE_MAX - 1);
+    return lp_max(x, -LP_DRIVE_MAX);
 #else
     return lp_clip(x, -LP_DRIVE_MAX, LP_DRIVE_MAX);
 #endif
@@ -150,6 +150,13 @@ LP_INLINE const uint8_t *const *lp_two_pointers(const uint8_t *const *p, const u
 #if LP_DSP
 static inline uint32_t lp_lanes(uint32_t t, uint32_t low) { return t << (9 - low) & 0xfe00fe00u; }
 static inline int32_t lp_lane_scale(int32_t scale) { return scale * 128; } /* 2^16 / 2^9 */
+/* half the sums of the lanes of two words: exact, as their lower bits are 0 */
+static inline uint32_t lp_lanes_mean(uint32_t l, uint32_t m)
+{
+    uint32_t x;
+    __asm__("shadd16 %0, %1, %2" : "=r"(x) : "r"(l), "r"(m));
+    return x;
+}
 static inline int32_t lp_add_low(uint32_t lanes, int32_t scale, int32_t acc)
 {
     int32_t x;

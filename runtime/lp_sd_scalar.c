@@ -145,7 +145,7 @@ LP_INLINE void add_word(sums *t, uint32_t w, uint32_t fields)
 LP_INLINE void add_rows(sums *t, const uint8_t *const *at, uint32_t n, uint32_t k, uint32_t skew)
 {
     const uint32_t fields = lp_register(FIELDS(7));
-    const uint8_t *const *end = at + n;
+    const uint8_t *const *end = lp_hidden((void *)(at + n));
     if (n & 1) add_word(t, lp_word(*at++ + 4 * k, skew), fields);
     while (at < end) {
         const uint8_t *p, *q;
@@ -248,12 +248,18 @@ static void currents_of_block(pass *p, const layer *y, const rows *from)
 /* The same of BLOCK rows and those behind them. */
 static void currents_of_two(pass *p, const layer *y, const rows *from)
 {
+    if (LP_DSP) p->scale *= 2; /* below 2^30, as lp_sd_fits bounds 64 |weight| tau by 2^23 */
     for (uint32_t k = 0; k < y->words; k++) {
         const sums s = sums_of(from, k, 0, BLOCK, 0),
                    t = sums_of(from, k, BLOCK, from->n - BLOCK, 0);
-        const uint32_t l[5] = PAIRS(s), m[5] = PAIRS(t);
         unit *x = y->units + 2 * k;
-        for (uint32_t j = 0; j < 5; j++, x += 2 * y->words) two_currents(p, x, l[j], m[j], 1);
+#if LP_DSP
+#define BOTH(field, low) lp_lanes_mean(lp_lanes(s.field, low), lp_lanes(t.field, low))
+        const uint32_t l[5] = {BOTH(a, 0), BOTH(b, 0), BOTH(c, 6), BOTH(a, 9), BOTH(b, 9)}, *m = l;
+#else
+        const uint32_t l[5] = PAIRS(s), m[5] = PAIRS(t);
+#endif
+        for (int j = 0; j < 5; j++, x += 2 * y->words) two_currents(p, x, l[j], m[j], !LP_DSP);
     }
 }
 
@@ -440,8 +446,7 @@ static void drive(lp_sd *sd, const int16_t *features)
     }
 }
 
-/* Before `slept` or a loop of `rested` becomes too long. */
-static void catch_up(lp_sd *sd)
+static void catch_up(lp_sd *sd) /* before `slept` or a loop of `rested` becomes too long */
 {
     const uint32_t s = sd->shift, clock = sd->clock;
     for (uint32_t l = 0; l + 1u < sd->model->n_layers; l++) {
