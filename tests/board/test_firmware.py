@@ -303,9 +303,19 @@ def test_the_audios_digest_is_the_twins(reference):
     assert f"\naudio {zlib.crc32(data):08x}\n" in reference
 
 
-@pytest.mark.parametrize("name", ["m4", "m3", "m7", "m33", "m55", "pico", "rv32", "s390x", "mips"])
+MACHINES = "m4 m3 m7 m33 m55 pico rv32 xtensa aarch64 s390x mips"
+
+
+@pytest.mark.parametrize("name", MACHINES.split())
 def test_same_digest_everywhere(tmp_path, model, reference, name):
     assert run_test_program(need_board(name), tmp_path / "b", model) == reference
+
+
+def test_same_digest_with_neon(tmp_path, model, reference):
+    """As a wheel for AArch64 is compiled: the kernel with vectors, which takes more memory."""
+    variables = ("KERNEL=", "OPT=-O3")
+    ran = run_test_program(need_board("aarch64"), tmp_path / "b", model, *variables)
+    assert ran == reference
 
 
 def test_same_digest_in_webassembly(tmp_path, model, reference):

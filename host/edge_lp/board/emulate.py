@@ -78,7 +78,18 @@ TARGETS = {
         "gcc-arm-none-eabi nodejs",
         own=True,
     ),
+    "xtensa": Target(
+        "xtensa",
+        "xtensa-lx106-elf-gcc",
+        ("qemu-system-xtensa", "-M", "sim", "-cpu", "lx106", "-kernel", "{elf}"),
+        "gcc-xtensa-lx106 qemu-system-misc",
+    ),
     "posix": Target("posix", "cc", ("{elf}",), "gcc libc6-dev"),
+    "aarch64": _user(
+        "aarch64-linux-gnu-",
+        "qemu-aarch64-static",
+        "gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static",
+    ),
     "s390x": _user(
         "s390x-linux-gnu-",
         "qemu-s390x-static",
@@ -134,13 +145,13 @@ def sources() -> Path:
 
 def run_command(t: Target, elf: Path, line: str = "") -> list[str]:
     """What runs an image. line: QEMU's options for the serial line of an emulated machine; by
-    default it is stdin and stdout, and the program may end the machine with an exit code."""
+    default it is stdin and stdout. The program may end the machine with an exit code."""
     places = {"elf": elf, "uf2": elf.with_suffix(".uf2"), "tools": sources() / "firmware" / "tools"}
     command = [part.format(**places) for part in t.run]
     if t.own:
         command = ["env", f"NODE_PATH={_modules()}", *command]
     if command[0].startswith("qemu-system"):
-        line = line or "-serial stdio -semihosting-config enable=on,target=native"
+        line = f"{line or '-serial stdio'} -semihosting-config enable=on,target=native"
         command += ["-display", "none", "-monitor", "none", *line.split()]
     return command
 
