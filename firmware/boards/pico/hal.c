@@ -4,6 +4,7 @@
 #include "pico.h"
 
 #include "../cortex_m.h"
+#define RING_BYTES 672u /* two requests of 160 samples, 330 bytes each: one comes, one waits */
 #include "../ring.h"
 #include "hal.h"
 #include "microphone.h"
