@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An RP2040's image as UF2, the file that its USB drive takes. Standard library only.
+"""An RP2040's or RP2350's image as UF2, the file that its USB drive takes. Standard library only.
 
-The bootrom runs the first 256 bytes of flash if their last word is the CRC-32 (0x04c11db7, from the
-left, from all ones, not inverted) of the 252 before it: it is filled in here."""
+The RP2040's bootrom runs the first 256 bytes of flash if their last word is the CRC-32 (0x04c11db7,
+from the left, from all ones, not inverted) of the 252 before it: it is filled in here."""
 
 import argparse
 import struct
@@ -10,7 +10,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-FLASH, PAGE, FAMILY = 0x10000000, 256, 0xE48BFF56
+FLASH, PAGE = 0x10000000, 256
+FAMILY = {"rp2040": 0xE48BFF56, "rp2350": 0xE48BFF59}  # the latter: Arm, secure
 
 
 def crc32(data):
@@ -22,13 +23,14 @@ def crc32(data):
     return crc
 
 
-def uf2(image):
+def uf2(image, chip="rp2040"):
     """Flash from its start -> blocks of 512 bytes, a page each."""
-    image = image[: PAGE - 4] + struct.pack("<I", crc32(image[: PAGE - 4])) + image[PAGE:]
+    if chip == "rp2040":
+        image = image[: PAGE - 4] + struct.pack("<I", crc32(image[: PAGE - 4])) + image[PAGE:]
     image += bytes(-len(image) % PAGE)
     blocks = len(image) // PAGE
     for i in range(blocks):
-        head = (0x0A324655, 0x9E5D5157, 0x2000, FLASH + PAGE * i, PAGE, i, blocks, FAMILY)
+        head = (0x0A324655, 0x9E5D5157, 0x2000, FLASH + PAGE * i, PAGE, i, blocks, FAMILY[chip])
         data = image[PAGE * i : PAGE * (i + 1)]
         yield struct.pack("<8I", *head) + data.ljust(476, b"\0") + struct.pack("<I", 0x0AB16F30)
 
@@ -36,13 +38,14 @@ def uf2(image):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("elf")
+    p.add_argument("--chip", required=True, choices=FAMILY)
     p.add_argument("--objcopy", required=True)
     a = p.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         flat = Path(folder) / "image"
         subprocess.run([a.objcopy, "-O", "binary", a.elf, flat], check=True)
         image = flat.read_bytes()
-    Path(a.elf).with_suffix(".uf2").write_bytes(b"".join(uf2(image)))
+    Path(a.elf).with_suffix(".uf2").write_bytes(b"".join(uf2(image, a.chip)))
 
 
 if __name__ == "__main__":

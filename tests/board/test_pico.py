@@ -5,6 +5,7 @@ microphone that plays a recording, and what the board reports is what the host c
 import re
 import subprocess
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -47,7 +48,8 @@ def heard():
     """The emulator that has ended, its recording, and what the board reported of it."""
     need_pico()
     pcm, reports = words(), []
-    with emulate.Emulator("pico", MODEL, pcm) as e, Board(e.port) as board:
+    with emulate.Emulator("pico", MODEL, pcm) as e, closing(Board(e.port)) as board:
+        board.hello(patience=120)  # it listens from the start on, and so it starts slowly
         assert board.info.name == "pico" and board.info.microphone
         board.configure(session.LOGITS | session.POSTERIORS)
         end = time.monotonic() + 400
@@ -100,7 +102,8 @@ def test_the_image_is_in_the_budgets(tmp_path):
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
-    assert re.search(r"flash +\d+ bytes, budget 49152", done.stdout), done.stdout
+    assert re.search(r"flash +\d+ bytes, budget 49152\n", done.stdout), done.stdout
+    assert re.search(r"RAM +\d+ bytes, budget 16384:", done.stdout), done.stdout
     flat = tmp_path / "flat"
     subprocess.run(
         [t.compiler.replace("gcc", "objcopy"), "-O", "binary", tmp_path / "firmware.elf", flat],

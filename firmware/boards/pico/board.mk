@@ -2,8 +2,14 @@
 CROSS = arm-none-eabi-
 HAL = boards/pico
 CPU = -mcpu=cortex-m0plus -mthumb
-UF2 = 1
+UF2 = rp2040
+EXTRA = -Iboards/pico
 MICROPHONE ?= i2s
 ifeq ($(PROGRAM),firmware)
-STACK_BYTES = 1408
+STACK_BYTES = $(if $(filter pdm,$(MICROPHONE)),1536,1408)
+endif
+ifeq ($(MICROPHONE),pdm)
+# its filter is beside what other boards have, and runs in the interrupt
+RAM_BUDGET = 17408
+FLASH_BUDGET = 51200
 endif

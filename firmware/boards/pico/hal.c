@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Raspberry Pi Pico: 125 MHz from the crystal, UART0 on GP0 and GP1. Written from the RP2040's
- * datasheet; run in the emulator rp2040js, never on the board. */
+/* Raspberry Pi Pico and Pico 2, at 125 or 150 MHz from the crystal, UART0 on GP0 and GP1. Written
+ * from the chips' datasheets. The Pico is run in the emulator rp2040js; neither on the board. */
 #include "pico.h"
 
 #include "../cortex_m.h"
+#include <boot.h>
 #define RING_BYTES 672u /* two requests of 160 samples, 330 bytes each: one comes, one waits */
 #include "../ring.h"
 #include "hal.h"
@@ -14,32 +15,9 @@
 #endif
 #define DIVISOR ((4 * CLOCK + BAUD / 2) / BAUD) /* CLOCK / (16 BAUD), 6 bits of fraction */
 
-const char hal_name[] = "pico";
+const char hal_name[] = BOARD;
 const uint32_t hal_tick_hz = 1000000;
 const uint32_t hal_receive_bytes = RING_BYTES - 1;
-
-/* The second stage, which the bootrom runs: the flash becomes memory by the plain read command
- * (03h, 24 bits of address, one line, clock / 4), which every part knows. */
-__asm__(".section .boot2, \"ax\"\n.thumb\n"
-        "    ldr r3, =0x18000000\n" /* SSI */
-        "    movs r1, #0\n"
-        "    str r1, [r3, #8]\n" /* off */
-        "    movs r1, #4\n"
-        "    str r1, [r3, #0x14]\n" /* divisor */
-        "    ldr r1, =0x001f0300\n"
-        "    str r1, [r3]\n" /* words of 32 bits, a command in front of each */
-        "    ldr r1, =0x03000218\n"
-        "    movs r2, #0xf4\n"
-        "    str r1, [r3, r2]\n" /* 03h, 24 bits of address */
-        "    movs r1, #0\n"
-        "    str r1, [r3, #4]\n" /* one word a command */
-        "    movs r1, #1\n"
-        "    str r1, [r3, #8]\n" /* on */
-        "    ldr r0, =stack_top\n"
-        "    msr msp, r0\n"
-        "    ldr r0, =reset_handler\n"
-        "    bx r0\n"
-        ".ltorg\n.text\n");
 
 static void receive(void)
 {
@@ -62,30 +40,28 @@ static void clocks(void)
     while (!(REG(XOSC + 4) & 1u << 31)) {}
     REG(CLOCKS + 0x30) = 2; /* reference: the crystal */
     while (REG(CLOCKS + 0x38) != 4) {}
-    REG(PLL) = 1; /* 12 MHz * 125 / 6 / 2 */
+    REG(PLL) = 1; /* 12 MHz * 125, divided twice */
     REG(PLL + 8) = 125;
     CLEAR(PLL + 4) = 0x21; /* power: the PLL, its VCO */
     while (!(REG(PLL) & 1u << 31)) {}
-    REG(PLL + 0xc) = 6u << 16 | 2u << 12;
+    REG(PLL + 0xc) = PLL_DIVIDERS;
     CLEAR(PLL + 4) = 8;     /* power: the dividers behind it */
     REG(CLOCKS + 0x3c) = 1; /* system: the PLL */
     while (REG(CLOCKS + 0x44) != 2) {}
     REG(CLOCKS + 0x48) = 1u << 11; /* peripherals: as the system */
-    WATCHDOG_TICK = 1u << 9 | 12;  /* the timer counts microseconds */
+    chip_tick();                   /* the timer counts microseconds */
 }
 
 void hal_init(void)
 {
-    /* out of reset: pins, pads, PIO0, PLL, timer, UART0 */
-    const uint32_t used = 1u << 5 | 1u << 8 | 1u << 10 | 1u << 12 | 1u << 21 | 1u << 22;
     REG(0xe000ed08) = (uint32_t)vectors; /* VTOR */
-    CLEAR(RESETS) = used & ~(1u << 22);
-    while (~REG(RESETS + 8) & (used & ~(1u << 22))) {}
+    CLEAR(RESETS) = RESET_BLOCKS;
+    while (~REG(RESETS + 8) & RESET_BLOCKS) {}
     clocks();
-    CLEAR(RESETS) = 1u << 22; /* needs its clock to come out of reset */
-    while (~REG(RESETS + 8) & used) {}
-    FUNCTION(PIN_TX) = FUNCTION(PIN_RX) = 2;
-    PADS(PIN_RX) = 0x5a; /* input, pulled up: nothing connected is a line at rest */
+    CLEAR(RESETS) = RESET_UART; /* needs its clock to come out of reset */
+    while (~REG(RESETS + 8) & RESET_UART) {}
+    pin_set(PIN_TX, BY_UART, OUTPUT);
+    pin_set(PIN_RX, BY_UART, PULLED_UP); /* nothing connected is a line at rest */
     REG(UART + 0x24) = DIVISOR >> 6;
     REG(UART + 0x28) = DIVISOR & 63;
     REG(UART + 0x2c) = 0x70;  /* 8 bits, FIFOs */

@@ -1,0 +1,15 @@
+# Raspberry Pi Pico 2 (RP2350, Cortex-M33 at 150 MHz): built, never run
+CROSS = arm-none-eabi-
+HAL = boards/pico
+MEMORY = boards/pico2
+CPU = -mcpu=cortex-m33 -mthumb
+UF2 = rp2350
+EXTRA = -Iboards/pico2
+MICROPHONE ?= i2s
+ifeq ($(PROGRAM),firmware)
+STACK_BYTES = $(if $(filter pdm,$(MICROPHONE)),1328,1232)
+endif
+ifeq ($(MICROPHONE),pdm)
+# its filter is beside what other boards have, and runs in the interrupt
+RAM_BUDGET = 17408
+endif
