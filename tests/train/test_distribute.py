@@ -124,7 +124,7 @@ def test_a_batch_that_cannot_be_shared():
 
 
 def test_looking_for_devices_is_not_heard(tmp_path):
-    """TensorFlow's C++ tells of a GPU that is not there; a mistake is still one line."""
+    """T12: TensorFlow's C++ tells of a GPU that is not there; a mistake is still one line."""
     (tmp_path / "empty").mkdir()
     command = [sys.executable, "-m", "edge_lp", "train", "--data", "empty", "--out", "run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

@@ -202,7 +202,7 @@ def test_export_evaluate_listen(run, folder, tmp_path):
         (dict(folders={"data": "noise"}), "no recordings found"),
         (dict(folders={"noise": "missing"}), "--noise"),
         (dict(resume=True), "not a run directory"),
-        (dict(words=("yes", "_unknown_")), "cannot be a keyword"),  # T8, before the training
+        (dict(words=("yes", "_unknown_")), "cannot be a keyword"),
         (dict(hidden=(2048,)), "1024"),
         (dict(hidden=(8,) * 9), "layers"),
         (dict(hidden=(0,)), "--hidden"),
@@ -211,7 +211,7 @@ def test_export_evaluate_listen(run, folder, tmp_path):
         (dict(batch=0), "batch"),
     ],
 )
-def test_bad_input_is_named(folder, tmp_path, change, says):
+def test_t8_bad_input_is_named(folder, tmp_path, change, says):
     chosen = folders(folder) | {k: folder / v for k, v in change.pop("folders", {}).items()}
     with pytest.raises(EdgeLpError, match=says):
         fit.train(tmp_path / "out", chosen, **{"words": WORDS, **change})

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Faults of the trainer that people met (T1 to T12): what is read, what is left out, the end."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -126,7 +129,11 @@ def test_t4_everybodys_folders(tmp_path):
     assert by["yes/anna0_0.wav"] == "testing" and by["other/anna1_0.wav"] == "validation"
     assert by["yes/anna2_0.wav"] == "training"
     (listed / "yes" / "anna9_0.wav").write_bytes((listed / "yes" / "anna0_0.wav").read_bytes())
+    alike = bytearray((listed / "yes" / "anna0_0.wav").read_bytes())
+    alike[100] ^= 1  # and all else, the middle too, as in the other
+    (listed / "yes" / "anna8_0.wav").write_bytes(alike)
     again = split_clips(listed)
+    assert "anna8_0.wav" in {c.path.name for c in again.clips}
     assert "anna9_0.wav" not in {c.path.name for c in again.clips}
     assert "a copy of it is for testing" in dict((p.name, w) for p, w in again.skipped).values()
 
@@ -174,6 +181,19 @@ def test_t7_a_word_called_testing(tmp_path):
     with pytest.raises(EdgeLpError) as said:
         data.load_corpus({"data": tmp_path / "b"}, small())
     assert "training" in str(said.value)
+
+
+def test_t8_another_backend_is_named(tmp_path):
+    """Before Keras is loaded, which would say it in its own way."""
+    done = subprocess.run(
+        [sys.executable, "-m", "edge_lp", "train", "--data", tmp_path, "--out", tmp_path / "run"],
+        env=os.environ | {"KERAS_BACKEND": "nothing"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith(
+        "edge-lp: KERAS_BACKEND is 'nothing'; training runs on tensorflow"
+    )
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("keep", [0, 10, 400, 1500, -1])

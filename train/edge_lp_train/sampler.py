@@ -18,7 +18,7 @@ from edge_lp.measure.clips import label_of
 from edge_lp.model.spec import INPUT_SCALE
 from edge_lp.runtime import FEATURES, HOP, SAMPLE_RATE, Frontend
 
-from edge_lp_train.augment import Augment
+from edge_lp_train.augment import Augment, cumulative, pick
 from edge_lp_train.presets import SILENCE, UNKNOWN, TrainConfig
 
 SETTLE = 100  # frames that the front end may have heard before a sequence begins
@@ -94,11 +94,11 @@ class Sampler:
         label = np.array([label_of(w, config.labels) for w in corpus.words], np.int64)
         n = len(config.words)
         self.choices = [np.flatnonzero(label == i) for i in range(n + 1)]
-        self.choice_p = [self._weights(c, rebuilt) for c in self.choices]
+        self.choice_p = [cumulative(self._weights(c, rebuilt)) for c in self.choices]
         self.long_speech = [s for s in corpus.speech if len(s) > SAMPLE_RATE]
         self.hard: list[tuple[int, int]] = []  # mine.hard_places of long_speech
         length = np.array([len(s) for s in self.long_speech], float)
-        self.speech_p = length / length.sum() if len(length) else length
+        self.speech_p = cumulative(length)
         self.speech_share = config.speech_share if self.long_speech else 0.0
         # The share of unknown is meant beside ten words, so it counts as many words as it does
         # there: a net of one word must hear others more often than that one.
@@ -126,7 +126,7 @@ class Sampler:
         return p / p.sum() if len(p) else p
 
     def _clip(self, label: int, rng: np.random.Generator) -> int:
-        return int(rng.choice(self.choices[label], p=self.choice_p[label]))
+        return int(self.choices[label][pick(self.choice_p[label], rng)])
 
     def _speech(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, int, int]:
         """A recording, and the first sample and the samples of n frames of it at any speed: from
@@ -137,7 +137,7 @@ class Sampler:
             source = self.long_speech[which]
             at = int(end - rng.uniform(0.7, 0.84) * n * HOP)
             return source, max(0, min(at, len(source) - size)), size
-        source = self.long_speech[int(rng.choice(len(self.speech_p), p=self.speech_p))]
+        source = self.long_speech[pick(self.speech_p, rng)]
         return source, int(rng.integers(max(1, len(source) - size))), size
 
     def draw(self, seed: int) -> tuple[np.ndarray, int, np.ndarray, int, bool]:

@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from edge_lp.audio.files import read_file
+from edge_lp.audio.files import WHOLE_BLOCK, file_blocks, read_file
 from edge_lp.errors import AudioError, EdgeLpError
-from edge_lp.measure.place import first_around, place_of_word
+from edge_lp.measure.place import LONG, first_around, place_of_word
+from edge_lp.runtime import SAMPLE_RATE
 from rich.progress import track
 
 from edge_lp_train.files import cache, log, read_arrays, write_arrays
 
-TOGETHER, SIZE = 64, 1 << 23  # files, and bytes of them, that are decoded before one is written
+TOGETHER, SIZE = 64, 1 << 23  # files, and bytes of them, that are decoded before one is written;
+# a longer one is written while it is decoded
 INDEX = ("lengths", "faults", "at", "spoken")
+File = tuple[Path, int]  # and its bytes
+Row = tuple[Any, ...]  # of the index
 
 
 class Recording:
@@ -59,8 +63,10 @@ def read_all(paths: Sequence[Path], about: str) -> list[Recording | str]:
     for the next start, by a name that changes when a file's name, size or time does."""
     if not paths:
         return []
-    stat = [(str(p.absolute()), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+    found = [os.stat(p) for p in paths]
+    stat = [(str(p.absolute()), s.st_size, s.st_mtime_ns) for p, s in zip(paths, found)]
     index = cache("pcm", repr(stat))
+    files = list(zip(paths, (s.st_size for s in found)))
     samples = index.with_suffix(".pcm")
     kept = _kept(samples, index, len(paths))
     if kept is not None:
@@ -69,7 +75,7 @@ def read_all(paths: Sequence[Path], about: str) -> list[Recording | str]:
         samples.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=samples.parent, delete=False) as out:
             try:
-                arrays = _decode(paths, about, out)
+                arrays = _decode(files, about, out)
                 os.replace(out.name, samples)
             finally:
                 Path(out.name).unlink(missing_ok=True)
@@ -79,7 +85,7 @@ def read_all(paths: Sequence[Path], about: str) -> list[Recording | str]:
         log.print(f"note: decoded recordings are not kept: {e}")
     try:
         file = tempfile.TemporaryFile()
-        return _recordings(file, _decode(paths, about, file))
+        return _recordings(file, _decode(files, about, file))
     except OSError as e:
         raise EdgeLpError(
             f"no room for the decoded recordings, 115 MB an hour: {e.strerror or e}; make some in "
@@ -110,37 +116,69 @@ def _recordings(file: IO[bytes], arrays: dict[str, np.ndarray]) -> list[Recordin
     return [str(why) or Recording(file, *row) for why, *row in rows]
 
 
-def _decode(paths: Sequence[Path], about: str, out: IO[bytes]) -> dict[str, np.ndarray]:
-    """Writes the samples to `out`; returns the index, a row for each path."""
-    lengths, faults, places = [], [], []
-    for x in track(_in_order(paths), f"reading {about}", len(paths), console=log,
-                   disable=not log.is_terminal):  # fmt: skip
-        fault = x if isinstance(x, str) else ""
-        pcm, place = (np.zeros(0, np.int16), (0, 0)) if isinstance(x, str) else x
-        out.write(pcm.tobytes())
-        lengths.append(len(pcm))
-        faults.append(fault)
-        places.append(place)
+def _decode(files: Sequence[File], about: str, out: IO[bytes]) -> dict[str, np.ndarray]:
+    """Writes the samples to `out`; returns the index, a row for each file."""
+    rows = track(_in_order(files, out), f"reading {about}", len(files), console=log,
+                 disable=not log.is_terminal)  # fmt: skip
+    columns = tuple(zip(*rows))
     out.flush()
-    at, spoken = np.array(places).T
-    return dict(zip(INDEX, (np.array(lengths), np.array(faults), at, spoken)))
+    return dict(zip(INDEX, map(np.array, columns)))
 
 
-def _in_order(paths: Sequence[Path]) -> Iterator[Any]:
-    """The decoded recordings; never more than TOGETHER of them wait, or SIZE bytes of files."""
+def _in_order(files: Iterable[File], out: IO[bytes]) -> Iterator[Row]:
+    """Writes the recordings one behind the other; never more than TOGETHER of them wait, or SIZE
+    bytes of files."""
     with ThreadPoolExecutor() as pool:
-        some: list[Path] = []
-        for path in paths:
-            if some and (len(some) == TOGETHER or sum(p.stat().st_size for p in some) > SIZE):
-                yield from pool.map(_read, some)
-                some = []
-            some.append(path)
-        yield from pool.map(_read, some)
+        for some in _groups(files):
+            if some[0][1] > SIZE:
+                yield _pass_on(some[0][0], out)
+                continue
+            for pcm, *row in pool.map(_read, [path for path, _ in some]):
+                out.write(pcm.tobytes())
+                yield (len(pcm), *row)
 
 
-def _read(path: Path) -> tuple[np.ndarray, tuple[int, int]] | str:
+def _groups(files: Iterable[File]) -> Iterator[list[File]]:
+    """Files that are decoded together; one of more than SIZE bytes is alone."""
+    some, total = list[File](), 0
+    for file in files:
+        if some and (len(some) == TOGETHER or total + file[1] > SIZE):
+            yield some
+            some, total = [], 0
+        some.append(file)
+        total += file[1]
+    yield some
+
+
+def _read(path: Path) -> tuple[np.ndarray, str, int, int]:
+    """Samples, fault, place of the word."""
     try:
-        x = read_file(path, note=lambda line: None)
+        pcm = read_file(path, note=_unheard)
     except (AudioError, OSError) as e:
-        return str(e).removeprefix(f"{path}: ")
-    return x, place_of_word(x)
+        return np.zeros(0, np.int16), _fault(path, e), 0, 0
+    return pcm, "", *place_of_word(pcm)
+
+
+def _pass_on(path: Path, out: IO[bytes]) -> Row:
+    """A row for a file of any length, which is written block by block."""
+    first, n, heard = out.tell(), 0, False
+    try:
+        for pcm in file_blocks(path, note=_unheard, strict=True, block=WHOLE_BLOCK):
+            out.write(pcm.tobytes())
+            n, heard = n + len(pcm), heard or bool(pcm.any())
+    except AudioError as e:
+        out.seek(first)
+        out.truncate()
+        return 0, _fault(path, e), 0, 0
+    if n > LONG:
+        return n, "", 0, SAMPLE_RATE * heard
+    out.flush()
+    return n, "", *place_of_word(Recording(out, first // 2, n, 0, 0)[:])
+
+
+def _unheard(line: str) -> None:
+    pass
+
+
+def _fault(path: Path, e: Exception) -> str:
+    return str(e).removeprefix(f"{path}: ")

@@ -21,15 +21,18 @@ from edge_lp.text import Notice, notice
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au")
 RAW_SUFFIXES = (".raw", ".pcm", ".s16", ".s16le", ".sw")
+WHOLE_BLOCK = SAMPLE_RATE  # samples of a file that nobody waits for
 RATES = (4000, 768000)  # Hz: below, no speech is left; above, no recorder is
 
 
 def file_blocks(
-    path: str | Path, note: Notice = notice, strict: bool = False, channel: int | None = None
-) -> Blocks:
+    path: str | Path, note: Notice = notice, strict: bool = False, channel: int | None = None,
+    block: int = BLOCK,
+) -> Blocks:  # fmt: skip
     """A recording that libsndfile reads (wav, flac, ogg, mp3, ...). Channels are mixed down, unless
     one is asked for, from 1; other rates are resampled; these, and what Oddities finds, each with
-    one notice. One that is damaged ends there with a notice, or with an error if strict.
+    one notice. block: samples that are read at once. One that is damaged ends there with a notice,
+    or with an error if strict.
 
     AudioError: no such file, not audio, a rate outside RATES, or no samples in it."""
     import soundfile
@@ -37,7 +40,7 @@ def file_blocks(
     at = 0
     try:
         with _open(Path(path)) as f:
-            for pcm in _blocks(f, path, note, channel):
+            for pcm in _blocks(f, path, note, channel, block):
                 yield pcm
                 at += len(pcm)
     except soundfile.LibsndfileError as e:
@@ -57,7 +60,7 @@ def read_file(path: str | Path, note: Notice = notice, seconds: float | None = N
     file_blocks, and a damaged one."""
     blocks, n = [], 0
     most = None if seconds is None else round(seconds * SAMPLE_RATE)
-    for pcm in file_blocks(path, note, strict=True):
+    for pcm in file_blocks(path, note, strict=True, block=WHOLE_BLOCK):
         blocks.append(pcm)
         n += len(pcm)
         if most is not None and n >= most:
@@ -65,7 +68,7 @@ def read_file(path: str | Path, note: Notice = notice, seconds: float | None = N
     return np.concatenate(blocks)[:most]
 
 
-def _blocks(f: Any, path: str | Path, note: Notice, channel: int | None) -> Blocks:
+def _blocks(f: Any, path: str | Path, note: Notice, channel: int | None, block: int) -> Blocks:
     """An open soundfile.SoundFile as blocks."""
     if not RATES[0] <= f.samplerate <= RATES[1]:
         raise AudioError(
@@ -80,12 +83,12 @@ def _blocks(f: Any, path: str | Path, note: Notice, channel: int | None) -> Bloc
         note(f"note: {path}: {f.samplerate} Hz, resampled to {SAMPLE_RATE} Hz")
     # bits as they are; libsndfile scales all but these two to int16
     elif f.channels == 1 and f.subtype not in ("FLOAT", "DOUBLE"):
-        while len(pcm := f.read(BLOCK, dtype="int16")):
+        while len(pcm := f.read(block, dtype="int16")):
             yield odd.pcm(pcm)
         return
     used = slice(None) if channel is None else slice(channel - 1, channel)
     convert = Convert(f.samplerate, 1 if channel else f.channels)
-    size = BLOCK * f.samplerate // SAMPLE_RATE
+    size = block * f.samplerate // SAMPLE_RATE
     while len(frames := f.read(size, dtype="float32", always_2d=True)):
         yield to_int16(convert(odd.floats(frames[:, used])))
     yield to_int16(convert(np.zeros((0, f.channels), np.float32)[:, used], last=True))

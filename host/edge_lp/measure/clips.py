@@ -12,6 +12,7 @@ recordings."""
 from __future__ import annotations
 
 import os
+import stat
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -68,22 +69,23 @@ def walk(root: str | Path) -> Found:
     splits = [root / s for s in SPLITS if _has_folders(root / s)]
     for folder in splits or [root]:
         for p in _entries(folder, found.skipped):
-            if not p.is_dir():
-                found.skipped.append((p, why_not(p) or NO_WORD))
-            elif not splits and p.name.lower() in NEAR_SPLITS and _has_folders(p):
+            path = Path(p.path)
+            if not _leads_to_folder(p):
+                found.skipped.append((path, why_not(p) or NO_WORD))
+            elif not splits and p.name.lower() in NEAR_SPLITS and _has_folders(path):
                 found.skipped.append(
-                    (p, f"a split? then its name has to be {NEAR_SPLITS[p.name.lower()]}")
+                    (path, f"a split? then its name has to be {NEAR_SPLITS[p.name.lower()]}")
                 )
             elif p.name != NOISE:
                 word = unicodedata.normalize("NFC", p.name)
                 split = folder.name if splits else None
                 above = (os.path.realpath(root), os.path.realpath(folder))
-                found.clips += [Clip(f, word, split) for f in _below(p, found.skipped, above)]
+                found.clips += [Clip(f, word, split) for f in _below(path, found.skipped, above)]
     if splits:
         found.skipped += [
-            (p, f"beside {splits[0].name}, and no split")
+            (Path(p.path), f"beside {splits[0].name}, and no split")
             for p in _entries(root, found.skipped)
-            if p not in splits and p.name != NOISE
+            if Path(p.path) not in splits and p.name != NOISE
         ]
     return found
 
@@ -121,15 +123,18 @@ def _because(skipped: Sequence[tuple[Path, str]]) -> str:
     return f"; skipped: {reasons(skipped)}" if skipped else ""
 
 
-def why_not(path: Path) -> str | None:
+def why_not(file: os.DirEntry[str]) -> str | None:
     """Why a file is no recording; None: it may be one."""
-    if path.suffix.lower() not in AUDIO_SUFFIXES:
-        return f"no recording that can be read{path.suffix and ': '}{path.suffix}"
-    if not path.exists():
+    suffix = os.path.splitext(file.name)[1]
+    if suffix.lower() not in AUDIO_SUFFIXES:
+        return f"no recording that can be read{suffix and ': '}{suffix}"
+    try:
+        there = file.stat()  # the one call to the system for each file
+    except OSError:
         return "a link that leads nowhere"
-    if not path.is_file():
+    if not stat.S_ISREG(there.st_mode):
         return "not a file"
-    return None if path.stat().st_size else "empty"
+    return None if there.st_size else "empty"
 
 
 def _folder(path: str | Path) -> Path:
@@ -142,22 +147,30 @@ def _folder(path: str | Path) -> Path:
     return path
 
 
-def _entries(folder: Path, skipped: list[tuple[Path, str]]) -> Iterator[Path]:
+def _entries(folder: Path, skipped: list[tuple[Path, str]]) -> Iterator[os.DirEntry[str]]:
     """What is in a folder, sorted, without hidden names (AppleDouble's ._x.wav among them)."""
     try:
-        inside = sorted(folder.iterdir())
+        with os.scandir(folder) as found:
+            inside = sorted(found, key=lambda p: p.name)
     except OSError as e:
         skipped.append((folder, f"cannot be opened: {e.strerror}"))
         return
     for p in inside:
         if p.name.startswith(".") or p.name == "__MACOSX":
-            skipped.append((p, "hidden"))
+            skipped.append((Path(p.path), "hidden"))
         else:
             yield p
 
 
+def _leads_to_folder(p: os.DirEntry[str]) -> bool:
+    try:
+        return p.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
 def _has_folders(folder: Path) -> bool:
-    return folder.is_dir() and any(p.is_dir() for p in _entries(folder, []))
+    return folder.is_dir() and any(_leads_to_folder(p) for p in _entries(folder, []))
 
 
 def _below(
@@ -170,12 +183,13 @@ def _below(
         skipped.append((folder, "a link to a folder that it is in"))
         return
     for p in _entries(folder, skipped):
-        if p.is_dir():
-            yield from _below(p, skipped, (*above, here))
+        path = Path(p.path)
+        if _leads_to_folder(p):
+            yield from _below(path, skipped, (*above, here))
         elif reason := why_not(p):
-            skipped.append((p, reason))
+            skipped.append((path, reason))
         else:
-            yield p
+            yield path
 
 
 # ------------------------------------------------------------------------------------------ labels

@@ -6,9 +6,10 @@ every word is in all of them if that can be."""
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,15 +137,36 @@ def _stratified(clips: list[tuple[str, str]]) -> list[str]:
     return out
 
 
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+def _some_bytes(path: Path) -> bytes:
+    """A page from the middle of a file: recordings differ there, so few are read to their end."""
+    with open(path, "rb", buffering=0) as f:
+        f.seek(f.seek(0, os.SEEK_END) // 2)
+        return f.read(4096)
+
+
+def _all_bytes(path: Path) -> bytes:
+    return hashlib.sha1(path.read_bytes()).digest()
+
+
+def _alike(clips: list[Clip], key: Callable[[Path], Hashable]) -> list[list[Clip]]:
+    """The clips by their keys, where clips of several splits have the same."""
+    groups: dict[Hashable, list[Clip]] = defaultdict(list)
+    for c in clips:
+        groups[key(c.path)].append(c)
+    return [g for g in groups.values() if len({c.split for c in g}) > 1]
+
+
 def _without_copies(clips: list[Clip], skipped: list[tuple[Path, str]]) -> list[Clip]:
     """Of files with the same bytes in several splits, those in the one furthest from training."""
-    sizes = Counter(c.path.stat().st_size for c in clips)
-    same: dict[bytes, list[Clip]] = defaultdict(list)
-    for c in clips:
-        if sizes[c.path.stat().st_size] > 1:
-            same[hashlib.sha1(c.path.read_bytes()).digest()].append(c)
+    groups = [clips]
+    for key in (_size, _some_bytes, _all_bytes):
+        groups = [g for group in groups for g in _alike(group, key)]
     dropped = set()
-    for copies in same.values():
+    for copies in groups:
         last = max(SPLITS.index(c.split) for c in copies)
         for c in copies:
             if SPLITS.index(c.split) != last:

@@ -43,8 +43,20 @@ def _tables(folder: Path, name: str) -> tuple[Path, ...]:
     return tuple(p / name for p in (folder, *folder.parents) if (p / name).is_file())
 
 
+@functools.lru_cache(maxsize=None)
+def _real(folder: Path) -> Path:
+    return folder.resolve()
+
+
+def _resolved(recording: Path) -> Path:
+    """recording.resolve(), the folder's part of it once a folder."""
+    if recording.is_symlink():
+        return recording.resolve()
+    return _real(recording.parent) / recording.name
+
+
 def _look_up(recording: Path, table: str, column: str) -> str | None:
-    recording = recording.resolve()
+    """recording: resolved."""
     for path in _tables(recording.parent, table):
         text = _table(path, column).get(recording.relative_to(path.parent).as_posix())
         if text is not None:
@@ -54,7 +66,7 @@ def _look_up(recording: Path, table: str, column: str) -> str | None:
 
 def text_of(recording: Path) -> str | None:
     """What is said in it; None: nobody wrote it down."""
-    return _look_up(recording, TEXTS, "text")
+    return _look_up(_resolved(recording), TEXTS, "text")
 
 
 def speaker_of(recording: Path) -> str:
@@ -63,7 +75,7 @@ def speaker_of(recording: Path) -> str:
     or -, 'anna' of anna_03.wav. A name that has none, that begins with its word (its folder's
     name) or a number, or that only tells files apart (a UUID, Common Voice's), is a speaker of its
     own. A link is called as what it leads to."""
-    recording = recording.resolve()
+    recording = _resolved(recording)
     if speaker := _look_up(recording, MANIFEST, "speaker"):
         return speaker
     name = recording.stem
