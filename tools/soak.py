@@ -120,14 +120,18 @@ def sample(pid: int, recording: Path, start: float) -> dict[str, float]:
     """Seconds since the start, CPU seconds, memory, and seconds of sound that were heard."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     status = Path(f"/proc/{pid}/status").read_text()
-    part = next(recording.parent.glob(".edge-lp-*.part"), None)
-    size = part.stat().st_size if part else 0
     return {
         "at": round(time.monotonic() - start, 2),
         "cpu": (int(fields[11]) + int(fields[12])) / TICKS,
         "rss_kb": int(re.search(r"VmRSS:\s+(\d+)", status)[1]),
-        "heard": max(0, size - HEADER) / 32000,
+        "heard": heard(recording),
     }
+
+
+def heard(recording: Path) -> float:
+    """Seconds in a recording that grows."""
+    part = next(recording.parent.glob(".edge-lp-*.part"), None)
+    return max(0, (part.stat().st_size if part else 0) - HEADER) / 32000
 
 
 def listen(view: bool, minutes: float, home: Path, env: dict[str, str]) -> dict:
@@ -152,6 +156,8 @@ def listen(view: bool, minutes: float, home: Path, env: dict[str, str]) -> dict:
                 f.write(piece)
 
     threading.Thread(target=drain, daemon=True).start()
+    while not heard(recording) and p.poll() is None:
+        time.sleep(0.1)  # a slow machine takes its time to begin
     start, samples = time.monotonic(), []
     time.sleep(10)
     while time.monotonic() - start < 60 * minutes and p.poll() is None:

@@ -98,6 +98,7 @@ function arm(awake) {
 }
 
 function show({ frames, events }) {
+  for (const frame of frames) arm(frame.awake);
   pending.push(...frames);
   if (pending.length > COLUMNS) pending.splice(0, pending.length - COLUMNS); // a hidden page
   for (const e of events) {
@@ -120,7 +121,6 @@ function draw() {
     spectrogram.add(pending.map((f) => heat(f.features)));
     activity?.add(pending.map((f) => f.activity), SPIKES);
     curves.add(pending);
-    arm(pending.at(-1).awake);
     pending = [];
   }
   curves.draw();

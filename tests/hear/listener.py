@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ class Listener:
         self.process = subprocess.Popen(
             command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
+        self.env, self.options = env, options
         self.lines, self.events, self.returncode = [], [], None
 
     def __enter__(self):
@@ -44,19 +46,36 @@ class Listener:
                 return
         pytest.fail(f"it ended without {text!r}: {self.lines}")
 
-    def until_heard(self, folder, seconds=0.2):
-        """So much is in the recording that grows there."""
-        end = time.monotonic() + 60
-        while sum(p.stat().st_size for p in folder.glob(".edge-lp-*.part")) < 32000 * seconds:
-            assert time.monotonic() < end, "nothing was heard"
+    def heard(self):
+        """The samples in its --record, which is alone in its folder and grows there."""
+        folder = Path(self.options[self.options.index("--record") + 1]).parent
+        data = b"".join(p.read_bytes() for p in folder.glob(".edge-lp-*.part"))[soak.HEADER :]
+        return np.frombuffer(data[: len(data) // 2 * 2], "<i2")
+
+    def _until(self, ready):
+        while not ready():
+            assert self.process.poll() is None, "it ended before it had heard so much"
             time.sleep(0.05)
+
+    def until_heard(self, seconds=0.2):
+        self._until(lambda: len(self.heard()) >= seconds * 16000)
+
+    def until_quiet(self, since=0):
+        """Sound, and behind it the zeros of a sink that nobody plays to: all of it is heard."""
+        some = lambda pcm: pcm.any() and not pcm[-4800:].any()
+        self._until(lambda: some(self.heard()[since:]))
+
+    def play(self, sound):
+        since = len(self.heard())
+        subprocess.run(["paplay", str(sound)], env=self.env, check=True)
+        self.until_quiet(since)
 
     def stop(self):
         self.process.send_signal(signal.SIGINT)
         self.end()
 
     def end(self):
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=180)
         self.lines += err.splitlines()
         self.events = [json.loads(line) for line in out.splitlines()]
         self.returncode = self.process.returncode

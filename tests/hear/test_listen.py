@@ -35,7 +35,7 @@ def _listen(files, *options, stdin=None):
         [*CLI, "--model", str(files / "m.lpb"), *options],
         input=stdin,
         capture_output=True,
-        timeout=60,
+        timeout=180,
     )
 
 
@@ -153,7 +153,7 @@ def test_lines_are_flushed_and_ctrl_c_is_a_clean_end(files):
         # before the stream ends
         assert json.loads(p.stdout.readline())["keyword"].startswith("word")
         p.send_signal(signal.SIGINT)
-        assert p.wait(30) == 130
+        assert p.wait(180) == 130
         err = p.stderr.read().decode()
     assert "s heard" in err and "Traceback" not in err and len(err.splitlines()) == 1
 
@@ -162,7 +162,7 @@ def test_lines_are_flushed_and_ctrl_c_is_a_clean_end(files):
 def test_nobody_reads_any_more(files, options):
     with _start(files, "--device", str(files / "a.wav"), *options, stdout=subprocess.PIPE) as p:
         p.stdout.close()
-        assert p.wait(30) == 141
+        assert p.wait(180) == 141
         err = p.stderr.read().decode()
     assert "Traceback" not in err and "Exception" not in err and "s heard" in err
 
@@ -176,7 +176,7 @@ def test_a_full_disk_costs_the_rest_of_the_recording_only(files, tmp_path):
     with _start(
         files, *options, "--record", str(wav), stdout=subprocess.PIPE, preexec_fn=limit
     ) as p:
-        out, err = p.communicate(timeout=60)
+        out, err = p.communicate(timeout=180)
     assert p.returncode == 0 and out == _listen(files, *options).stdout
     notes = [line for line in err.decode().splitlines() if line.startswith("note: ")]
     assert len(notes) == 1 and "listening goes on" in notes[0]
@@ -201,7 +201,7 @@ def test_on_a_terminal_there_is_a_level_meter(files):
                 screen += piece
         except OSError:  # the other side has closed
             pass
-        assert p.wait(30) == 130
+        assert p.wait(180) == 130
     os.close(ours)
     assert "▮" in screen.decode("utf-8", "replace")
 

@@ -4,7 +4,6 @@ null sink."""
 
 import json
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -25,28 +24,12 @@ def test_devices_lists_it(server):
 def _hear(server, model, played, folder):
     """Plays to a listener -> its exit code, detections, and what it recorded."""
     soundfile.write(folder / "played.wav", played, 16000)
-    command = [
-        *CLI,
-        "listen",
-        "--model",
-        str(model),
-        "--json",
-        "--device",
-        "mic",
-        "--record",
-        str(folder / "heard.wav"),
-    ]
-    with subprocess.Popen(
-        command, env=server, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as p:
-        assert "listening" in p.stderr.readline()
-        subprocess.run(["paplay", str(folder / "played.wav")], env=server, check=True)
-        time.sleep(0.5)  # the server's buffers
-        p.send_signal(signal.SIGINT)
-        out, _ = p.communicate(timeout=30)
+    with Listener(server, model, "--record", str(folder / "heard.wav")) as p:
+        p.play(folder / "played.wav")
+        p.stop()
     pcm, rate = soundfile.read(folder / "heard.wav", dtype="int16")
     assert rate == 16000
-    return p.returncode, [json.loads(line) for line in out.splitlines()], pcm
+    return p.returncode, p.events, pcm
 
 
 def _contains(pcm, part):
@@ -63,19 +46,7 @@ def test_microphone_equals_file(server, model, tmp_path):
     for _ in range(4):  # a loaded server drops samples on its own and says nothing: play again
         code, live, pcm = _hear(server, model, played, tmp_path)
         assert code == 130
-        command = [
-            *CLI,
-            "listen",
-            "--model",
-            str(model),
-            "--json",
-            "--device",
-            str(tmp_path / "heard.wav"),
-        ]
-        again = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert (
-            live and live == [json.loads(line) for line in again.stdout.splitlines()][: len(live)]
-        )
+        assert live and live == events_of(model, tmp_path / "heard.wav")[: len(live)]
         if _contains(pcm, speech):
             return
     pytest.fail("what was played never arrived bit for bit")
@@ -100,19 +71,22 @@ def test_two_listeners_hear_the_same(server, model, tmp_path):
     """Two processes on one microphone: each has the events of what it recorded, and in what both
     recorded they heard the same sound."""
     soundfile.write(tmp_path / "played.wav", babble(3, seed=2), 16000)
-    wavs = [tmp_path / f"{i}.wav" for i in range(2)]
+    wavs = [tmp_path / name / "heard.wav" for name in "ab"]
+    for wav in wavs:
+        wav.parent.mkdir()
     with Listener(server, model, "--record", str(wavs[0])) as a:
         with Listener(server, model, "--record", str(wavs[1])) as b:
-            subprocess.run(["paplay", str(tmp_path / "played.wav")], env=server, check=True)
-            time.sleep(0.5)
+            b.play(tmp_path / "played.wav")
+            a.until_quiet()
             a.stop()
             b.stop()
     for p, wav in ((a, wavs[0]), (b, wavs[1])):
         assert p.returncode == 130
         assert len(p.events) > 1 and p.events == events_of(model, wav)[: len(p.events)]
     first, second = (soundfile.read(w, dtype="int16")[0] for w in wavs)
-    middle = second[len(second) // 2 :][:1600]
-    assert middle.any() and _contains(first, middle)
+    parts = [x for x in np.split(second, range(1600, len(second), 1600)) if x[0] and x[-1]]
+    same = sum(_contains(first, x) for x in parts)  # a loaded server drops some for one of them
+    assert same > len(parts) / 2 > 5
 
 
 def test_a_microphone_through_an_emulated_board(server, model, tmp_path):
@@ -128,8 +102,7 @@ def test_a_microphone_through_an_emulated_board(server, model, tmp_path):
     with Emulator("m4", model.read_bytes()) as e:
         options = ("--device", f"serial:{e.port}", "--source", "mic", "--record", str(wav))
         with Listener(server, None, *options) as p:
-            subprocess.run(["paplay", str(tmp_path / "played.wav")], env=server, check=True)
-            time.sleep(0.5)
+            p.play(tmp_path / "played.wav")
             p.stop()
     assert p.returncode == 130
     assert len(p.events) > 1 and p.events == events_of(model, wav)[: len(p.events)]
@@ -139,14 +112,14 @@ def test_a_suspended_source_is_told_while_it_lasts_a17(server, model, tmp_path):
     """And its time counts, as zeros in the recording."""
     wav = tmp_path / "heard.wav"
     with Listener(server, model, "--record", str(wav)) as p:
-        p.until_heard(tmp_path)
+        p.until_heard()
         subprocess.run(["pactl", "suspend-sink", "fakemic", "1"], env=server, check=True)
         try:
             p.until("has delivered nothing for 5 s")  # it is still suspended
         finally:
             subprocess.run(["pactl", "suspend-sink", "fakemic", "0"], env=server, check=True)
         p.until("delivers again")
-        time.sleep(0.5)
+        p.until_heard(5.6)  # with the zeros, which are written before that is told
         p.stop()
     assert soundfile.info(str(wav)).frames > 5.5 * 16000
 
@@ -166,7 +139,7 @@ def test_a_microphone_that_is_unplugged_is_one_line(server, model, tmp_path):
     wav = tmp_path / "heard.wav"
     with _own_server(tmp_path / "home") as own:
         with Listener(own.env, model, "--record", str(wav)) as p:
-            p.until_heard(tmp_path)
+            p.until_heard()
             _pactl(own.env, "unload-module", "module-null-sink")
             p.end()
         assert own.process.poll() is None
@@ -181,12 +154,8 @@ def test_a_microphone_that_is_plugged_in_again_is_heard_again(server, model, tmp
     wav = tmp_path / "heard.wav"
     soundfile.write(tmp_path / "played.wav", babble(3, seed=6), 16000)
     with _own_server(tmp_path / "home") as own:
-        play = lambda: subprocess.run(
-            ["paplay", str(tmp_path / "played.wav")], env=own.env, check=True
-        )
         with Listener(own.env, model, "--record", str(wav), "--reconnect") as p:
-            play()
-            p.until_heard(tmp_path)
+            p.play(tmp_path / "played.wav")
             _pactl(own.env, "unload-module", "module-null-sink")
             p.until("is gone; waiting for it")
             gone = time.monotonic()
@@ -196,8 +165,7 @@ def test_a_microphone_that_is_plugged_in_again_is_heard_again(server, model, tmp
             _pactl(own.env, "set-default-source", "mic")
             away = time.monotonic() - gone
             p.until("is back")
-            play()
-            time.sleep(0.5)
+            p.play(tmp_path / "played.wav")
             p.stop()
     assert p.returncode == 130
     pcm, _ = soundfile.read(wav, dtype="int16")
@@ -215,7 +183,7 @@ def test_a_server_that_dies_is_one_line(server, model, tmp_path):
     wav = tmp_path / "heard.wav"
     with _own_server(tmp_path / "home") as own:
         with Listener(own.env, model, "--record", str(wav)) as p:
-            p.until_heard(tmp_path)
+            p.until_heard()
             own.process.terminate()
             p.end()
     assert p.returncode == 2
@@ -230,12 +198,11 @@ def test_a_server_that_comes_back_is_heard_again(server, model, tmp_path):
     with _own_server(tmp_path / "home") as own:
         p = Listener(own.env, model, "--record", str(wav), "--reconnect")
         p.__enter__()
-        p.until_heard(tmp_path)
+        p.until_heard()
     p.until("is gone; waiting for it")
     with _own_server(tmp_path / "home") as own:
         p.until("is back")
-        subprocess.run(["paplay", str(tmp_path / "played.wav")], env=own.env, check=True)
-        time.sleep(0.5)
+        p.play(tmp_path / "played.wav")
         p.stop()
     p.__exit__(None, None, None)
     assert p.returncode == 130

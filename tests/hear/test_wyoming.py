@@ -180,7 +180,7 @@ def test_what_a_satellite_sends():
         at += len(payload) // 2
         sent += json.dumps(head).encode() + b"\n" + data.encode() + payload
     with running() as (port, lines):
-        with socket.create_connection(("127.0.0.1", port), 30) as s, s.makefile("rb") as f:
+        with socket.create_connection(("127.0.0.1", port), 180) as s, s.makefile("rb") as f:
             s.sendall(sent)
             s.shutdown(socket.SHUT_WR)
             answer = f.read()

@@ -75,12 +75,12 @@ def running(service=SERVICE):
 
     thread = threading.Thread(target=asyncio.run, args=(run(),))
     thread.start()
-    assert ready.wait(30)
+    assert ready.wait(180)
     try:
         yield out["port"], lines
     finally:
         out["loop"].call_soon_threadsafe(out["stop"].set)
-        thread.join(30)
+        thread.join(180)
         assert not thread.is_alive()
 
 
@@ -93,7 +93,7 @@ def ask(port, events, until):
                 await client.write_event(event)
             came = []
             while not came or came[-1].type != until:
-                event = await asyncio.wait_for(client.read_event(), 60)
+                event = await asyncio.wait_for(client.read_event(), 180)
                 if event is None:
                     break
                 came.append(event)

@@ -11,6 +11,8 @@ import pytest
 import soundfile
 from paths import ROOT
 
+WAIT = 180_000  # ms: a machine that does other things, too, takes its time to start a browser
+
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_):
@@ -45,14 +47,24 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chromium():
-    """arguments -> a running Chromium. Of one module: while it is there, asyncio.run is not."""
+    """Chromium's arguments, a context's options -> a context of a running Chromium, whose waits are
+    as patient as expect's. Of one module: while it is there, asyncio.run is not."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     names = ("chromium", "chromium-browser", "google-chrome")
     program = next(filter(None, map(shutil.which, names)), None)
     if not program:
         pytest.skip("Chromium is not installed")
+    sync_api.expect.set_options(timeout=WAIT)
     with sync_api.sync_playwright() as p:
-        yield lambda *arguments: p.chromium.launch(
-            executable_path=program,
-            args=["--no-sandbox", "--disable-background-networking", *arguments],
-        )
+
+        def start(*arguments, **options):
+            browser = p.chromium.launch(
+                executable_path=program,
+                args=["--no-sandbox", "--disable-background-networking", *arguments],
+                timeout=WAIT,
+            )
+            context = browser.new_context(**options)
+            context.set_default_timeout(WAIT)
+            return context
+
+        yield start

@@ -48,7 +48,7 @@ class Firefox:
         self._calls += 1
         await self._socket.send_json({"id": self._calls, "method": method, "params": params})
         while True:
-            answer = await self._socket.receive_json(timeout=60)
+            answer = await self._socket.receive_json(timeout=180)
             if answer.get("id") == self._calls:  # else an event
                 assert answer["type"] == "success", answer
                 return answer["result"]
@@ -67,7 +67,7 @@ class Firefox:
         return json.loads((await self._evaluate(f"JSON.stringify({expression})"))["value"])
 
     async def until(self, expression):
-        for _ in range(1200):
+        for _ in range(3600):
             if await self.js(f"Boolean({expression})"):
                 return
             await asyncio.sleep(0.05)

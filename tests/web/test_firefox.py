@@ -4,7 +4,6 @@
 import asyncio
 import json
 import shutil
-import subprocess
 
 import pytest
 from bits import bits
@@ -14,6 +13,7 @@ pytest.importorskip("aiohttp", reason="aiohttp is not installed: pip install 'ed
 from firefox import Firefox
 
 ALLOWED = {"media.navigator.permission.disabled": True}
+soak = load(ROOT / "tools" / "soak.py")
 READY = "document.querySelector('#threshold-0')"
 STATUS = "document.querySelector('#status').textContent"
 HEARD = "[...document.querySelectorAll('#heard li')].map((x) => x.dataset.event)"
@@ -65,13 +65,11 @@ def test_a_microphone_in_firefox(site, firefox, tmp_path):
             await page.until(READY)
             await page.click("#mic")
             await page.until(f"{STATUS}.startsWith('Listening to')")
-            command = ["paplay", str(folder / "words.wav")]
-            with subprocess.Popen(command, env=env) as player:
+            with soak.player(folder / "words.wav", env):
                 await page.until(f"{HEARD}.length")
-                player.terminate()
             assert json.loads((await page.js(HEARD))[-1])["keyword"] in ("yes", "no", "left")
             await page.click("#mic")
-            assert await page.js(STATUS) == "Stopped."
+            await page.until(f"{STATUS} === 'Stopped.'")
 
-    with load(ROOT / "tools" / "soak.py").server(tmp_path / "pulse") as s:
+    with soak.server(tmp_path / "pulse") as s:
         asyncio.run(run(s.env))

@@ -96,7 +96,7 @@ def client(server, asks=()):
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
-    assert there.wait(30) and server.opened.wait(30)
+    assert there.wait(180) and server.opened.wait(180)
     return thread, came
 
 
@@ -108,7 +108,7 @@ def test_the_stream_has_the_bits_of_the_file(page):
     with page.shown:
         thread, came = client(page.shown.server)
         hear(page, PCM)
-    thread.join(30)
+    thread.join(180)
     (hello,) = texts(came, "hello")
     assert hello["labels"] == MODEL.labels and hello["source"] == "a.wav"
     assert (hello["wake_words"], hello["wake"], hello["neurons"]) == (1, 100, sum(page.ear.neurons))
@@ -154,12 +154,12 @@ def test_a_board_in_the_page():
         with shown:
             thread, came = client(shown.server)
             hear(SimpleNamespace(shown=shown, ear=ear), pcm)
-        thread.join(30)
+        thread.join(180)
     here = Page(Lines(), HostEar(MODEL, MODEL.detector), "m.lpb", "0", wait=False)
     with here:
         there, same = client(here.server)
         hear(SimpleNamespace(shown=here, ear=here._ear), pcm)
-    there.join(30)
+    there.join(180)
     neurons = sum(here._ear.neurons)
     assert texts(came, "hello")[0]["neurons"] == 0 and texts(came, "event") == texts(same, "event")
     size = 2 * 40 + 2 * len(MODEL.labels)
@@ -175,7 +175,7 @@ def test_who_comes_later_gets_what_was_found(page):
     with page.shown:
         hear(page, PCM)
         thread, came = client(page.shown.server)
-    thread.join(30)
+    thread.join(180)
     assert len(texts(came, "event")) == len(page.lines.found) > 3
     assert sum(isinstance(m, bytes) for m in came) <= 1  # the last frames of all
 
@@ -190,7 +190,7 @@ def test_a_threshold_is_moved(page):
             hear(page, PCM[:160])
             if page.ear.config.thresholds[0] == 0.5:
                 break
-    thread.join(30)
+    thread.join(180)
     assert page.ear.config.thresholds[0] == 0.5
     (values,) = texts(came, "thresholds")
     assert (
@@ -274,13 +274,13 @@ def test_a_slow_page_holds_nobody_up(page, monkeypatch):
         server = page.shown.server
         thread = threading.Thread(target=lambda: asyncio.run(run(server)))
         thread.start()
-        assert server.opened.wait(30)
+        assert server.opened.wait(180)
         for i in range(many):
             server.publish(bytes(20_000))
             if i % 100 == 0:
                 server.publish({"event": {"t": i}}, keep=True)
         resume.set()
-    thread.join(60)
+    thread.join(180)
     assert [e["t"] for e in texts(came, "event")] == list(range(0, many, 100))
     pictures = sum(isinstance(m, bytes) for m in came)
     assert 0 < pictures < many and sum(texts(came, "skipped")) <= many - pictures
@@ -291,7 +291,7 @@ def test_a_page_that_hangs_up(page):
         assert status(page.shown.server) == 101
         hear(page, PCM)
         thread, came = client(page.shown.server)
-    thread.join(30)
+    thread.join(180)
     assert texts(came, "end") == [True]
 
 

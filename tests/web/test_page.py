@@ -19,7 +19,11 @@ from edge_lp.model.tune import tune
 from edge_lp.runtime import Model, Spotter
 from random_model import random_spec
 
-WAIT = 60_000  # ms
+# what the line of the wake word has said, in order: it may be gone before anybody looks
+STATES = """window.states = []; addEventListener("DOMContentLoaded", () =>
+  new MutationObserver((all) => all.forEach(({ addedNodes }) => addedNodes.forEach(
+    (text) => states.push(text.data.split(":")[0])
+  ))).observe(document.getElementById("state"), { childList: true }))"""
 CLI = [sys.executable, "-m", "edge_lp"]
 
 
@@ -30,7 +34,7 @@ def test_the_same_bits_as_on_this_machine(site, chromium, name):
     assert len(expected.events) >= 3
     page = chromium().new_page()
     page.goto(f"{url}?audio={name}")
-    page.wait_for_selector("body[data-done]", state="attached", timeout=WAIT)
+    page.wait_for_selector("body[data-done]", state="attached")
     data = page.evaluate("({...document.body.dataset})")
     assert (data["features"], data["logits"]) == (expected.features, expected.logits)
     items = page.eval_on_selector_all("#heard li", "all => all.map(x => x.dataset.event)")
@@ -58,7 +62,7 @@ def test_the_same_bits_as_on_this_machine(site, chromium, name):
 def test_one_clear_line(site, chromium, query, says):
     page = chromium().new_page()
     page.goto(f"{site[1]}?{query}")
-    page.wait_for_selector("#status.bad", timeout=WAIT)
+    page.wait_for_selector("#status.bad")
     assert says in page.inner_text("#status")
     page.context.browser.close()
 
@@ -66,7 +70,7 @@ def test_one_clear_line(site, chromium, query, says):
 def test_a_threshold_can_be_moved_by_keyboard(site, chromium):
     page = chromium().new_page()
     page.goto(site[1])
-    page.wait_for_selector("#threshold-0", timeout=WAIT)
+    page.wait_for_selector("#threshold-0")
     page.focus("#threshold-0")
     before = float(page.input_value("#threshold-0"))
     page.keyboard.press("ArrowRight")
@@ -80,26 +84,26 @@ def test_microphone_denied_and_allowed(site, chromium):
     denied = chromium("--deny-permission-prompts", "--use-fake-device-for-media-stream")
     page = denied.new_page()
     page.goto(url)
-    page.wait_for_selector("#threshold-0", timeout=WAIT)
+    page.wait_for_selector("#threshold-0")
     page.click("#mic")
-    page.wait_for_selector("#status.bad", timeout=WAIT)
+    page.wait_for_selector("#status.bad")
     assert "microphone" in page.inner_text("#status")
-    denied.close()
+    denied.browser.close()
 
     allowed = chromium(
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",
-        f"--use-file-for-fake-audio-capture={folder / 'words.wav'}%noloop",
+        f"--use-file-for-fake-audio-capture={folder / 'words.wav'}",  # again and again
     )
     page = allowed.new_page()
     page.goto(url)
-    page.wait_for_selector("#threshold-0", timeout=WAIT)
+    page.wait_for_selector("#threshold-0")
     page.click("#mic")
-    page.wait_for_selector("#heard li", timeout=WAIT)
+    page.wait_for_selector("#heard li")
     assert page.inner_text("#heard li strong") in ("yes", "no", "left")
     page.click("#mic")
-    assert page.inner_text("#status") == "Stopped."
-    allowed.close()
+    page.get_by_text("Stopped.").wait_for()
+    allowed.browser.close()
 
 
 def test_listen_in_the_page(tmp_path, chromium):
@@ -117,31 +121,30 @@ def test_listen_in_the_page(tmp_path, chromium):
         text=True,
     ) as process:
         address = re.search(r"http://\S+", process.stderr.readline())[0]
-        browser = chromium()
-        page = browser.new_page()
-        problems, states = [], set()
+        page = chromium().new_page()
+        page.add_init_script(STATES)
+        problems = []
         page.on("pageerror", lambda e: problems.append(str(e)))
         page.on(
             "console", lambda m: m.type == "error" and "edge_lp.wasm" not in str(m.location)
             and problems.append(m.text),
         )  # fmt: skip
         page.goto(address)
-        while "has stopped" not in page.inner_text("#status"):
-            assert not page.query_selector("#status.bad"), page.inner_text("#status")
-            states.add(page.inner_text("#state").split(":")[0])
-            page.wait_for_timeout(20)
+        page.get_by_text("has stopped").or_(page.locator("#status.bad")).wait_for()
+        assert "has stopped" in page.inner_text("#status")
+        states = page.evaluate("window.states")
         items = page.eval_on_selector_all("#heard li", "all => all.map(x => x.dataset.event)")
-        browser.close()
+        page.context.browser.close()
         expected = [json.loads(line) for line in process.stdout.read().splitlines()]
         assert [json.loads(item) for item in reversed(items)] == expected and len(expected) > 3
-        assert {"Awake"} <= states <= {"Asleep", "Awake"} and problems == []
-        assert process.wait(30) == 0
+        assert {"Awake"} <= set(states) <= {"Asleep", "Awake"} and problems == []
+        assert process.wait(180) == 0
 
 
 def test_a_second_tab_on_a_listener(tmp_path, chromium):
     """Both look: each has the events that --json has, and a threshold that one of them moves moves
-    in the other, too. A tab that is closed takes nothing with it. The sound goes on for as long as
-    that takes."""
+    in the other, too. A tab that is closed takes nothing with it. The sound begins when all of them
+    are there and goes on for as long as that takes."""
     from playwright.sync_api import expect  # the fixture has skipped where there is none
 
     (tmp_path / "m.lpb").write_bytes(pack(random_spec(3)))
@@ -151,34 +154,36 @@ def test_a_second_tab_on_a_listener(tmp_path, chromium):
     with subprocess.Popen([*command, "--json"], stdin=pipe, stdout=pipe, stderr=pipe) as process:
 
         def feed():
-            while not enough.is_set():
-                process.stdin.write(sound)
-            process.stdin.close()
+            with process.stdin:
+                while not enough.is_set():
+                    process.stdin.write(sound)
 
-        threading.Thread(target=feed).start()
         address = re.search(r"http://\S+", process.stderr.readline().decode())[0]
-        browser = chromium()
-        first, second, third = (browser.new_context().new_page() for _ in range(3))
+        context = chromium()
+        first, second, third = (context.new_page() for _ in range(3))
         for page in (first, second, third):
             page.goto(address)
-            page.wait_for_selector("#threshold-0", timeout=WAIT)
+            page.wait_for_selector("#threshold-0")
         third.close()
-        first.focus("#threshold-0")
-        first.keyboard.press("ArrowLeft")
-        moved = first.input_value("#threshold-0")
-        # not wait_for_function: it polls by eval(), which the page's own policy forbids
-        expect(second.locator("#threshold-0")).to_have_value(moved, timeout=WAIT)
-        second.wait_for_selector("#heard li:nth-child(4)", timeout=WAIT)
-        enough.set()
+        threading.Thread(target=feed).start()
+        try:
+            first.focus("#threshold-0")
+            first.keyboard.press("ArrowLeft")
+            moved = first.input_value("#threshold-0")
+            # not wait_for_function: it polls by eval(), which the page's own policy forbids
+            expect(second.locator("#threshold-0")).to_have_value(moved)
+            second.wait_for_selector("#heard li:nth-child(4)")
+        finally:
+            enough.set()
         told = []
         for page in (first, second):
-            page.get_by_text("has stopped").wait_for(timeout=WAIT)
+            page.get_by_text("has stopped").wait_for()
             items = page.eval_on_selector_all("#heard li", "all => all.map(x => x.dataset.event)")
             told.append([json.loads(item) for item in reversed(items)])
-        browser.close()
+        context.browser.close()
         expected = [json.loads(line) for line in process.stdout.read().splitlines()]
         assert told == [expected, expected]
-        assert process.wait(30) == 0
+        assert process.wait(180) == 0
 
 
 def test_a_wake_word_in_the_page(site, chromium):
@@ -190,33 +195,26 @@ def test_a_wake_word_in_the_page(site, chromium):
     pcm = np.concatenate([read_file(folder / "words.wav"), TAIL])
     expected = [model.labels[e.label] for e in Spotter(model).push(pcm)]
     assert "left" in expected and len(expected) < 3
-    browser = chromium()
-    page = browser.new_page()
+    page = chromium().new_page()
+    page.add_init_script(STATES)
     page.goto(f"{url}?model=wake.lpb")
-    page.wait_for_selector("#threshold-0", timeout=WAIT)
+    page.wait_for_selector("#threshold-0")
     assert page.inner_text("#armed") == "Asleep: “left” wakes it"
-    page.evaluate(
-        "() => { window.states = []; new MutationObserver(() => window.states.push("
-        "document.getElementById('state').textContent.split(':')[0]))"
-        ".observe(document.getElementById('state'), { childList: true }) }"
-    )
     page.set_input_files("#recording", folder / "words.wav")
-    page.wait_for_selector("body[data-done]", state="attached", timeout=WAIT)
-    page.wait_for_timeout(100)  # a picture later
-    assert page.evaluate("window.states")[-2:] == ["Awake", "Asleep"]
+    page.wait_for_selector("body[data-done]", state="attached")
+    assert page.evaluate("window.states") == ["Asleep", "Awake", "Asleep"]
     words = page.eval_on_selector_all("#heard strong", "all => all.map(x => x.textContent)")
     assert words[::-1] == expected
-    browser.close()
+    page.context.browser.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_on_a_phone_with_a_keyboard_and_a_screen_reader(site, chromium, scheme):
     """Nothing is wider than the screen; texts stand out (WCAG AA: 4.5); what is seen or moved has a
     name; the tab key reaches all of it."""
-    browser = chromium()
-    page = browser.new_page(viewport={"width": 360, "height": 740}, color_scheme=scheme)
+    page = chromium(viewport={"width": 360, "height": 740}, color_scheme=scheme).new_page()
     page.goto(site[1])
-    page.wait_for_selector("#threshold-0", timeout=WAIT)
+    page.wait_for_selector("#threshold-0")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     contrast = page.evaluate("""() => {
       const light = (css) => {
@@ -244,25 +242,24 @@ def test_on_a_phone_with_a_keyboard_and_a_screen_reader(site, chromium, scheme):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id"))
     assert {"mic", "recording", "model", "threshold-0", "threshold-9"} <= set(reached)
-    browser.close()
+    page.context.browser.close()
 
 
 def test_a_second_tab(site, chromium):
     """The microphone goes to the tab that asked last; the other one says so."""
     folder, url = site
-    browser = chromium(
+    context = chromium(
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-audio-capture={folder / 'words.wav'}",
     )
-    context = browser.new_context()
     first, second = context.new_page(), context.new_page()
     for page in (first, second):
         page.goto(url)
-        page.wait_for_selector("#threshold-0", timeout=WAIT)
+        page.wait_for_selector("#threshold-0")
         page.click("#mic")
-        page.get_by_text(re.compile("^Listening to")).wait_for(timeout=WAIT)
-    first.get_by_text("Another tab of this page").wait_for(timeout=WAIT)
+        page.get_by_text(re.compile("^Listening to")).wait_for()
+    first.get_by_text("Another tab of this page").wait_for()
     assert first.inner_text("#mic") == "Listen to the microphone"
     assert second.inner_text("#mic") == "Stop"
-    browser.close()
+    context.browser.close()

@@ -242,7 +242,7 @@ class View:
         """A layer's neurons in the columns of the log-mels, several a band."""
         activity = self._layers[layer]
         past = [columns[layer] for columns in self._past]
-        value = _newest(past, width - LABEL, len(activity), 0.0)
+        value = _newest(past, width - LABEL, len(activity), 0.0) ** 2  # the most of several is seen
         names = [f"layer {layer + 1}", f"{_active(activity)} %", *[""] * (deep - 2)]
         return self._raster(value, names, self._palette(NEURONS))
 
@@ -329,7 +329,7 @@ class View:
         ]
         for d, after in self.found[:-count:-1]:
             new = self.seconds - d.t - after < MARKED
-            word = _fit(_text((f" {plain(d.keyword)}", "bold reverse green" if new else "")), 12)
+            word = _fit(_text((f" {plain(d.keyword)} ", "bold reverse green" if new else "")), 12)
             rows.append(
                 _text(f"{d.t:7.2f} s  ")
                 .append_text(word)
