@@ -65,6 +65,35 @@ def test_file_and_stdin_give_the_runtimes_events(files):
     assert by_file.stderr.decode() == by_pipe.stderr.decode() and b"6.0 s heard" in by_file.stderr
 
 
+def test_a_folder_is_one_stream(files, tmp_path):
+    """Its recordings in order, wherever they lie, a second of zeros behind each; what is none, or
+    cannot be read, costs nothing but a line."""
+    (tmp_path / "more").mkdir()
+    soundfile.write(tmp_path / "a.wav", PCM[:40000], 16000)
+    soundfile.write(tmp_path / "more" / "c.flac", PCM[40000:], 16000)
+    (tmp_path / "b.wav").write_text("no recording")
+    (tmp_path / "notes.txt").write_text("words")
+    run = _listen(files, "--device", str(tmp_path), "--json")
+    zeros = np.zeros(16000, np.int16)
+    stream = np.concatenate([PCM[:40000], zeros, PCM[40000:], zeros])
+    events = [json.loads(line) for line in run.stdout.splitlines()]
+    assert run.returncode == 0 and len(events) > 3
+    assert events == _events(Model((files / "m.lpb").read_bytes()), stream)
+    said = [line.replace(str(tmp_path), "") for line in run.stderr.decode().splitlines()]
+    assert said[:2] == ["0.00 s: /a.wav", "3.50 s: /b.wav"] and "not a recording" in said[2]
+    assert said[3] == "3.50 s: /more/c.flac" and said[4].startswith("8.0 s heard")
+
+
+@pytest.mark.parametrize("name, says", [("notes.txt", "no recordings"), ("b.wav", "none of its")])
+def test_a_folder_without_recordings_is_one_line(files, tmp_path, name, says):
+    (tmp_path / name).write_text("words")
+    run = _listen(files, "--device", str(tmp_path))
+    assert (
+        run.returncode == 2 and run.stdout == b"" and says in run.stderr.decode().splitlines()[-1]
+    )
+    assert b"Traceback" not in run.stderr
+
+
 def test_text_has_the_same_events(files):
     run = _listen(files, "--device", str(files / "a.wav"))
     found = re.findall(r"^ +([\d.]+) s  (\w+) +█* +([\d.]+)$", run.stdout.decode(), re.MULTILINE)

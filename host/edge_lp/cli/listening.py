@@ -15,8 +15,8 @@ from edge_lp.cli.common import JSON, detector_options, show, show_json
     "--device",
     default="mic",
     show_default=True,
-    help="mic, mic:NAME, mic:INDEX, a recording, - (raw int16 PCM, 16 kHz, on stdin), or "
-    "serial:PORT[@BAUD]: a board that listens for us.",
+    help="mic, mic:NAME, mic:INDEX, a recording or a folder of them, - (raw int16 PCM, 16 kHz, on "
+    "stdin), or serial:PORT[@BAUD]: a board that listens for us.",
 )
 @click.option("--model", help="File, run directory or shipped model.  [default: commands12]")
 @click.option(

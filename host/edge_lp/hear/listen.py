@@ -11,27 +11,31 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edge_lp.audio.blocks import amplified, framed, real_time, with_tail
+from edge_lp.audio.blocks import Blocks, amplified, framed, real_time, with_tail
 from edge_lp.audio.files import file_blocks
 from edge_lp.audio.microphone import MicrophoneBlocks
 from edge_lp.audio.oddities import Oddities
 from edge_lp.audio.pipe import pipe_blocks
 from edge_lp.audio.record import Recorder
 from edge_lp.board.session import Board, parse_device
-from edge_lp.errors import EdgeLpError
+from edge_lp.errors import AudioError, EdgeLpError
 from edge_lp.hear.command import Command
 from edge_lp.hear.detect import BoardEar, BoardMicrophone, HostEar
 from edge_lp.hear.page import Page
 from edge_lp.hear.screen import JsonLines, Lines, View, output
+from edge_lp.measure.clips import recordings
 from edge_lp.model.find import read_model
 from edge_lp.model.spec import DetectorConfig
 from edge_lp.model.tune import arguments, tuned
 from edge_lp.runtime import FRAME_SECONDS, SAMPLE_RATE, Model
 from edge_lp.text import Notice, notice, only_our_lines
+
+GAP = 1.0  # seconds between the recordings of a folder
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,23 @@ class Source:
     buffer: float = 0.0
 
 
+def folder_blocks(folder: str, note: Notice, channel: int | None) -> Blocks:
+    """All recordings below a folder, in order, as one stream: GAP seconds of zeros behind each, so
+    that its last word is decided, and a notice in front of it that says when it begins. One that
+    cannot be read is a notice. AudioError: there is none that can."""
+    at = 0
+    for path in recordings([folder])[0]:
+        note(f"{at / SAMPLE_RATE:.2f} s: {path}")
+        try:
+            for pcm in with_tail(file_blocks(path, note, channel=channel), GAP):
+                yield pcm
+                at += len(pcm)
+        except AudioError as e:
+            note(f"note: {e}")
+    if not at:
+        raise AudioError(f"{folder}: none of its recordings can be read")
+
+
 @contextlib.contextmanager
 def open_device(
     device: str,
@@ -55,9 +76,9 @@ def open_device(
     reconnect: bool = False,
     note: Notice = notice,
 ) -> Iterator[Source]:
-    """mic, mic:NAME, mic:INDEX, - (stdin) or a file. speed "real" paces a file or a pipe like a
-    microphone; record: also write what is heard to this wav file; channel: this one alone, from 1;
-    gain: in dB; reconnect: wait for a microphone that is gone."""
+    """mic, mic:NAME, mic:INDEX, - (stdin), a file or a folder. speed "real" paces what is no
+    microphone like one; record: also write what is heard to this wav file; channel: this one alone,
+    from 1; gain: in dB; reconnect: wait for a microphone that is gone."""
     microphone = device == "mic" or device.startswith("mic:")
     if reconnect and not microphone:
         raise EdgeLpError(f"--reconnect goes with a microphone; {device} is none")
@@ -78,6 +99,8 @@ def open_device(
             blocks = (
                 pipe_blocks(sys.stdin.buffer, note)
                 if device == "-"
+                else folder_blocks(device, note, channel)
+                if Path(device).is_dir()
                 else file_blocks(device, note, channel=channel)
             )
             if speed == "real":
