@@ -1,41 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "learning.h"
+#include "chance.h"
 #include "lp_fix.h"
 
 #include <string.h>
 
 /* ------------------------------------------------------------------------------------ chance -- */
 
-/* Chance by counting, so that it does not matter in which order synapses are visited: a 32-bit hash
- * (C. Wellons' lowbias32) of the index, by a key for each step and use. Streams: a trace's decay 0
- * to 4, r1's 5, impulses 8 to 12, weights 16, tags 17. */
-typedef struct {
-    uint32_t add, times;
-} chance;
-
-enum { DECAY = 0, REWARD = 5, IMPULSE = 8, WEIGHT = 16, TAG = 17 };
-#define NEVER 65536u /* more than every chance */
-
-static inline uint32_t mix(uint32_t x)
-{
-    x = (x ^ (x >> 16)) * 0x7feb352du;
-    x = (x ^ (x >> 15)) * 0x846ca68bu;
-    return x ^ (x >> 16);
-}
-
-static chance key(uint32_t seed, uint32_t number, uint64_t step, uint32_t stream)
-{
-    uint32_t h = mix(seed + 0x9e3779b9u);
-    h = mix(h ^ number) + (uint32_t)(step >> 32);
-    h = mix(mix(h) ^ (uint32_t)step);
-    h = mix(h + stream);
-    return (chance){h, mix(h) | 1};
-}
-
-static inline uint32_t draw(chance c, uint32_t index)
-{
-    return mix((index + c.add) * c.times) >> 16;
-}
+enum { DECAY = 0, REWARD = 5, IMPULSE = 8, WEIGHT = 16, TAG = 17 }; /* streams */
+#define NEVER 65536u                                                /* more than every chance */
 
 uint32_t lp_learn_draw(uint32_t seed, uint32_t number, uint64_t step, uint32_t stream,
                        uint32_t index)
@@ -348,14 +321,17 @@ static void record(const lp_learner *l, const lp_learn_probe *p, size_t row)
 int lp_learn_run(lp_core *core, lp_learner *learners, size_t n_learners, size_t steps,
                  const uint32_t *starts, const uint16_t *inputs, const int16_t *rewards,
                  lp_probe *probes, const size_t *sizes, size_t n_probes,
-                 const lp_learn_probe *learn_probes, size_t n_learn_probes)
+                 const lp_learn_probe *learn_probes, size_t n_learn_probes, const lp_noise *noises,
+                 size_t n_noises)
 {
     lp_counts counts;
     lp_core_counts(core, &counts);
     for (size_t k = 0; k < steps; k++) {
+        lp_noise_before(noises, n_noises, counts.steps + k + 1);
         const int status = lp_core_run(core, 1, starts ? starts + k : NULL, inputs, probes,
                                        n_probes);
         if (status != LP_OK && status != LP_E_OVERFLOW) return status;
+        lp_noise_after(core, noises, n_noises, probes, n_probes);
         const size_t count = starts ? starts[k + 1] - starts[k] : 0;
         for (size_t e = 0; e < n_learners; e++)
             learn(core, &learners[e], counts.steps + k + 1, count ? inputs + starts[k] : NULL,

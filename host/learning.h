@@ -6,6 +6,7 @@
 #define LEARNING_H
 
 #include "edge_lp.h"
+#include "noise.h"
 
 /* cdef: the Python binding is cut from here to the line "cdef end". */
 #define LP_LEARN_EPOCH 63  /* the longest: spike times within an epoch have 6 bits, 0 is none */
@@ -77,12 +78,14 @@ typedef struct { /* what of a learner is recorded: traces uint8, LP_WEIGHT, LP_T
     void *rows;
 } lp_learn_probe;
 
-/* lp_core_run with learners beside it. sizes: bytes of a row of each probe, which are moved on;
+/* lp_core_run with learners and noise beside it. sizes: bytes of a row of each probe, which are
+ * moved on;
  * rewards: (steps), or NULL. A step that overflows (LP_E_OVERFLOW) has been done, learning too. */
 int lp_learn_run(lp_core *core, lp_learner *learners, size_t n_learners, size_t steps,
                  const uint32_t *starts, const uint16_t *inputs, const int16_t *rewards,
                  lp_probe *probes, const size_t *sizes, size_t n_probes,
-                 const lp_learn_probe *learn_probes, size_t n_learn_probes);
+                 const lp_learn_probe *learn_probes, size_t n_learn_probes, const lp_noise *noises,
+                 size_t n_noises);
 /* All weights to the core, from the mantissas. */
 void lp_learn_out(const lp_learner *l);
 /* The 16 bits of chance that `stream` has for `index` in step `step` (of all steps, from 1). */

@@ -8,16 +8,24 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
-from edge_lp.loihi import Network
+from edge_lp.loihi import Network, Noise
 from edge_lp.loihi.description import Connection
 from edge_lp.loihi.limits import V_CEILINGS, V_FLOORS
 from hypothesis import strategies as st
 
 
+def noises() -> st.SearchStrategy[Noise]:
+    on, seed = st.sampled_from("uv"), st.integers(0, 2**32 - 1)
+    return st.builds(Noise, st.integers(0, 20), st.integers(0, 7), on, seed)
+
+
 @st.composite
-def networks(draw: st.DrawFn, wild: bool = True) -> tuple[Network, np.random.Generator]:
+def networks(
+    draw: st.DrawFn, wild: bool = True, noisy: bool = False
+) -> tuple[Network, np.random.Generator]:
     """1-3 groups of 1-19 compartments, up to 4 connections, every parameter over its whole range; a
-    generator for the stimulus. wild: exponents and biases that overflow accumulators and states."""
+    generator for the stimulus. wild: exponents and biases that overflow accumulators and states. noisy:
+    some groups have noise."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     net = Network(inputs=draw(st.integers(1, 9)), cores=None)
     for _ in range(draw(st.integers(1, 3))):
@@ -44,6 +52,7 @@ def networks(draw: st.DrawFn, wild: bool = True) -> tuple[Network, np.random.Gen
             v_max=draw(st.sampled_from(V_CEILINGS)),
             join=join,
             silent=draw(st.booleans()),
+            noise=draw(noises()) if noisy and draw(st.booleans()) else None,
             initial_u=of(1 - 2**23, 2**23 - 1) if wild and draw(st.booleans()) else 0,
             initial_v=of(0, 511) if draw(st.booleans()) else 0,
         )

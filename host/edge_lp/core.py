@@ -321,14 +321,9 @@ class Core:
             g = self.groups[number("group", group, 0, len(self.groups) - 1)]
             lo, hi = (-LIMIT, LIMIT) if what == "u" else (g.vmin, g.vmax)
             new = whole(f"{self.names[group]}: {what}", values, lo, hi, np.int32)
-            self._state(group, what)[:] = new
+            self.state(group, what)[:] = new
 
     def state(self, group: int, what: str) -> np.ndarray:
-        """(n,) int32: a copy of a group's "u" or "v" after the last step."""
-        with self.lock:
-            return self._state(group, what).copy()
-
-    def _state(self, group: int, what: str) -> np.ndarray:
         """(n,) int32: the core's own u or v of a group."""
         at = (lib.lp_core_u if what == "u" else lib.lp_core_v)(self._p, group)
         return np.frombuffer(ffi.buffer(at, 4 * self.groups[group].n), np.int32)

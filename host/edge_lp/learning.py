@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The core with learners beside it, in C's terms: traces, sums of products, chance. Knows nothing
-of
-rules as people write them (loihi/rules.py). ValueError where a description does not fit."""
+"""The core with learners and noise beside it, in C's terms: traces, sums of products, chance. Knows
+nothing of rules as people write them (loihi/rules.py). ValueError where a description does not
+fit."""
 
 from __future__ import annotations
 
@@ -93,11 +93,23 @@ class Learner:
     state: dict[str, np.ndarray] = field(default_factory=dict)  # what a run changes
 
 
+@dataclass(frozen=True)
+class Noise:
+    """(x + mean) 2^(exponent - 7), x from -128 to 127, is added to u, or v, of a group in each
+    step; a lower exponent than 7 rounds down. mean 0..448, exponent 0..20."""
+
+    group: int
+    on_u: bool
+    mean: int
+    exponent: int
+    seed: int
+
+
 class PlasticCore(Core):
-    """A core whose learners change its weights after each epoch. A probe of a learner is (its
-    index,
-    any of RECORDED). The state has their traces, tags and weights too; reset() takes these back to
-    what was last set."""
+    """A core whose learners change its weights after each epoch, and whose groups may have noise. A
+    probe of a learner is (its index, any of RECORDED). The state has their traces, tags, weights
+    and the trial too; reset() takes weights and tags back to what was last set. trial: which of a
+    noise's sequences; it may be set before a reset()."""
 
     def __init__(
         self,
@@ -107,9 +119,12 @@ class PlasticCore(Core):
         flags: int,
         learners: Sequence[Learner],
         warn: bool = False,
+        noises: Sequence[Noise] = (),
     ) -> None:
+        self.noises: list[Noise] = []  # those that are laid out
         super().__init__(groups, synapses, n_inputs, flags, warn)
-        self.learners = list(learners)
+        self.learners, self.trial = list(learners), 0
+        self._lay_out_noises(noises)
         self._c_learners = ffi.new("lp_learner[]", len(self.learners))
         for c, learner in zip(self._c_learners, self.learners):
             self._fill_learner(c, learner, synapses[learner.synapses])
@@ -117,6 +132,29 @@ class PlasticCore(Core):
         self._chunk = max(1, min(self._chunk, WORK // work))
         self._rewards: np.ndarray | None = None
         self.reset()
+
+    def _lay_out_noises(self, noises: Sequence[Noise]) -> None:
+        self._c_noises = ffi.new("lp_noise[]", max(1, len(noises)))
+        self._biases = [np.zeros((2, self.groups[x.group].n), np.int32) for x in noises]
+        self.noises = list(noises)
+        for c, x, bias in zip(self._c_noises, self.noises, self._biases):
+            c.group, c.n, c.on_u = x.group, self.groups[x.group].n, x.on_u
+            c.mean, c.exponent, c.seed = x.mean, x.exponent, x.seed
+            c.bias, c.more = (pointer("int32_t *", row) for row in bias)
+            c.u = ffi.cast("int32_t *", lib.lp_core_u(self._p, x.group))
+            self._with_noise(x.group)
+
+    def _with_noise(self, group: int) -> None:
+        """The group's bias is what the noise is added to."""
+        for x, bias in zip(self.noises, self._biases):
+            if x.group == group:
+                bias[:] = self._each[group, "bias"]
+                self._c_groups[group].bias_each = pointer("int32_t *", bias[1])
+
+    def _set(self, group: int, what: str, *args: Any) -> None:
+        super()._set(group, what, *args)
+        if what == "bias" and self.noises:
+            self._with_noise(group)
 
     def _fill_learner(self, c: Any, x: Learner, s: Synapses) -> None:
         n_src = self.n_inputs if s.src is None else self.groups[s.src].n
@@ -218,9 +256,12 @@ class PlasticCore(Core):
         if self._rewards is not None:
             rewards = pointer("int16_t *", self._rewards) + at
         starts, inputs = self._pointers(events, at)
+        for c in self._c_noises[0 : len(self.noises)]:
+            c.trial = self.trial
         return lib.lp_learn_run(
             self._p, self._c_learners, len(self.learners), steps, starts, inputs, rewards,
             self._c_probes(others), sizes, len(others), c_learned, len(learned),
+            self._c_noises, len(self.noises),
         )  # fmt: skip
 
     def reset(self) -> None:
@@ -255,6 +296,7 @@ class PlasticCore(Core):
         with self.lock:
             core = super().save()
             rest = b"".join(a.tobytes() for x in self.learners for a in x.state.values())
+            rest += struct.pack("<I", self.trial)
             check = zlib.crc32(rest, self._fingerprint())
             return MAGIC + struct.pack("<QI", len(core), check) + core + rest
 
@@ -262,7 +304,7 @@ class PlasticCore(Core):
         with self.lock:
             head = len(MAGIC) + 12
             n, check = struct.unpack("<QI", state[len(MAGIC) : head].ljust(12, b"\0")[:12])
-            rest, arrays = state[head + n :], []
+            rest, trial, arrays = state[head + n : -4], state[-4:], []
             for x in self.learners:
                 for name, a in x.state.items():
                     new = np.frombuffer(rest[: a.nbytes].ljust(a.nbytes, b"\xff"), a.dtype)
@@ -276,6 +318,7 @@ class PlasticCore(Core):
                     "what save() gave for one that differs at most in weights and biases"
                 )
             super().restore(state[head : head + n])
+            (self.trial,) = struct.unpack("<I", trial)
             for a, new, _ in arrays:
                 a[:] = new
             for c in self._c_learners:
@@ -283,7 +326,7 @@ class PlasticCore(Core):
 
     def _fingerprint(self) -> int:
         """Of everything that a state needs to fit."""
-        value = 0
+        value = zlib.crc32(repr(self.noises).encode()) if self.noises else 0
         for x in self.learners:
             rest: tuple = (
                 x.products,

@@ -55,6 +55,10 @@ def test_errors_of_a_sample() -> None:
     ):
         with pytest.raises(LimitError, match=told):
             net.run_batch(inputs, record)
+    for reward, told in ((np.zeros(3), r"rewards have shape \(3,\), expected \(5, 3\)"),
+                         (np.zeros((5, 3), int), "no connection learns")):  # fmt: skip
+        with pytest.raises(LimitError, match=told):
+            net.run_batch(np.zeros((5, 3, 2)), reward=reward)
 
 
 def test_ctrl_c_ends_a_batch() -> None:

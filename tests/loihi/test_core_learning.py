@@ -357,9 +357,10 @@ def test_a_batch_is_its_samples_one_by_one(case, samples) -> None:
     """Each sample learns from the start."""
     net, rng = case
     inputs = rng.random((samples, 30, net.inputs.n)) < 0.4
-    got = net.run_batch(inputs, ["spikes", "v"])
+    reward = rng.integers(-9, 9, (samples, 30))
+    got = net.run_batch(inputs, ["spikes", "v"], reward=reward)
     for i, x in enumerate(inputs):
-        alone = net.run(30, x, ["spikes", "v"])
+        alone = net.run(30, x, ["spikes", "v"], reward=reward[i])
         for g in net.groups:
             np.testing.assert_array_equal(got.spikes[g][i], alone.spikes[g])
             np.testing.assert_array_equal(got.v[g][i], alone.v[g])

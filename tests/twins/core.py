@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from twins.learning import counted
+
 U_BITS, Q_BITS, V_LIMIT = 24, 16, 2**23 - 1
 
 
@@ -51,7 +53,8 @@ def weights(c: Any) -> np.ndarray:
 class Core:
     """The state of a network. bias[g] (n,) may be changed between steps."""
 
-    def __init__(self, network: Any):
+    def __init__(self, network: Any, trial: int = 0):
+        self.trial = trial
         self.groups, self.inputs = network.groups, network.inputs
         self.connections = [
             (c, d, weights(c) * (c.delays == d))
@@ -84,9 +87,16 @@ class Core:
         row = self.arriving[g][self.t % 64]
         total, row[:] = row.copy(), 0
         q = wrap(total, Q_BITS) * 64
-        u = decay(self.u[g], g.decay_u) + q
+        noise = self._noise(g)
+        on_u = g.noise is not None and g.noise.on == "u"
+        u = decay(self.u[g], g.decay_u) + q + noise * on_u
         self.u[g] = wrap(u, U_BITS)
-        drive = self.u[g] + self.bias[g] + (0 if g.join is None else self.v[g.join])
+        drive = (
+            self.u[g]
+            + noise * (not on_u)
+            + self.bias[g]
+            + (0 if g.join is None else self.v[g.join])
+        )
         v = decay(self.v[g], g.decay_v) + wrap(drive, U_BITS)
         self._note(
             g,
@@ -101,6 +111,14 @@ class Core:
         self.v[g] = np.where(spikes, 0, v)
         self.clamped[g] = np.maximum(np.where(spikes, g.refractory, self.clamped[g]) - 1, 0)
         self.fired += int(spikes.sum())
+
+    def _noise(self, g: Any) -> np.ndarray:
+        """(x + 64 offset) 2^(exponent - 7), rounded down, x 8 bits of chance less 128."""
+        if g.noise is None:
+            return np.zeros(g.n, np.int64)
+        z, group, step = g.noise, self.groups.index(g), self.t + 1
+        bits = [counted(z.seed, group, step, 24 + self.trial, i) // 256 for i in range(g.n)]
+        return (np.array(bits) - 128 + 64 * z.offset) * 2**z.exponent // 2**7
 
     def _note(self, g: Any, *stages: tuple[str, np.ndarray, np.ndarray]) -> None:
         for i in np.flatnonzero(np.any([exact != kept for _, exact, kept in stages], axis=0)):

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edge_lp.loihi.description import Connection, Group, Inputs
+    from edge_lp.loihi.description import Connection, Group, Inputs, Noise
     from edge_lp.loihi.keras_model import from_keras
     from edge_lp.loihi.limits import LimitError
     from edge_lp.loihi.network import Network
@@ -21,6 +21,7 @@ __all__ = [
     "Inputs",
     "LimitError",
     "Network",
+    "Noise",
     "Probe",
     "Result",
     "Rule",
@@ -30,7 +31,7 @@ __all__ = [
 ]
 # Loaded when asked for: `edge-lp inspect` needs the limits only.
 _HOMES = {
-    "description": ("Connection", "Group", "Inputs"),
+    "description": ("Connection", "Group", "Inputs", "Noise"),
     "keras_model": ("from_keras",),
     "limits": ("LimitError",),
     "network": ("Network",),

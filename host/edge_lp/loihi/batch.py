@@ -16,7 +16,9 @@ from edge_lp.loihi.recording import KINDS
 from edge_lp.loihi.simulation import Result, Simulation
 
 
-def run_batch(build: Callable[[], Simulation], inputs: Any, record: Iterable[str]) -> Result:
+def run_batch(
+    build: Callable[[], Simulation], inputs: Any, record: Iterable[str], reward: Any = None
+) -> Result:
     """What Network.run_batch does. build: a new simulation at step 0; one is made for each thread
     (the core releases the GIL) and reset for each sample."""
     given = np.asarray(inputs)
@@ -28,6 +30,11 @@ def run_batch(build: Callable[[], Simulation], inputs: Any, record: Iterable[str
     kinds = [record] if isinstance(record, str) else list(record)
     if isinstance(record, str) or not all(isinstance(k, str) and k in KINDS for k in kinds):
         raise LimitError(f"record is {record!r}, expected a list of any of {', '.join(KINDS)}")
+    rewards = None if reward is None else np.asarray(reward)
+    if rewards is not None and rewards.shape != (samples, steps):
+        raise LimitError(
+            f"rewards have shape {rewards.shape}, expected {(samples, steps)}: samples, steps"
+        )
     threads = max(1, min(samples, cores()))
     simulations = [build() for _ in range(threads)]
     out = {kind: _empty(simulations[0], kind, samples, steps) for kind in kinds}
@@ -36,8 +43,9 @@ def run_batch(build: Callable[[], Simulation], inputs: Any, record: Iterable[str
         """Every threads-th sample from first on."""
         simulation, total = simulations[first], Counts(0, 0, 0, 0, 0)
         for i in range(first, samples, threads):
-            simulation.reset()
-            result = simulation.run(steps, given[i], kinds)
+            simulation.reset(trial=i)
+            more = None if rewards is None else rewards[i]
+            result = simulation.run(steps, given[i], kinds, more)
             for kind in kinds:
                 for group, rows in getattr(result, kind).items():
                     out[kind][group][i] = rows

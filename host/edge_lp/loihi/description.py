@@ -42,6 +42,28 @@ class Inputs(Part):
     name: str = "inputs"
 
 
+@dataclass(frozen=True)
+class Noise:
+    """(x + 64 offset) 2^(exponent - 7) is added in each step to each compartment's u or v (`on`),
+    x from -128 to 127, all alike; rounded down where the exponent is below 7.
+
+    offset 0..7, exponent 0..20: one of each a core. seed 0..2^32 - 1. The formula is the chip's, as
+    NxSDK's users and nengo-loihi have it: (lfsr() - 2^7 + mant 2^6) 2^(exp - 7). The chip's
+    generator is not public, so x is ours: a hash of seed, group, trial, step and compartment."""
+
+    exponent: int
+    offset: int = 0
+    on: str = "v"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        limits.check_number("noise: exponent", self.exponent, limits.NOISE_EXPONENT)
+        limits.check_number("noise: offset", self.offset, limits.NOISE_OFFSET)
+        limits.check_number("noise: seed", self.seed, (0, 2**32 - 1))
+        if self.on not in ("u", "v"):
+            raise limits.LimitError(f"noise is on {self.on!r}, expected 'u' or 'v'")
+
+
 @dataclass(frozen=True, eq=False)
 class Group(Part):
     """n compartments. Each of the numbers is shared, or an array (n,) with one a compartment.
@@ -50,8 +72,8 @@ class Group(Part):
     0..131071, a spike where v > threshold << 6. bias: mantissa -4096..4095, times 2^bias_exponent
     (0..7). refractory: 1..64 steps, 1 is none. v_min, v_max: as the chip's limit registers give
     them, 1 - 2^k and 2^(9 + 2 k) - 1. join: a group of the same size whose new v is added to this
-    one's input. silent: never spikes. initial_u, initial_v: at step 0, and after a reset; 24 bits
-    of u, v within v_min and v_max.
+    one's input. silent: never spikes. noise: a Noise. initial_u, initial_v: at step 0, and
+    after a reset; 24 bits of u, v within v_min and v_max.
     """
 
     n: int
@@ -67,6 +89,7 @@ class Group(Part):
     silent: bool = False
     initial_u: Numbers = 0
     initial_v: Numbers = 0
+    noise: Noise | None = None
     name: str = "group"
 
 

@@ -22,6 +22,7 @@ FORMATS = 7  # distinct synapse formats; entry 0 of the table's 8 is unused
 ACCUMULATORS = 8192  # delay slots of all compartments; at least 8 each
 
 DECAY = (0, 4096)  # effective: register + offset
+NOISE_EXPONENT, NOISE_OFFSET = (0, 20), (0, 7)
 THRESHOLD = (0, 131071)  # mantissa of 17 bits, << 6
 BIAS_MANTISSA = (-4096, 4095)
 BIAS_EXPONENT = (0, 7)

@@ -21,7 +21,7 @@ import numpy as np
 
 from edge_lp.loihi import limits
 from edge_lp.loihi.batch import run_batch
-from edge_lp.loihi.description import MANTISSAS, Connection, Group, Inputs, Numbers
+from edge_lp.loihi.description import MANTISSAS, Connection, Group, Inputs, Noise, Numbers
 from edge_lp.loihi.limits import (
     LimitError,
     check_at_most,
@@ -99,6 +99,8 @@ class Network:
             ("initial_v", (checked["v_min"], checked["v_max"])),
         ):
             checked[what] = check_each(f"{g.name}: {what}", getattr(g, what), range_, size)
+        if g.noise is not None and not isinstance(g.noise, Noise):
+            raise LimitError(f"{g.name}: noise is {g.noise!r}, expected a Noise")
         if g.join is not None and (not self._mine(g.join) or g.join.n != size):
             found = f"{g.join.n} compartments" if isinstance(g.join, Group) else repr(g.join)
             raise LimitError(
@@ -193,7 +195,10 @@ class Network:
             p
             for g in gs
             for p in zip(
-                *(np.broadcast_to(x, g.n).tolist() for x in (g.decay_u, g.decay_v, g.refractory))
+                *(
+                    np.broadcast_to(x, g.n).tolist()
+                    for x in (g.decay_u, g.decay_v, g.refractory, g.noise is not None)
+                )
             )
         }
         thresholds = {t for g in gs if not g.silent for t in np.unique(g.threshold).tolist()}
@@ -235,6 +240,9 @@ class Network:
                 self.cores,
             )
 
+        noises = {(g.noise.exponent, g.noise.offset, g.noise.on) for g in self.groups if g.noise}
+        check_at_most(f"different noises {of}", len(noises), self.cores)
+
     # ----------------------------------------------------------------------------------- running --
 
     def build(self, strict: bool | str = False, count_active: bool = False) -> Simulation:
@@ -256,9 +264,14 @@ class Network:
         return self.build(strict).run(steps, inputs, record, reward)
 
     def run_batch(
-        self, inputs: np.ndarray, record: Iterable[str] = ("spikes",), strict: bool | str = False
+        self,
+        inputs: np.ndarray,
+        record: Iterable[str] = ("spikes",),
+        strict: bool | str = False,
+        reward: Any = None,
     ) -> Result:
         """run() of each sample from step 0, side by side on the machine's cores. inputs: (samples,
         steps, axons), 0 or 1; record: any of "spikes", "u", "v", which come as (samples, steps, n).
-        The same numbers as one by one; counts are of all samples together."""
-        return run_batch(lambda: self.build(strict), inputs, record)
+        reward: (samples, steps), or None. The same numbers as one by one, each after a reset; the
+        noise of sample i is that of reset(trial=i). counts are of all samples together."""
+        return run_batch(lambda: self.build(strict), inputs, record, reward)

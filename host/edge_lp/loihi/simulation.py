@@ -12,7 +12,7 @@ import numpy as np
 
 from edge_lp import core
 from edge_lp.errors import OverflowWarning
-from edge_lp.learning import PlasticCore, rewards_of
+from edge_lp.learning import Noise, PlasticCore, rewards_of
 from edge_lp.loihi import limits
 from edge_lp.loihi.description import MANTISSAS, Connection, Group, Inputs, Numbers
 from edge_lp.loihi.limits import LimitError, check_each, check_flag, check_number, check_range
@@ -75,9 +75,11 @@ class Simulation:
         flags = (core.STRICT if strict else 0) | (core.COUNT if count_active else 0)
         lowered_groups = [self._lower_group(g) for g in self.groups]
         self._core: core.Core
-        if self._plasticity:
+        noises = [_noise_of(i, g) for i, g in enumerate(self.groups) if g.noise is not None]
+        if self._plasticity or noises:
             learners = self._plasticity.learners
-            self._core = PlasticCore(lowered_groups, synapses, inputs.n, flags, learners, warn)
+            args = (lowered_groups, synapses, inputs.n, flags, learners, warn, noises)
+            self._core = PlasticCore(*args)
         else:
             self._core = core.Core(lowered_groups, synapses, inputs.n, flags, warn)
         self.reset()
@@ -205,7 +207,8 @@ class Simulation:
             raise LimitError(
                 f"{what!r} of {group!r}, expected u or v of a group of this simulation"
             )
-        return self._core.state(self._index[group], what)
+        with self._core.lock:
+            return self._core.state(self._index[group], what).copy()
 
     def set_weights(self, connection: Connection, mantissas: np.ndarray) -> None:
         """New weight mantissas of a connection's synapses from the next step on; no synapse comes
@@ -264,10 +267,14 @@ class Simulation:
         """Since step 0."""
         return self._core.counts()
 
-    def reset(self) -> None:
+    def reset(self, trial: int = 0) -> None:
         """Back to step 0, u and v to their initial values; biases and weights stay as they were
-        set. What was learned since then is gone: set_weights(c, learned(c)) first to keep it."""
+        set. What was learned since then is gone: set_weights(c, learned(c)) first to keep it.
+        trial: 0..2^31 - 1, which of the sequences that its seed has the noise is."""
+        trial = check_number("trial", trial, (0, 2**31 - 1))
         with self._core.lock:
+            if isinstance(self._core, PlasticCore):
+                self._core.trial = trial
             self._core.reset()
             for i, g in enumerate(self.groups):
                 for what, initial in (("u", g.initial_u), ("v", g.initial_v)):
@@ -287,6 +294,12 @@ class Simulation:
         """Goes on from a state of save(). ValueError, and nothing is done: it is damaged, or of a
         network that differs in more than biases and weights."""
         self._core.restore(state)
+
+
+def _noise_of(index: int, g: Group) -> Noise:
+    assert g.noise is not None
+    x = g.noise
+    return Noise(index, x.on == "u", 64 * x.offset, x.exponent, x.seed)
 
 
 def events(inputs: Any, steps: int, n: int) -> tuple[np.ndarray | None, np.ndarray | None]:
