@@ -20,7 +20,7 @@ from edge_lp.audio.signals import babble
 from edge_lp.hear import view
 from edge_lp.hear.detect import HostEar
 from edge_lp.hear.screen import JsonLines, Lines, output
-from edge_lp.hear.terminal import Terminal
+from edge_lp.hear.terminal import LEAVE, Terminal
 from edge_lp.model.find import write_model
 from edge_lp.model.format import pack
 from edge_lp.runtime import Model, Spotter
@@ -46,7 +46,8 @@ class Emulator:
 
     def write(self, data):
         self.sent += len(data)
-        for escape, c in re.findall(r"\x1b\[([?\d;]*[a-zA-Z])|([^\x1b])", data.decode()):
+        shown = data.decode().removesuffix(LEAVE)  # which wipes the picture that is looked at
+        for escape, c in re.findall(r"\x1b\[([?\d;]*[a-zA-Z])|([^\x1b])", shown):
             if c:
                 self.cells[self.y][self.x] = (c, self.sgr)
                 self.x += 1
@@ -380,6 +381,24 @@ def test_a_slow_machine_draws_less_often_and_listens(monkeypatch):
         clock[0] += 0.02
         seen.take(PCM[:320], ear.push(PCM[:320]), 0.0, 0)
     assert np.diff(drawn).min() >= 1.0 / view.SHARE and len(drawn) / clock[0] <= view.SHARE + 0.05
+
+
+def test_what_is_behind_is_the_sound_and_not_its_start(monkeypatch):
+    """A microphone that begins after 1.5 s is not behind; one that stands still for 2 s is."""
+    clock = [0.0]
+    monkeypatch.setattr(view.time, "monotonic", lambda: clock[0])
+    ear = HostEar(model := Model(DATA), model.detector)
+    seen = view.View(_console(80, 24), ear, "m", lambda d: None)
+    seen.terminal = Terminal(seen.terminal.console, lambda data: None)
+
+    def hear(pcm, seconds):
+        clock[0] += seconds
+        seen.take(pcm, ear.push(pcm), 0.0, 0)
+        return next(w for w in seen.rows(80, 24)[0][-1].plain.split(" · ") if "behind" in w)
+
+    assert [hear(PCM[:0], seconds) for seconds in (0.0, 1.5)] == ["0 ms behind"] * 2
+    assert [hear(PCM[:320], 0.02) for _ in range(50)] == ["0 ms behind"] * 50
+    assert hear(PCM[:0], 2.0) == "2000 ms behind"
 
 
 def test_a_line_is_never_asked_for_more_than_it_has(monkeypatch):

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Union
 if TYPE_CHECKING:
     from rich.text import Text
 
-ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[0m\x1b[?25h\x1b[?1049l"
+# empty when it is left: of a window that grew meanwhile, tmux keeps lines of the other screen
+ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[0m\x1b[1;1H\x1b[2J\x1b[?25h\x1b[?1049l"
 BRIDGE = 6  # cells of one style that are cheaper to send again than to jump over
 # what a key sends: an escape sequence (ECMA-48 5.4), or a character
 KEY = re.compile(r"\x1b[\[O][0-?]*[ -/]*[@-~]|.", re.DOTALL)

@@ -113,7 +113,8 @@ class View:
             self._level(heard_here.astype(np.float64))
             self._load += (work / length - self._load) * min(1.0, length / 2)
         now = time.monotonic()
-        self._start = min(self._start, now - self.seconds)
+        if self.seconds:  # a source may take its time to begin
+            self._start = min(self._start, now - self.seconds)
         self._delay = now - self._start - self.seconds
         self._layers = [np.sqrt(np.clip(a, 0, 1)) for a in heard.layers]  # faint ones are seen too
         self._fired = [np.maximum(*p) for p in zip(self._fired, self._layers)] or self._layers
