@@ -10,7 +10,7 @@
 /* Eight bits into four integrators, each of which adds up what the one before it has become. After
  * eight of these steps integrator j holds what it held, C(7 + i, i) times what the one i before it
  * held, and its share of the bits: four fields of a table's word. */
-static void integrate(uint32_t *s, uint8_t bits)
+LP_INLINE void integrate(uint32_t *s, uint8_t bits)
 {
     const uint32_t share = lp_pdm_share[bits];
     s[3] += 8 * s[2] + 36 * s[1] + 120 * s[0] + (share & 511);
@@ -21,9 +21,8 @@ static void integrate(uint32_t *s, uint8_t bits)
 
 /* A sample at 48 kHz, -2^19 (zeros only) .. 2^19 (ones only): sums modulo 2^32 are right as long as
  * their differences are, and those are 0..32^4 = 2^20. */
-static int32_t comb(lp_pdm *p)
+static int32_t comb(lp_pdm *p, uint32_t x)
 {
-    uint32_t x = p->integrator[3];
     for (uint32_t j = 0; j < 4; j++) {
         const uint32_t before = p->comb[j];
         p->comb[j] = x;
@@ -46,12 +45,14 @@ size_t lp_pdm_pcm(lp_pdm *p, const uint8_t *bits, size_t n, int16_t *pcm)
 {
     size_t found = 0;
     if (!p || !bits || !pcm) return 0;
+    uint32_t s[4] = {p->integrator[0], p->integrator[1], p->integrator[2], p->integrator[3]};
     for (size_t i = 0; i < n; i++) {
-        integrate(p->integrator, bits[i]);
+        integrate(s, bits[i]);
         p->phase = (uint8_t)((p->phase + 1) & 3);
         if (p->phase) continue;
-        const int16_t x = level(p, comb(p));
+        const int16_t x = level(p, comb(p, s[3]));
         found += lp_decimate(&p->to_16k, &x, 1, pcm + found);
     }
+    for (uint32_t j = 0; j < 4; j++) p->integrator[j] = s[j];
     return found;
 }

@@ -18,6 +18,9 @@ from random_model import random_spec
 PROGRAM = re.search(
     r"```c\n(.*?)```", (ROOT / "docs/embedding.md").read_text(encoding="utf-8"), re.S
 )[1]
+PIECES = re.findall(
+    r"```c\n(.*?)```", (ROOT / "docs/embedding.md").read_text(encoding="utf-8"), re.S
+)[1:]
 PUBLIC = ("lp_model_open", "lp_spotter_size", "lp_spotter_init", "lp_spotter_reset",
           "lp_spotter_hear", "lp_model_label")  # fmt: skip
 
@@ -59,6 +62,20 @@ def test_the_program(tmp_path):
     events = detector.push(Net(opened).push(Frontend().push(pcm)))[0]
     expected = [f"{opened.labels[e.label]} at {10 * e.middle} ms" for e in events]
     assert expected and said.splitlines() == expected
+
+
+def test_the_pieces(tmp_path):
+    """48 kHz, PDM, DMA: what the page shows compiles as it stands, one file each, and links with
+    runtime/audio."""
+    need("cc")
+    assert len(PIECES) == 3
+    for i, piece in enumerate(PIECES):
+        (tmp_path / f"piece{i}.c").write_text(piece)
+        run("cc", "-std=c99", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror",
+            "-I", ROOT / "runtime", "-c", f"piece{i}.c", cwd=tmp_path)  # fmt: skip
+    (tmp_path / "main.c").write_text("int main(void) { return 0; }\n")
+    audio = sorted((ROOT / "runtime/audio").glob("*.c"))
+    run("cc", "main.c", *tmp_path.glob("piece*.o"), *audio, "-o", "main", cwd=tmp_path)
 
 
 @pytest.mark.parametrize(

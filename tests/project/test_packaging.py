@@ -33,8 +33,11 @@ def test_what_is_in_it(wheel):
         for p in (ROOT / folder).glob("*.py")
     }
     assert sources <= set(names)
-    # what `edge-lp emulate` builds from
+    # what `edge-lp emulate` builds from, and what `edge-lp new-project` writes
     assert {"edge_lp/c/runtime/edge_lp.h", "edge_lp/c/firmware/Makefile"} <= set(names)
+    host, projects = ROOT / "host", ROOT / "host/edge_lp/board/projects"
+    templates = {str(p.relative_to(host)) for p in projects.rglob("*") if p.is_file()}
+    assert {"edge_lp/c/src/edge_lp_fast.h", *templates} <= set(names) and len(templates) > 12
     # what `edge-lp listen --web` serves, the WebAssembly where it can be built
     page = {"index.html", "style.css", "app.js", "picture.js", "sources.js", "spotter.js"}
     assert {f"edge_lp/web/{name}" for name in page | {"worklet.js"}} <= set(names)
@@ -45,7 +48,7 @@ def test_what_is_in_it(wheel):
         for n in names
         if n.endswith((".wav", ".flac", ".ogg", ".pyc", ".o", ".elf"))
         or n.endswith(".c")
-        and not n.startswith("edge_lp/c/")
+        and not n.startswith(("edge_lp/c/", "edge_lp/board/projects/"))
     ]
     assert wheel.stat().st_size < 1_000_000
 

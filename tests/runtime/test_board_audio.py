@@ -202,6 +202,14 @@ def test_tables_are_made_by_their_script_and_are_the_twins():
     assert f"LP_THIRD_MIDDLE {h[36]}\n" in made.stdout
 
 
+def test_the_picture_is_drawn(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (pip install '.[dev]')")
+    tool = ROOT / "tools/audio_filters.py"
+    subprocess.run([sys.executable, tool, tmp_path / "a.png"], check=True)
+    assert (tmp_path / "a.png").stat().st_size > 10_000
+    assert "](audio-filters.png)" in (ROOT / "docs/embedding.md").read_text()
+
+
 def test_it_keeps_nothing_and_needs_nothing(tmp_path):
     """No data, no symbol from outside but its own; what the header declares is what it exports."""
     if not shutil.which("arm-none-eabi-gcc"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import click
 
-from edge_lp.cli.boards import emulate, verify
+from edge_lp.cli.boards import emulate, new_project, verify
 from edge_lp.cli.common import Cli
 from edge_lp.cli.listening import demo, devices, listen, record, serve
 from edge_lp.cli.loihi import loihi_group
@@ -46,6 +46,7 @@ for _command in (
     demo,
     emulate,
     verify,
+    new_project,
     bench,
     loihi_group,
     reproduce,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Boards, real and emulated: emulate, verify."""
+"""Boards, real and emulated: emulate, verify, new-project."""
 
 from __future__ import annotations
 
@@ -88,3 +88,26 @@ def verify(
             else plain(verdict)
         )
     ctx.exit(1 if differ else 0)
+
+
+@click.command("new-project")
+@click.option(
+    "--board",
+    required=True,
+    type=click.Choice(["pico", "zephyr", "arduino", "cmake"]),
+    help="pico: pico-sdk, with an I2S microphone; zephyr: its DMIC driver; arduino: a sketch; "
+    "cmake: anything else.",
+)
+@click.option("--model", default="commands12", show_default=True, help="The model in it.")
+@click.argument("folder", metavar="DIR", type=click.Path())
+def new_project(board: str, model: str, folder: str) -> None:
+    """Write a project that spots keywords.
+
+    DIR gets a program, the runtime, the model, what its build system reads and a README.md that
+    says how to build it.
+    """
+    from edge_lp.board.project import new_project as make
+    from edge_lp.text import notice
+
+    make(board, folder, model_bytes(model))
+    notice(f"{folder}: how to build it is in its README.md")
