@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A microphone's clock and data by state machine 0 of PIO0 (datasheets: RP2040, chapter 3; RP2350,
- * chapter 11). Its interrupt takes each word out of a FIFO of eight. Part of a microphone's file. */
+ * chapter 11). Its interrupt takes each word out of a FIFO of eight. Part of a microphone. */
 #ifndef PIO_H
 #define PIO_H
 
