@@ -24,8 +24,8 @@ def networks(
     draw: st.DrawFn, wild: bool = True, noisy: bool = False
 ) -> tuple[Network, np.random.Generator]:
     """1-3 groups of 1-19 compartments, up to 4 connections, every parameter over its whole range; a
-    generator for the stimulus. wild: exponents and biases that overflow accumulators and states. noisy:
-    some groups have noise."""
+    generator for the stimulus. wild: exponents and biases that overflow accumulators and states.
+    noisy: some groups have noise."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     net = Network(inputs=draw(st.integers(1, 9)), cores=None)
     for _ in range(draw(st.integers(1, 3))):
