@@ -271,7 +271,7 @@ static void add_all(int32_t *u, uint32_t stride, const source *x)
     int32_t *const end = u + x->m->n_out * stride;
     for (uint32_t r = 0; x->m->kind == LP_DENSE3 && r < x->n; r += BLOCK) {
         rows block;
-        block.n = 0;
+        block.n = block.skew[1] = 0; /* the latter is read only behind where it is set: for gcc */
         gather(&block, 0, x, r, x->n - r < BLOCK ? x->n - r : BLOCK);
         for (uint32_t k = 0; k < words; k++) {
             const sums t = sums_of(&block, k, 0, block.n, 0);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An RP2040's or RP2350's image as UF2, the file that its USB drive takes. Standard library only.
+"""An image as UF2, the file that the USB drive of an RP2040, an RP2350 or the boot loader of an
+nRF52840 takes. Standard library only.
 
 The RP2040's bootrom runs the first 256 bytes of flash if their last word is the CRC-32 (0x04c11db7,
 from the left, from all ones, not inverted) of the 252 before it: it is filled in here."""
@@ -10,8 +11,12 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-FLASH, PAGE = 0x10000000, 256
-FAMILY = {"rp2040": 0xE48BFF56, "rp2350": 0xE48BFF59}  # the latter: Arm, secure
+PAGE = 256
+CHIPS = {  # where the image begins, and the family
+    "rp2040": (0x10000000, 0xE48BFF56),
+    "rp2350": (0x10000000, 0xE48BFF59),  # Arm, secure
+    "nrf52840": (0x27000, 0xADA52840),  # behind the SoftDevice S140 7
+}
 
 
 def crc32(data):
@@ -29,8 +34,9 @@ def uf2(image, chip="rp2040"):
         image = image[: PAGE - 4] + struct.pack("<I", crc32(image[: PAGE - 4])) + image[PAGE:]
     image += bytes(-len(image) % PAGE)
     blocks = len(image) // PAGE
+    flash, family = CHIPS[chip]
     for i in range(blocks):
-        head = (0x0A324655, 0x9E5D5157, 0x2000, FLASH + PAGE * i, PAGE, i, blocks, FAMILY[chip])
+        head = (0x0A324655, 0x9E5D5157, 0x2000, flash + PAGE * i, PAGE, i, blocks, family)
         data = image[PAGE * i : PAGE * (i + 1)]
         yield struct.pack("<8I", *head) + data.ljust(476, b"\0") + struct.pack("<I", 0x0AB16F30)
 
@@ -38,7 +44,7 @@ def uf2(image, chip="rp2040"):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("elf")
-    p.add_argument("--chip", required=True, choices=FAMILY)
+    p.add_argument("--chip", required=True, choices=CHIPS)
     p.add_argument("--objcopy", required=True)
     a = p.parse_args()
     with tempfile.TemporaryDirectory() as folder:

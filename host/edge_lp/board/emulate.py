@@ -29,7 +29,8 @@ class Target:
     """board: a folder of firmware/boards. run: how its image is started, {elf} or {uf2} is the
     image. ticks: instructions in a tick when run with `counting` (QEMU's -icount, one instruction a
     fixed virtual time). own: the emulator has the board's own microphone, which hears the file that
-    it is given last, and the board's line is the emulator's stdin and stdout."""
+    it is given last, and the board's line is the emulator's stdin and stdout. small: it has no
+    memory for the core beside the kernel."""
 
     board: str
     compiler: str
@@ -39,6 +40,7 @@ class Target:
     counting: tuple[str, ...] = ()
     instructions_per_tick: float = 0.0
     own: bool = False
+    small: bool = False
 
 
 def _mps2(board: str, machine: str, hz: float = 25e6) -> Target:
@@ -63,6 +65,13 @@ TARGETS = {
     "m7": _mps2("m7", "mps2-an500"),
     "m33": _mps2("m33", "mps2-an505"),
     "m55": _mps2("m55", "mps3-an547", 32e6),
+    "microbit": Target(
+        "microbit",
+        "arm-none-eabi-gcc",
+        ("qemu-system-arm", "-M", "microbit", "-kernel", "{elf}"),
+        "gcc-arm-none-eabi qemu-system-arm",
+        small=True,
+    ),
     "rv32": Target(
         "rv32",
         "riscv64-unknown-elf-gcc",
@@ -184,7 +193,7 @@ def build(
         f"PROGRAM={program}",
         "FLASH_BUDGET=4194304",
         "RAM_BUDGET=4194304",
-        *(("CORE=1", "STACK_BYTES=4096") if core else ()),
+        *(("CORE=1", "STACK_BYTES=4096") if core and not t.small else ()),
         *more,
     ]
     if t.cross:
