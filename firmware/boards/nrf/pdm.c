@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The PDM microphone of a board with an nRF52840 (Product Specification 1.7, 6.15 "PDM"): 1.28 MHz,
- * which the peripheral filters to 16 kHz and writes into one buffer while the other one is taken. */
+ * which the peripheral filters to 16 kHz and writes into one buffer while the other is taken. */
 #include "nrf.h"
 
 #include "../samples.h"
@@ -19,7 +19,7 @@ static int16_t buffers[2][PIECE];
 static volatile uint32_t filled, given; /* buffers of each, since it was switched on */
 static uint8_t ready, running;
 
-/* The peripheral takes NEXT's buffer when it starts on it, and tells so: then comes the other one. */
+/* The peripheral takes NEXT's buffer when it starts on it, and tells so: then comes the other. */
 void mic_interrupt(void)
 {
     if (END) {
