@@ -276,7 +276,7 @@ def det(c: Calibration, path: str | Path) -> Path:
     axes.text(floor, 101, f" 3 / {hours:.2f} h", color="0.4", fontsize=8, va="bottom")
     axes.set(
         xscale="log",
-        xlabel=f"false events an hour, on {hours:.2f} h of speech of others than chose",
+        xlabel=f"false events an hour, on {hours:.2f} h of speech",
         ylabel=f"missed, % of {int(half.words[0].asked.sum())} words",
         ylim=(0, 100),
     )
