@@ -23,6 +23,9 @@
  *   - No globals, no floating point, no I/O. Different objects may be used from different threads.
  *   - Functions that can fail return LP_OK (0) or a negative lp_status; what a function cannot fail
  *     at, it does not report.
+ *   - Stack on a 32-bit machine, whatever the model: at most 2,560 bytes in lp_net_size,
+ *     lp_net_init, lp_spotter_size and lp_spotter_init, 1,024 in lp_net_frame, lp_spotter_push and
+ *     lp_spotter_hear, 512 in any other call.
  *   - Qn means an integer that stands for value * 2^n. */
 #ifndef EDGE_LP_H
 #define EDGE_LP_H

@@ -4,7 +4,7 @@
  *
  * Each takes a stream in pieces of any length, with the same samples for any cut. All its memory is
  * a struct of the caller's; one of zeros is at its start. A call with a NULL pointer gives 0. The
- * filters are symmetric, so every frequency is delayed alike. docs/embedding.md draws what they
+ * filters are symmetric, so every frequency is delayed alike. Stack: at most 256 bytes. docs/embedding.md draws what they
  * pass; tests/twins/audio.py is the same in Python. */
 #ifndef LP_AUDIO_H
 #define LP_AUDIO_H
@@ -38,7 +38,7 @@ size_t lp_interpolate(lp_interpolator *interpolator, const int16_t *pcm, size_t 
 
 /* PDM at LP_PDM_RATE -> 16 kHz: four integrators and combs to 48 kHz, the mean taken away (a
  * high-pass at 7.5 Hz: such microphones have an offset), then the decimator. -0.4 dB at 4 kHz, -1.2
- * at 7. The stack is its own frame and lp_decimate's. */
+ * at 7. */
 typedef struct {
     lp_decimator to_16k;
     uint32_t integrator[4], comb[4]; /* modulo 2^32 */
