@@ -11,6 +11,7 @@
  * mismatch has made them differ, and for units that do not spike, it is summed. */
 #include "spiker.h"
 
+#include <math.h>
 #include <string.h>
 
 #if defined(__GNUC__) && defined(__x86_64__) && defined(__linux__)
@@ -51,22 +52,30 @@ static size_t feed_back(const lp_spiker *p)
 
 CLONES static void follow(const lp_spiker *p, size_t width, size_t n)
 {
-    for (size_t k = 0; k < width; k++) p->sum[k] *= p->keep_s[0];
+    const double keep = p->keep_s[0];
+    double *sum = p->sum;
+    for (size_t k = 0; k < width; k++) sum[k] *= keep;
     for (size_t i = 0; i < n; i++) {
         size_t j = p->list[i];
-        const double *row = p->weights + j * width, add = p->i_in[j] * (1 - p->keep_s[j]);
-        for (size_t k = 0; k < width; k++) p->sum[k] += add * row[k];
+        const double *row = p->weights + j * width, add = p->i_in[j] * (1 - keep);
+        for (size_t k = 0; k < width; k++) sum[k] += add * row[k];
     }
 }
 
+/* Pointers of its own, as a byte that is written may lie anywhere, in *p too. */
 CLONES static void compare(const lp_spiker *p)
 {
-    for (size_t k = 0; k < p->units; k++) {
-        double error = p->i[k] - p->s[k];
-        if (p->kind == LP_SPIKER_V1 && error < 0) error = 0;
-        p->e[k] = p->e[k] * p->keep_e[k] + p->gain[k] * (1 - p->keep_e[k]) * error;
-        p->spike[k] = p->e[k] > p->threshold[k];
+    const double *i = p->i, *s = p->s, *keep = p->keep_e, *gain = p->gain, *limit = p->threshold;
+    const double least = p->kind == LP_SPIKER_V1 ? 0 : -HUGE_VAL;
+    double *e = p->e;
+    uint8_t *spike = p->spike;
+    const size_t n = p->units;
+    for (size_t k = 0; k < n; k++) {
+        double error = i[k] - s[k];
+        error = error < least ? least : error;
+        e[k] = e[k] * keep[k] + gain[k] * (1 - keep[k]) * error;
     }
+    for (size_t k = 0; k < n; k++) spike[k] = e[k] > limit[k];
 }
 
 CLONES static void analog(const lp_spiker *p, const double *drive)
@@ -78,12 +87,21 @@ CLONES static void analog(const lp_spiker *p, const double *drive)
     }
 }
 
+/* The error of those that have spiked is reset, and i follows the input. */
+CLONES static void receive(const lp_spiker *p, const double *drive)
+{
+    const double *keep = p->keep_in, *sum = p->sum;
+    const uint8_t *spike = p->spike;
+    double *i = p->i, *e = p->e;
+    const size_t n = p->units;
+    if (p->kind == LP_SPIKER_V1)
+        for (size_t k = 0; k < n; k++) e[k] = spike[k] ? 0 : e[k];
+    for (size_t k = 0; k < n; k++) i[k] = i[k] * keep[k] + (1 - keep[k]) * (drive[k] + sum[k]);
+}
+
 static void spiking(const lp_spiker *p, const double *drive, size_t width, int same)
 {
-    for (size_t k = 0; k < p->units; k++) {
-        if (p->kind == LP_SPIKER_V1 && p->spike[k]) p->e[k] = 0;
-        p->i[k] = p->i[k] * p->keep_in[k] + (1 - p->keep_in[k]) * (drive[k] + p->sum[k]);
-    }
+    receive(p, drive);
     size_t n = feed_back(p);
     if (same) follow(p, width, n);
     else summed(p, width);

@@ -12,13 +12,15 @@ from edge_lp.files import write_file
 from edge_lp_papers.experiment import Experiment
 from edge_lp_papers.run import read
 
+UNKNOWN = "not at hand"
 HEAD = """\
 # The papers, reproduced
 
 Written by `edge-lp reproduce`: every figure and table of the two papers that was run, with our
 numbers beside the published ones. P1 is Nair & Indiveri, "High-performance RNNs with spiking
 neurons"; P2 is Boeshertz, Indiveri, Nair, Renner, ICONS 2024 (arXiv 2407.13534). Times are seconds
-of CPU.
+of CPU, of one core; trainings and C run on all cores. "Not at hand" is what the papers do not give
+as a number in a form that we have: it is only in a picture, or was not published.
 
 """
 
@@ -52,7 +54,10 @@ def section(e: Experiment, r: dict[str, Any], folder: str) -> str:
         f"**{r['verdict']['state'].capitalize()}.** {r['verdict']['text']}\n",
         "| | published | ours |\n|---|---|---|",
     ]
-    lines += [f"| {x['what']} | {shown(x['published'])} | {shown(x['ours'])} |" for x in r["rows"]]
+    lines += [
+        f"| {x['what']} | {shown(x['published']) or UNKNOWN} | {shown(x['ours']) or 'none'} |"
+        for x in r["rows"]
+    ]
     return "\n".join(lines) + "\n"
 
 

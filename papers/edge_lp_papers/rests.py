@@ -20,6 +20,7 @@ from typing import Any
 from edge_lp_papers.experiment import Experiment
 
 PACKAGES = ("edge_lp_papers", "edge_lp_train")
+FRAME = ("work", "processes", "experiment", "rests")  # runs experiments, and is none of them
 # the C of these is equal to a twin in Python by test, whose source stands for it
 TWINS = {"edge_lp_papers._spiker": "edge_lp_papers.spiker.twin"}
 
@@ -125,7 +126,7 @@ def _file(name: str, start: str) -> Path | None:
     package, *inside = name.split(".")
     if name == start and package not in PACKAGES:  # an experiment of somebody else's
         return Path(str(sys.modules[name].__file__))
-    if package not in PACKAGES or not inside or inside[0] in ("work", "experiment", "rests"):
+    if package not in PACKAGES or not inside or inside[0] in FRAME:
         return None
     folders = [Path(p) for p in importlib.import_module(package).__path__]
     candidates = [folder.joinpath(*inside).with_suffix(".py") for folder in folders]

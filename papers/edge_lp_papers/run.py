@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import textwrap
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -61,8 +62,23 @@ def _finish(experiment: Experiment, out: Path, result: dict[str, Any]) -> dict[s
     result["rows"] = [asdict(row) for row in experiment.compare(found)]
     result["verdict"] = asdict(experiment.judge(found))
     write_file(out / f"{experiment.name}.png", picture(experiment, found))
-    write_file(out / f"{experiment.name}.json", json.dumps(result, indent=1).encode())
+    write_file(out / f"{experiment.name}.json", (lines(result) + "\n").encode())
     return _plain(result)
+
+
+def lines(value: Any, indent: int = 0) -> str:
+    """JSON in which all that fits is on one line, of 100 columns; lists of numbers fill theirs."""
+    flat, margin = json.dumps(value), " " * (indent + 1)
+    if not isinstance(value, (dict, list)) or indent + len(flat) <= 100:
+        return flat
+    if isinstance(value, dict):
+        parts = [f"{json.dumps(k)}: {lines(v, indent + 1)}" for k, v in value.items()]
+    elif any(isinstance(v, (dict, list, str)) for v in value):
+        parts = [lines(v, indent + 1) for v in value]
+    else:
+        parts = [textwrap.fill(flat[1:-1], 100 - len(margin), subsequent_indent=margin)]
+    inside = f",\n{margin}".join(parts)
+    return f"{flat[0]}\n{margin}{inside}\n{margin[1:]}{flat[-1]}"
 
 
 def _parts(experiment: Experiment, out: Path, full: bool, now: dict[str, Any]) -> Path:

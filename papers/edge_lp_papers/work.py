@@ -22,17 +22,28 @@ from edge_lp.errors import EdgeLpError
 from edge_lp.files import make_folder, write_file
 from edge_lp.text import console
 
+from edge_lp_papers.processes import Call, Say, Tell, in_processes
+
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@dataclass(frozen=True)
+@dataclass
 class Part:
-    """What a part's function may use beside its arguments: say(text) tells how far it is, beside
-    the progress bar; path(name) is a file of its own, for a checkpoint of what takes longer than a
-    user would like to lose."""
+    """What a part's function may use beside its arguments. path(name): a file of its own, for a
+    checkpoint of what takes longer than a user would like to lose. say(text, done, of): how far it
+    is, for a progress bar of its own. seconds: for the function to set, CPU time that its result
+    has taken before this call; spent(): with what this call has taken."""
 
     stem: Path
-    say: Callable[[str], None]
+    say: Say
+    clock: Callable[[], float] = time.process_time
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.begin = self.clock()
+
+    def spent(self) -> float:
+        return self.seconds + self.clock() - self.begin
 
     def path(self, name: str) -> Path:
         return self.stem.with_name(f"{self.stem.name}-{name}")
@@ -45,15 +56,17 @@ class Work:
 
     def __init__(self, folder: Path, seed: int = 0, data: Path | None = None) -> None:
         self.folder, self.seed, self.data = folder, seed, data
-        self._bar: Any = None
         make_folder(folder)
 
-    def find(self, name: str) -> Path:
-        """A data set of the user's: --data DIR with DIR/name."""
-        if self.data is None or not (self.data / name).is_dir():
-            where = f"there is no folder {self.data / name}" if self.data else "no --data DIR"
-            raise EdgeLpError(f"it needs data, {where}; give a DIR with {name}/ in it")
-        return self.data / name
+    def find(self, *names: str) -> Path:
+        """A data set of the user's, DIR/NAME of --data DIR: the first of these names that is
+        there. EdgeLpError: none is."""
+        for name in names:
+            if self.data and (self.data / name).is_dir():
+                return self.data / name
+        where = f"there is no folder {self.data / names[0]}" if self.data else "no --data DIR"
+        wanted = " or ".join(f"{name}/" for name in names)
+        raise EdgeLpError(f"it needs data, {where}; give a DIR with {wanted} in it")
 
     def beside(self, name: str) -> Path:
         """A file that stays, beside the experiment's result."""
@@ -64,60 +77,44 @@ class Work:
         what: str,
         function: Callable[..., Any],
         parts: Sequence[dict[str, Any]],
-        threads: int = CORES,
+        alone: bool = False,
     ) -> list[Any]:
-        """[function(**part) for part in parts], those that an earlier run has kept from there.
+        """[function(**part) for part in parts], those that an earlier run has kept from there. By
+        threads on all cores, as the work is done in C, which lets go of the interpreter's lock;
+        alone: one after the other, as each uses all cores by itself.
 
         A part says all that its result depends on, its seed too, in JSON's terms; so does the
-        result. A function that takes `part` gets a Part beside its arguments. `threads`: parts at
-        the same time; the work is done in C or TensorFlow, which let go of the interpreter's lock.
-        1 for what uses all cores by itself."""
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+        result. A function that takes `part` gets a Part beside its arguments."""
+        if alone:
+            return self._all(what, function, parts, time.process_time, _one_by_one)
+        return self._all(what, function, parts, time.thread_time, _in_threads)
 
-        err = console(stderr=True)
-        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        results: list[Any] = [None] * len(parts)
-        with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-            self._bar = (bar, bar.add_task(what, total=len(parts)))
-            for i, result in self._results(function, parts, threads):
-                results[i] = result
-                bar.advance(self._bar[1])
-        self._bar = None
-        return results
+    def train(
+        self, what: str, function: Callable[..., Any], parts: Sequence[dict[str, Any]]
+    ) -> list[Any]:
+        """As map, each part in a process of its own, as many at the same time as there are
+        cores."""
+        return self._all(what, function, parts, time.process_time, in_processes)
 
-    def _results(
-        self, function: Callable[..., Any], parts: Sequence[dict[str, Any]], threads: int
-    ) -> Iterator[tuple[int, Any]]:
-        if threads == 1:  # in this thread, so that Ctrl-C ends it at once
-            yield from ((i, self._one(function, p, time.process_time)) for i, p in enumerate(parts))
-            return
-        with ThreadPoolExecutor(threads) as pool:
-            one = partial(self._one, function, clock=time.thread_time)
-            running = {pool.submit(one, p): i for i, p in enumerate(parts)}
-            try:
-                for done in as_completed(running):
-                    yield running[done], done.result()
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+    def _all(
+        self,
+        what: str,
+        function: Callable[..., Any],
+        parts: Sequence[dict[str, Any]],
+        clock: Callable[[], float],
+        run: Callable[[list[Call], int, Tell], Iterator[tuple[int, Any]]],
+    ) -> list[Any]:
+        paths = [self._path(function, part) for part in parts]
+        todo = [k for k, path in enumerate(paths) if not path.is_file()]
+        calls = [partial(_made, paths[k], function, parts[k], clock) for k in todo]
+        with Bars(what, len(parts), len(parts) - len(todo)) as bars:
+            for i, _ in run(calls, CORES, bars.tell):
+                bars.ended(i)
+        return [json.loads(path.read_bytes())["result"] for path in paths]
 
-    def say(self, text: str) -> None:
-        if self._bar:
-            self._bar[0].update(self._bar[1], description=text)
-
-    def _one(
-        self, function: Callable[..., Any], part: dict[str, Any], clock: Callable[[], float]
-    ) -> Any:
+    def _path(self, function: Callable[..., Any], part: dict[str, Any]) -> Path:
         key = json.dumps([function.__module__, function.__qualname__, part], sort_keys=True)
-        path = self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
-        if path.is_file():
-            return json.loads(path.read_bytes())["result"]
-        begin = clock()
-        beside = {"part": Part(path.with_suffix(""), self.say)}
-        given = beside if "part" in signature(function).parameters else {}
-        result = function(**part, **given)
-        kept = {"part": part, "seconds": clock() - begin, "result": result}
-        write_file(path, json.dumps(kept).encode())
-        return result
+        return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
 
     def seconds(self) -> float:
         """CPU time of all parts, those of earlier runs too."""
@@ -128,3 +125,65 @@ class Work:
         shutil.rmtree(self.folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # another run's parts are there
             self.folder.parent.rmdir()
+
+
+def _made(
+    path: Path,
+    function: Callable[..., Any],
+    arguments: dict[str, Any],
+    clock: Callable[[], float],
+    say: Say,
+) -> None:
+    """A part, made and kept."""
+    part = Part(path.with_suffix(""), say, clock)
+    given = {"part": part} if "part" in signature(function).parameters else {}
+    result = function(**arguments, **given)
+    kept = {"part": arguments, "seconds": part.spent(), "result": result}
+    write_file(path, json.dumps(kept).encode())
+
+
+def _one_by_one(calls: list[Call], cores: int, tell: Tell) -> Iterator[tuple[int, Any]]:
+    """In this thread, so that Ctrl-C ends it at once."""
+    yield from ((i, call(partial(tell, i))) for i, call in enumerate(calls))
+
+
+def _in_threads(calls: list[Call], cores: int, tell: Tell) -> Iterator[tuple[int, Any]]:
+    with ThreadPoolExecutor(cores) as pool:
+        running = {pool.submit(call, partial(tell, i)): i for i, call in enumerate(calls)}
+        try:
+            for done in as_completed(running):
+                yield running[done], done.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Bars:
+    """A progress bar of all parts, and one of each part that tells how far it is; nothing where
+    there is no terminal."""
+
+    def __init__(self, what: str, total: int, done: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+        err = console(stderr=True)
+        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.bars = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+        self.all = self.bars.add_task(what, total=total, completed=done)
+        self.own: dict[int, Any] = {}
+
+    def __enter__(self) -> Bars:
+        self.bars.start()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.bars.stop()
+
+    def tell(self, i: int, text: str, done: int, of: int) -> None:
+        """Call i is so far."""
+        if i not in self.own:
+            self.own[i] = self.bars.add_task(text, total=of)
+        self.bars.update(self.own[i], description=text, completed=done)
+
+    def ended(self, i: int) -> None:
+        if i in self.own:
+            self.bars.remove_task(self.own.pop(i))
+        self.bars.advance(self.all)

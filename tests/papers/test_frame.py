@@ -31,7 +31,7 @@ def measure(work, numbers, needs=None):
     if needs:
         work.find(needs)
     parts = [{"x": x, "seed": work.seed} for x in numbers]
-    return {"squares": work.map("squares", square, parts, threads=1)}
+    return {"squares": work.map("squares", square, parts, alone=True)}
 
 
 def experiment(name="squares", **size):
@@ -158,8 +158,8 @@ def test_a_part_has_files_of_its_own(tmp_path):
     work = Work(tmp_path / "parts" / "a")
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            work.map("parts", slow, [{"x": 3}, {"x": 4}], threads=1)
-    assert work.map("parts", slow, [{"x": 3}, {"x": 4}], threads=1) == [9, 16]
+            work.map("parts", slow, [{"x": 3}, {"x": 4}], alone=True)
+    assert work.map("parts", slow, [{"x": 3}, {"x": 4}], alone=True) == [9, 16]
     work.clear()
     assert not (tmp_path / "parts").exists()
 

@@ -17,7 +17,7 @@ pytest.importorskip("keras", reason="keras is not installed: pip install 'edge-l
 
 def part(tmp_path):
     tmp_path.mkdir(exist_ok=True)
-    return Part(tmp_path / "part", lambda text: None)
+    return Part(tmp_path / "part", lambda text, done, of: None)
 
 
 def test_adding_asks_for_the_sum_of_two():
@@ -60,7 +60,7 @@ def test_the_loss_of_copying_weighs_the_last_eight_as_much_as_all_others():
 
 def test_an_lp_rnn_learns_to_add_ten_numbers(tmp_path):
     """Below .001 within ten epochs; here it takes three."""
-    found = adding.one_net("lpRNN", 128, 0, 10, 10, 10_000, part(tmp_path))
+    found = adding.one_net("lpRNN", 128, 0, 10, 10, 10_000, 10, part(tmp_path))
     assert found[-1]["passed"] and found[-1]["mse"] < 0.001 and curriculum.reached(found) == 10
     assert curriculum.epochs_to(found, 10) == len(found) <= 10
     assert curriculum.epochs_to(found, 20) is None
@@ -68,7 +68,7 @@ def test_an_lp_rnn_learns_to_add_ten_numbers(tmp_path):
 
 @pytest.mark.parametrize("kind", curriculum.KINDS)
 def test_a_stopped_curriculum_goes_on_with_the_same_numbers(tmp_path, kind):
-    sizes = dict(units=8, seed=1, until=20, n=64)
+    sizes = dict(units=8, seed=1, until=20, n=64, patience=9)
     whole = copying.one_net(kind, epochs=3, part=part(tmp_path / "a"), **sizes)
     copying.one_net(kind, epochs=2, part=part(tmp_path / "b"), **sizes)
     again = copying.one_net(kind, epochs=3, part=part(tmp_path / "b"), **sizes)

@@ -11,6 +11,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner
+from edge_lp.cli import main
 from edge_lp.errors import EdgeLpError
 from edge_lp.measure.splits import TESTING, TRAINING, VALIDATION
 from edge_lp.model.format import pack
@@ -152,7 +154,10 @@ def test_a_net_in_other_units_is_refused():
 
 def test_without_the_digits_a_line_says_so(tmp_path, capsys):
     work = Work(tmp_path / "parts" / "loihi-digits", data=tmp_path)
-    with pytest.raises(EdgeLpError, match="needs data, there is no folder .*speech_commands"):
+    with pytest.raises(
+        EdgeLpError,
+        match=r"no folder .*hd_audio; give a DIR with hd_audio/ or speech_commands/ in it",
+    ):
         loihi_digits.measure(work, [1, 2, 1], 64, 1, [64])
     (tmp_path / "speech_commands" / "training" / "yes").mkdir(parents=True)
     soundfile.write(tmp_path / "speech_commands/training/yes/a_nohash_0.wav", np.ones(800), 16000)
@@ -161,6 +166,21 @@ def test_without_the_digits_a_line_says_so(tmp_path, capsys):
         loihi_digits.measure(work, [1, 2, 1], 64, 1, [64])
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "hd_audio" in said and "speech_commands in its place" in said
+
+
+def the_commands_take(model, audio, right):
+    """A net of the preset `paper` is a model like any other for `evaluate` and `listen`."""
+    testing = next(model.parents[1].glob("*-data")) / TESTING
+    done = CliRunner().invoke(main, ["evaluate", str(model), str(testing), "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["n"] == 20 and round(20 * found["accuracy"]) == right
+    heard = ["listen", "--model", str(model), "--json", "--threshold", "0.01"]
+    done = CliRunner().invoke(main, [*heard, "--device", str(min(audio.glob("*-03_*.flac")))])
+    assert done.exit_code == 0, done.output
+    assert all(
+        json.loads(line)["keyword"] in heidelberg.WORDS for line in done.stdout.split("\n")[:-1]
+    )
 
 
 def test_from_digits_to_a_verdict(tmp_path, monkeypatch):
@@ -186,6 +206,8 @@ def test_from_digits_to_a_verdict(tmp_path, monkeypatch):
     assert result["verdict"]["text"].startswith("On the Heidelberg Digits. On 20 test clips")
     assert (tmp_path / "out" / "loihi-digits.png").stat().st_size > 20_000
     assert json.loads((tmp_path / "out" / "loihi-digits.json").read_text()) == result
+    (model,) = (tmp_path / "cache").rglob("model.lpb")
+    the_commands_take(model, tmp_path / "data" / "hd_audio" / "audio", data["right"]["snn"])
     monkeypatch.setattr("edge_lp_train.fit.train", pytest.fail)  # the net is kept
     again = runner.run(
         replace(e, default=size | {"decays": [64]}), tmp_path / "o", 0, 0, tmp_path / "data"

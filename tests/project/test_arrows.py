@@ -32,7 +32,7 @@ ROOMS = [
     "__main__",
 ]
 # ... and those of edge_lp_papers, which stand on edge_lp and edge_lp_train.
-PAPER_ROOMS = "experiment work rests spiker experiments registry run page".split()
+PAPER_ROOMS = "experiment processes work rests spiker experiments registry run page".split()
 # ... and these reach nothing else, not even by way of others.
 ONLY = {
     "core": {"errors", "binding", "core"},

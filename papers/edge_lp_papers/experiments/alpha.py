@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from edge_lp.audio.files import read_file
 from edge_lp.errors import EdgeLpError
+from edge_lp_train.files import read_arrays, write_arrays
 
 from edge_lp_papers.experiment import NOT_REPRODUCED, REPRODUCED, Experiment, Row, Verdict
 from edge_lp_papers.experiments import training
@@ -30,9 +31,10 @@ WORDS = "yes no up down left right on off stop go one two three four".split()
 NETS = ("alpha 0.5", "alpha 0.8", "alpha 0.95", "alpha drawn", "alpha learnt", "SimpleRNN", "LSTM")
 PUBLISHED = {"alpha drawn": 0.902, "LSTM": 0.922, "SimpleRNN": 0.13}
 RATE, WINDOW, HOP, BANDS, FRAMES = 16000, 1024, 128, 80, 125
-UNITS = 128
+UNITS, BATCH = 128, 32
 
 
+@cache
 def mel_bank() -> np.ndarray:
     """(WINDOW // 2 + 1, BANDS) triangles between 40 Hz and half the rate, HTK's mel scale."""
     ends = 2595 * np.log10(1 + np.array([40, RATE / 2]) / 700)
@@ -47,27 +49,33 @@ def picture(pcm: np.ndarray) -> np.ndarray:
     x = np.zeros(RATE + WINDOW)
     x[WINDOW // 2 :][: min(len(pcm), RATE)] = pcm[:RATE] / 32768
     frames = np.lib.stride_tricks.sliding_window_view(x, WINDOW)[: FRAMES * HOP : HOP]
-    power = np.abs(np.fft.rfft(frames * np.hanning(WINDOW))) ** 2
+    spectrum = np.fft.rfft(frames * np.hanning(WINDOW))
+    power = spectrum.real**2 + spectrum.imag**2
     return np.log10(power @ mel_bank() + 1e-6).astype(np.float32)
 
 
-@cache
-def clips(folder: str, per_word: int, validation: int) -> tuple[np.ndarray, ...]:
-    """Pictures and words (index) for training, and for validation."""
-    out: list[np.ndarray] = []
-    for split, most in (("training", per_word), ("validation", validation)):
-        paths = [
-            (p, k)
-            for k, word in enumerate(WORDS)
-            for p in sorted((Path(folder) / split / word).glob("*.*"))[:most]
-        ]
-        if not paths:
-            raise EdgeLpError(f"{folder}/{split}: no recordings of {', '.join(WORDS)}")
-        out += [np.stack([picture(read_file(p)) for p, _ in paths])]
-        out += [np.array([k for _, k in paths])]
-    mean, deviation = out[0].mean((0, 1)), out[0].std((0, 1))
-    out[0], out[2] = ((x - mean) / deviation for x in (out[0], out[2]))
-    return tuple(out)
+def pictures(folder: str, split: str, word: str, most: int, part: Part) -> str:
+    """The file with the pictures of a word's first clips, (clips, FRAMES, BANDS): recordings are
+    read once for all nets."""
+    paths = sorted((Path(folder) / split / word).glob("*.*"))[:most]
+    if not paths:
+        raise EdgeLpError(f"{folder}/{split}: no recordings of {word}; expected {word}/*.wav")
+    file = part.path("pictures.npz")
+    write_arrays(file, {"x": np.stack([picture(read_file(p)) for p in paths])})
+    return str(file)
+
+
+def clips(files: dict[str, list[str]]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Pictures and words (index) of each split in `files`, which has a file a word; each band with
+    mean 0 and deviation 1 over the first split."""
+    found = []
+    for paths in files.values():
+        x = [read_arrays(Path(p), ["x"])["x"] for p in paths]
+        y = np.repeat(np.arange(len(x)), [len(each) for each in x])
+        found.append((np.concatenate(x), y))
+    first = found[0][0]
+    mean, deviation = first.mean((0, 1)), first.std((0, 1))
+    return [((x - mean) / deviation, y) for x, y in found]
 
 
 def recurrent(net: str, seed: int) -> Any:
@@ -113,27 +121,36 @@ def network(net: str, seed: int) -> Any:
 
 
 def one_net(
-    net: str, folder: str, seed: int, epochs: int, per_word: int, validation: int, part: Part
+    net: str, files: dict[str, list[str]], seed: int, epochs: int, part: Part
 ) -> list[dict[str, float]]:
     """Loss and validation accuracy of each epoch."""
-    x, y, test_x, test_y = clips(folder, per_word, validation)
+    (x, y), (test_x, test_y) = clips(files)
     model = network(net, seed)
-    records = training.resume(model, part.path("net.npz"))
+    records = training.resume(model, part, "net")
     while len(records) < epochs:
         order = np.random.default_rng([seed, 2, len(records)]).permutation(len(x))
-        done = model.fit(x[order], y[order], 32, shuffle=False, verbose=0)
+        done = model.fit(x[order], y[order], BATCH, shuffle=False, verbose=0)
         right = model.predict(test_x, 128, verbose=0).argmax(1) == test_y
         found = {"loss": float(done.history["loss"][-1]), "accuracy": float(right.mean())}
         records.append(found)
-        part.say(f"{net}, epoch {len(records)} of {epochs}: {found['accuracy']:.3f}")
-        training.keep(model, part.path("net.npz"), records)
+        part.say(f"{net}: {100 * found['accuracy']:.1f} %", len(records), epochs)
+        training.keep(model, part, "net", records)
     return records
 
 
-def measure(work: Work, **size: Any) -> dict[str, Any]:
-    folder = str(work.find("speech_commands"))
-    parts = [{"net": net, "folder": folder, "seed": work.seed, **size} for net in NETS]
-    found = work.map("nets", one_net, parts, threads=1)
+def measure(work: Work, epochs: int, per_word: int, validation: int) -> dict[str, Any]:
+    """per_word, validation: clips of a word, at most."""
+    folder, most = str(work.find("speech_commands")), {"training": per_word}
+    most["validation"] = validation
+    parts = [
+        {"folder": folder, "split": split, "word": word, "most": n}
+        for split, n in most.items()
+        for word in WORDS
+    ]
+    made = work.map("recordings", pictures, parts)
+    files = dict(zip(most, (made[: len(WORDS)], made[len(WORDS) :]), strict=True))
+    fixed = {"files": files, "seed": work.seed, "epochs": epochs}
+    found = work.train("nets", one_net, [{"net": net, **fixed} for net in NETS])
     return {"words": len(WORDS), "nets": dict(zip(NETS, found, strict=True))}
 
 
@@ -197,9 +214,9 @@ EXPERIMENT = Experiment(
     paper="P1",
     figure="Fig. 3",
     title="Spoken commands: lpRNN at several alpha, SimpleRNN, LSTM",
-    default={"epochs": 10, "per_word": 150, "validation": 40},
+    default={"epochs": 12, "per_word": 200, "validation": 40},
     full={"epochs": 100, "per_word": 100_000, "validation": 100_000},
-    times=("8 min", "20 h"),
+    times=("8 min", "10 h"),
     measure=measure,
     compare=compare,
     judge=judge,

@@ -8,7 +8,8 @@ the steps, 96.3 % at T = 200: with guesses at the end the code's rule promotes a
 on, and the paper's "96 % at 200" for the lpRNN is chance. So the share of the last eight steps is
 told beside (chance 1 in 7: the code's alphabet of 8 has the blank among them). Its loss weighs the
 eight steps like all others together, and so does ours; its plain descent does not bring an lpRNN to
-T = 3 in reasonable time, Adam does."""
+T = 3 in reasonable time, Adam does. lpRNN and SimpleRNN have tanh, as in the code: with clip(0, 6)
+neither passed T = 3 in 25 epochs."""
 
 from __future__ import annotations
 
@@ -53,7 +54,7 @@ def chance(length: int) -> float:
 def optimiser() -> Any:
     import keras
 
-    return keras.optimizers.Adam(0.002, clipnorm=1.0)
+    return keras.optimizers.Adam(0.001, clipnorm=1.0)
 
 
 def loss(y: Any, logits: Any) -> Any:
@@ -74,22 +75,23 @@ TASK = curriculum.Task(
     optimiser=optimiser,
     loss=loss,
     start=3,
-    batch=16,
+    batch=32,
     tests=500,
     whole=True,
+    tanh=True,
 )
 
 
 def one_net(
-    kind: str, units: int, seed: int, epochs: int, until: int, n: int, part: Part
+    kind: str, units: int, seed: int, epochs: int, until: int, n: int, patience: int, part: Part
 ) -> list[dict[str, float]]:
     model = curriculum.network(kind, units, seed, TASK)
-    return curriculum.climb(TASK, model, kind, seed, epochs, until, n, part)
+    return curriculum.climb(TASK, model, kind, seed, epochs, until, n, part, patience)
 
 
 def measure(work: Work, **size: Any) -> dict[str, Any]:
     parts = [{"kind": kind, "seed": work.seed, **size} for kind in curriculum.KINDS]
-    found = work.map("nets", one_net, parts, threads=1)
+    found = work.train("nets", one_net, parts)
     return {"until": size["until"], "nets": dict(zip(curriculum.KINDS, found, strict=True))}
 
 
@@ -115,12 +117,16 @@ def judge(data: dict[str, Any]) -> Verdict:
     met = all(largest[kind] >= t for kind, t in PUBLISHED.items() if kind != "SimpleRNN")
     met = met and largest["SimpleRNN"] <= PUBLISHED["SimpleRNN"]
     text = (
-        f"T passed at 99 % after {max(map(len, nets.values()))} epochs: {told}; right of the last "
-        f"eight steps at the end: {last} (chance {1 / SYMBOLS:.2f}). "
+        f"T passed at 99 % in up to {max(map(len, nets.values()))} epochs, fewer where a net was "
+        f"stuck: {told}; right of the last eight steps at the end: {last} (chance "
+        f"{1 / SYMBOLS:.2f}). Published are 120 for the lpRNN and 500 for the lpLSTM. "
     )
-    if not met:
-        text += "Published are 120 for the lpRNN and 500 for the lpLSTM" + (
-            ", where this size does not lead. " if data["until"] < 500 else ". "
+    if largest["SimpleRNN"] > max(PUBLISHED["SimpleRNN"], largest["lpRNN"]):
+        text += (
+            f"That a SimpleRNN fails at {PUBLISHED['SimpleRNN']} does not come out either: with "
+            "Adam and the last eight steps' half of the loss it is the one that goes furthest. "
+            if largest["SimpleRNN"] == max(largest.values())
+            else f"That a SimpleRNN fails at {PUBLISHED['SimpleRNN']} does not come out either. "
         )
     return Verdict(
         REPRODUCED if met else NOT_REPRODUCED,
@@ -137,9 +143,9 @@ EXPERIMENT = Experiment(
     paper="P1",
     figure="Fig. H.6",
     title="The copying task with a curriculum: lpRNN, SimpleRNN, LSTM, lpLSTM",
-    default={"units": 128, "epochs": 25, "until": 500, "n": 4000},
-    full={"units": 256, "epochs": 5000, "until": 500, "n": 8000},
-    times=("6 min", "10 d"),
+    default={"units": 128, "epochs": 50, "until": 500, "n": 4000, "patience": 25},
+    full={"units": 256, "epochs": 5000, "until": 500, "n": 8000, "patience": 500},
+    times=("5 min", "5 d"),
     measure=measure,
     compare=compare,
     judge=judge,

@@ -3,10 +3,12 @@
 sequences of one length until they are good enough, then on longer ones, with the weights and the
 optimiser's state that they have, for a number of epochs in all.
 
-The layers are ours and Keras's own. lpRNN: eq. 6 with clip(0, 6) and alpha drawn from U(.1, 1), and
-kept (the authors' code has tanh, and draws alpha anew in every stage, as it is no weight there).
-SimpleRNN: the same with alpha 0. LSTM and lpLSTM (eq. 24): tanh and hard_sigmoid, as the code has
-them whatever it is told; the lpLSTM's alpha as the lpRNN's."""
+A net that does not pass a length in `patience` epochs is stuck, and has reached what it can.
+
+The layers are ours and Keras's own. lpRNN: eq. 6 with clip(0, 6), or with tanh as in the authors'
+code, and alpha drawn from U(.1, 1), and kept (the code draws it anew in every stage, as it is no
+weight there). SimpleRNN: the same with alpha 0. LSTM and lpLSTM (eq. 24): tanh and hard_sigmoid, as
+the code has them whatever it is told; the lpLSTM's alpha as the lpRNN's."""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ GATES: dict[str, Any] = {"activation": "tanh", "recurrent_activation": "hard_sig
 class Task:
     """sequences(rng, n, length) -> x (n, steps, inputs), y; scores(model, x, y) -> what is kept of
     an epoch; passed(scores): go on to longer(length). optimiser() and loss: of Keras. whole: the
-    net answers at every step, not at the last one."""
+    net answers at every step, not at the last one. tanh: in place of clip(0, 6)."""
 
     inputs: int
     outputs: int
@@ -42,29 +44,33 @@ class Task:
     batch: int
     tests: int
     whole: bool = False
+    tanh: bool = False
 
 
-def recurrent(kind: str, units: int, seed: int, whole: bool = True) -> Any:
-    """A layer of KINDS: (batch, time, inputs) -> (batch, time, units); whole=False: of the last
-    step."""
+def recurrent(kind: str, units: int, seed: int, task: Task) -> Any:
+    """A layer of KINDS: (batch, time, inputs) -> (batch, time, units), or of the last step."""
     import keras
-    from edge_lp_train.lowpass import LowPassLSTM
+    from edge_lp_train.lowpass import LowPass, LowPassLSTM
     from edge_lp_train.scan import low_pass_layer
 
-    init = keras.initializers
     drawn: dict[str, Any] = {"alpha_range": ALPHAS, "seed": seed}
-    given: dict[str, Any] = {
-        "kernel_initializer": init.GlorotUniform(seed),
-        "recurrent_initializer": init.Orthogonal(seed=seed),
-        "return_sequences": whole,
+    weights: dict[str, Any] = {
+        "kernel_initializer": keras.initializers.GlorotUniform(seed),
+        "recurrent_initializer": keras.initializers.Orthogonal(seed=seed),
     }
+    given = {**weights, "return_sequences": task.whole}
     if kind == "LSTM":
         return keras.layers.LSTM(units, use_cudnn=False, **GATES, **given)
     if kind == "lpLSTM":
         return LowPassLSTM(units, **GATES, **drawn, **given)
+    if task.tanh and kind == "SimpleRNN":
+        return keras.layers.SimpleRNN(units, **given)
+    if task.tanh:
+        cell = keras.layers.SimpleRNNCell(units, **weights)
+        return LowPass(cell, return_sequences=task.whole, **drawn)
     given["return_sequences"] = True
     layer = low_pass_layer(True)(units, **(drawn if kind == "lpRNN" else {"alpha": 0.0}), **given)
-    return layer if whole else lambda x: layer(x)[:, -1]
+    return layer if task.whole else lambda x: layer(x)[:, -1]
 
 
 def network(kind: str, units: int, seed: int, task: Task) -> Any:
@@ -72,7 +78,7 @@ def network(kind: str, units: int, seed: int, task: Task) -> Any:
     import keras
 
     x = keras.Input((None, task.inputs))
-    h = recurrent(kind, units, seed, task.whole)(x)
+    h = recurrent(kind, units, seed, task)(x)
     last = keras.layers.Dense(
         task.outputs, kernel_initializer=keras.initializers.GlorotUniform(seed + 1)
     )
@@ -82,17 +88,25 @@ def network(kind: str, units: int, seed: int, task: Task) -> Any:
 
 
 def climb(
-    task: Task, model: Any, name: str, seed: int, epochs: int, until: int, n: int, part: Part
+    task: Task,
+    model: Any,
+    name: str,
+    seed: int,
+    epochs: int,
+    until: int,
+    n: int,
+    part: Part,
+    patience: int | None = None,
 ) -> list[dict[str, Any]]:
     """One dict an epoch: length, loss, the task's scores on unseen sequences, and whether that was
-    enough. Ends after `epochs` of them, or when length `until` is passed. A stopped run goes on
+    enough. Ends after `epochs` of them, when length `until` is passed, or after `patience` epochs
+    at a length. A stopped run goes on
     behind the last epoch that it finished."""
-    checkpoint = part.path(f"{name}.npz")
-    records = training.resume(model, checkpoint)
+    records = training.resume(model, part, name)
     length, of = task.start, None
     for r in records:
         length = task.longer(int(r["length"])) if r["passed"] else int(r["length"])
-    while len(records) < epochs and length <= until:
+    while len(records) < epochs and length <= until and not stuck(records, patience):
         if of != length:
             x, y = task.sequences(np.random.default_rng([seed, 0, length]), n, length)
             test = task.sequences(np.random.default_rng([seed, 1, length]), task.tests, length)
@@ -103,10 +117,16 @@ def climb(
         loss, passed = float(done.history["loss"][-1]), task.passed(scores)
         records.append({"length": length, "loss": loss, **scores, "passed": passed})
         shown = ", ".join(f"{k} {v:.4f}" for k, v in scores.items())
-        part.say(f"{name}, epoch {len(records)} of {epochs}, length {length}: {shown}")
-        training.keep(model, checkpoint, records)
+        part.say(f"{name}, length {length}: {shown}", len(records), epochs)
+        training.keep(model, part, name, records)
         length = task.longer(length) if passed else length
     return records
+
+
+def stuck(records: list[dict[str, Any]], patience: int | None) -> bool:
+    """Whether none of the last `patience` epochs was enough."""
+    last = records[-patience:] if patience else []
+    return len(last) == patience and not any(r["passed"] for r in last)
 
 
 def reached(records: list[dict[str, float]]) -> int:

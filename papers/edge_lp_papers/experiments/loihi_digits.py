@@ -24,14 +24,15 @@ def measure(
     work: Work, epochs: list[int], per_epoch: int, clips: int, decays: list[int]
 ) -> dict[str, Any]:
     """As loihi_commands.measure."""
-    digits = work.data is not None and (work.data / HD).is_dir()
+    folder = work.find(HD, COMMANDS)
+    digits = folder.name == HD
     if digits:
-        found = heidelberg.recordings(work.find(HD))
+        found = heidelberg.recordings(folder)
     else:
-        found = split_clips(work.find(COMMANDS)).clips
+        found = split_clips(folder).clips
         notice(
-            f"note: loihi-digits: no {work.data / HD if work.data else HD} (the Heidelberg Digits "
-            f"as they are unpacked: audio/*.flac and two lists); {COMMANDS} in its place"
+            f"note: loihi-digits: no {folder.with_name(HD)} (the Heidelberg Digits as they are "
+            f"unpacked: audio/*.flac and two lists); {COMMANDS} in its place"
         )
     words = heidelberg.WORDS if digits else loihi_net.WORDS
     held_out = [c for c in found if c.split == TESTING]
@@ -41,7 +42,7 @@ def measure(
     if digits:
         testing = loihi_net.view(held_out, run.with_name(run.name + "-data")) / TESTING
     else:
-        testing = work.find(COMMANDS) / TESTING
+        testing = folder / TESTING
     measured = loihi_result.measured(work, run, testing, clips, decays)
     return measured | {"digits": digits}
 
@@ -55,8 +56,9 @@ def judge(data: dict[str, Any]) -> Verdict:
     on = (
         "On the Heidelberg Digits. "
         if data["digits"]
-        else "The Heidelberg Digits were not there: these are the ten commands of Speech Commands, "
-        "on the net of loihi-commands. "
+        else "The Heidelberg Digits (hd_audio/ of --data) were not there: these are the ten "
+        "commands of Speech Commands, on the net of loihi-commands, whose training counts in the "
+        "time of both. "
     )
     return Verdict(verdict.state, on + verdict.text)
 
@@ -68,7 +70,7 @@ EXPERIMENT = Experiment(
     title="2 x 512 lpRNN on spoken digits: the same, at four time constants",
     default={"epochs": [10, 12, 4], "per_epoch": 6400, "clips": 5, "decays": [64, 128, 256, 512]},
     full={"epochs": [35, 50, 30], "per_epoch": 12800, "clips": 1000, "decays": [64, 128, 256, 512]},
-    times=("40 min", "8 h"),
+    times=("25 min", "4 h"),
     measure=measure,
     compare=compare,
     judge=judge,

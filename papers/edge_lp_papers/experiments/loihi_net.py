@@ -14,10 +14,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from edge_lp.files import cache_folder
+from edge_lp.files import cache_folder, write_file
 from edge_lp.measure.splits import VALIDATION, Clip, speaker_of
 
-from edge_lp_papers.work import Work
+from edge_lp_papers.work import Part, Work
 
 WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 # validation clips of a keyword, and of another word: each check of the net hears all of them
@@ -91,7 +91,7 @@ def train_once(
         "per_epoch": per_epoch,
         "seed": work.seed,
     }
-    return Path(work.map("training", trained, [part], threads=1)[0])
+    return Path(work.map("training", trained, [part], alone=True)[0])
 
 
 def trained(
@@ -101,12 +101,16 @@ def trained(
     epochs: list[int],
     per_epoch: int,
     seed: int,
+    part: Part,
 ) -> str:
-    """The trainer's part of train_once; `out`."""
+    """The trainer's part of train_once; `out`. What it took is kept in the run, and counts again
+    where the net is found there."""
     from edge_lp_train.export import CONFIG, MODEL
     from edge_lp_train.fit import train
 
     run = Path(out)
+    took = run / "seconds.txt"
+    part.seconds = float(took.read_text()) if took.is_file() else 0.0
     if (run / MODEL).is_file():
         return out
     resume = (run / CONFIG).is_file()
@@ -120,4 +124,5 @@ def trained(
         (epochs[1], epochs[2]),
         **({} if resume else CHANGES | more),
     )
+    write_file(took, str(part.spent()).encode())
     return out

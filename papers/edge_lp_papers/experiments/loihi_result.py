@@ -37,7 +37,7 @@ def measured(work: Work, run: Path, testing: Path, clips: int, decays: list[int]
     label, for all but the accuracy."""
     model = str(run / "model.lpb")
     (accuracy,) = work.map(
-        "test clips", accuracies, [{"model": model, "testing": str(testing)}], threads=1
+        "test clips", accuracies, [{"model": model, "testing": str(testing)}], alone=True
     )
     spec = unpack((run / "model.lpb").read_bytes())
     of_label: dict[int, list[str]] = {}

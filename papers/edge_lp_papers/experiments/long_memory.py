@@ -117,7 +117,7 @@ def one_net(
 
 def measure(work: Work, far: list[int], **size: Any) -> dict[str, Any]:
     parts = [{"way": way, "seed": work.seed, "far": far, **size} for way in WAYS]
-    found = work.map("LSTM of two units", one_net, parts, threads=1)
+    found = work.train("LSTM of two units", one_net, parts)
     return {"far": far, "nets": dict(zip(WAYS, found, strict=True))}
 
 

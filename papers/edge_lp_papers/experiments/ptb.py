@@ -180,7 +180,7 @@ def one_net(
     text = Text(splits)
     keras.utils.set_random_seed(seed)
     model = network((net[0], net[1]), text, units, maps, highways, seed)
-    records = training.resume(model, part.path("net.npz"))
+    records = training.resume(model, part, "net")
     while len(records) < epochs:
         forget(model)
         for x, y in text.batches(0):
@@ -188,8 +188,9 @@ def one_net(
         records.append({"valid": perplexity(model, text, 1)})
         if len(records) > 1 and records[-1]["valid"] > records[-2]["valid"]:
             model.optimizer.learning_rate.assign(0.5 * model.optimizer.learning_rate)
-        part.say(f"{' '.join(net)}, epoch {len(records)}: {records[-1]['valid']:.1f}")
-        training.keep(model, part.path("net.npz"), records)
+        shown = f"{' '.join(net)}: perplexity {records[-1]['valid']:.1f}"
+        part.say(shown, len(records), epochs)
+        training.keep(model, part, "net", records)
     test = perplexity(model, text, 2)
     return {"valid": [r["valid"] for r in records], "test": test, "least": least}
 
@@ -206,7 +207,7 @@ def inputs(data: Path | None) -> dict[str, str]:
 def measure(work: Work, **size: Any) -> dict[str, Any]:
     folder = found(work.data)
     fixed = {"folder": str(folder) if folder else None, "seed": work.seed, **size}
-    nets = work.map("nets", one_net, [{"net": list(n), **fixed} for n in NETS], threads=1)
+    nets = work.train("nets", one_net, [{"net": list(n), **fixed} for n in NETS])
     names = [" ".join(n) for n in NETS]
     return {"made": folder is None, "nets": dict(zip(names, nets, strict=True))}
 
