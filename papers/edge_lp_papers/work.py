@@ -20,7 +20,7 @@ from typing import Any
 
 from edge_lp.errors import EdgeLpError
 from edge_lp.files import make_folder, write_file
-from edge_lp.text import console
+from edge_lp.text import console, only_our_lines
 
 from edge_lp_papers.processes import Call, Say, Tell, in_processes
 
@@ -143,8 +143,11 @@ def _made(
 
 
 def _one_by_one(calls: list[Call], cores: int, tell: Tell) -> Iterator[tuple[int, Any]]:
-    """In this thread, so that Ctrl-C ends it at once."""
-    yield from ((i, call(partial(tell, i))) for i, call in enumerate(calls))
+    """In this thread, so that Ctrl-C ends it at once; without what TensorFlow's C++ says."""
+    for i, call in enumerate(calls):
+        with only_our_lines():
+            call(partial(tell, i))
+        yield i, None
 
 
 def _in_threads(calls: list[Call], cores: int, tell: Tell) -> Iterator[tuple[int, Any]]:

@@ -147,7 +147,7 @@ def test_parts_of_other_code_are_not_gone_on_with(tmp_path):
 def slow(x, part):
     """A part that is stopped once, behind its checkpoint."""
     kept = part.path("state.txt")
-    part.say("under way")
+    part.say("under way", 1, 2)
     if not kept.exists():
         kept.write_text(str(x * x))
         raise KeyboardInterrupt
