@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -23,7 +23,7 @@ Call = Callable[[Say], Any]
 Tell = Callable[[int, str, int, int], None]  # the call that says it
 
 
-def in_processes(calls: list[Call], cores: int, tell: Tell) -> Iterator[tuple[int, Any]]:
+def in_processes(calls: Sequence[Call], cores: int, tell: Tell) -> Iterator[tuple[int, Any]]:
     """(i, calls[i](say)) of each call, as they end, as many at the same time as there are cores;
     where there are more cores than calls, each has its share of threads. A call can be pickled, and
     so can what it returns. tell: is called here with what the calls say.
@@ -39,7 +39,8 @@ def in_processes(calls: list[Call], cores: int, tell: Tell) -> Iterator[tuple[in
                 i, call = waiting.pop()
                 pipe, process = _started(call, threads)
                 running[pipe] = i, process
-            for pipe in wait(list(running)):
+            ready = wait(list(running))
+            for pipe in [p for p in running if p in ready]:
                 i, process = running[pipe]
                 kind, *found = _received(pipe, process)
                 if kind == "say":

@@ -102,7 +102,7 @@ class Work:
         function: Callable[..., Any],
         parts: Sequence[dict[str, Any]],
         clock: Callable[[], float],
-        run: Callable[[list[Call], int, Tell], Iterator[tuple[int, Any]]],
+        run: Callable[[Sequence[Call], int, Tell], Iterator[tuple[int, Any]]],
     ) -> list[Any]:
         paths = [self._path(function, part) for part in parts]
         todo = [k for k, path in enumerate(paths) if not path.is_file()]
@@ -142,7 +142,7 @@ def _made(
     write_file(path, json.dumps(kept).encode())
 
 
-def _one_by_one(calls: list[Call], cores: int, tell: Tell) -> Iterator[tuple[int, Any]]:
+def _one_by_one(calls: Sequence[Call], cores: int, tell: Tell) -> Iterator[tuple[int, Any]]:
     """In this thread, so that Ctrl-C ends it at once; without what TensorFlow's C++ says."""
     for i, call in enumerate(calls):
         with only_our_lines():
@@ -150,7 +150,7 @@ def _one_by_one(calls: list[Call], cores: int, tell: Tell) -> Iterator[tuple[int
         yield i, None
 
 
-def _in_threads(calls: list[Call], cores: int, tell: Tell) -> Iterator[tuple[int, Any]]:
+def _in_threads(calls: Sequence[Call], cores: int, tell: Tell) -> Iterator[tuple[int, Any]]:
     with ThreadPoolExecutor(cores) as pool:
         running = {pool.submit(call, partial(tell, i)): i for i, call in enumerate(calls)}
         try:

@@ -2,17 +2,17 @@
 """Trainings in processes of their own: what they return, say and raise, that none outlives its
 command, and that a run of full size goes on as if it had not been interrupted."""
 
+import json
 import multiprocessing
 import os
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import pytest
 from edge_lp.errors import EdgeLpError
 from edge_lp_papers import run, work
-from edge_lp_papers.experiments import adding, curriculum
+from edge_lp_papers.experiment import REPRODUCED, Experiment, Verdict
 from edge_lp_papers.work import Work
 
 
@@ -73,28 +73,53 @@ def test_no_process_outlives_a_command_that_is_killed(tmp_path):
         assert command.stdout.read() == b""
 
 
+def walk(net, epochs, part):
+    """A training: each epoch's numbers come of the state that the one before has kept."""
+    kept = part.path("state.json")
+    found = json.loads(kept.read_text()) if kept.exists() else [net]
+    while len(found) <= epochs:
+        found.append(found[-1] * 1103515245 % 2147483647)
+        part.say(f"net {net}", len(found) - 1, epochs)
+        kept.write_text(json.dumps(found))
+    return found
+
+
+def measure(work, epochs):
+    return {"nets": work.train("nets", walk, [{"net": n, "epochs": epochs} for n in (3, 5, 7)])}
+
+
+def interrupted(self, i, text, done, of):
+    if done == 3:  # its second epoch is kept
+        raise KeyboardInterrupt
+
+
 def test_a_run_of_full_size_goes_on_as_if_it_had_not_been_interrupted(tmp_path, monkeypatch):
-    """Stopped behind an epoch of one net, when the other may be anywhere in its own."""
-    pytest.importorskip("tensorflow", reason="training needs TensorFlow: edge-lp[train]")
+    """Stopped in the midst of one net, when another may be anywhere in its own. That each net's
+    training goes on with the same numbers: test_learning.py."""
     pytest.importorskip("matplotlib", reason="matplotlib is not installed: edge-lp[papers]")
-    monkeypatch.setattr(curriculum, "KINDS", ("lpRNN", "SimpleRNN"))
     monkeypatch.setattr(work, "CORES", 2)
-    size = {"units": 8, "epochs": 4, "until": 20, "n": 256, "patience": 9}
-    experiment = replace(adding.EXPERIMENT, full=size)
+    experiment = Experiment(
+        name="walks",
+        paper="P0",
+        figure="Fig. 9",
+        title="Walks",
+        default={"epochs": 1},
+        full={"epochs": 6},
+        times=("1 s", "2 s"),
+        measure=measure,
+        compare=lambda d: [],
+        judge=lambda d: Verdict(REPRODUCED, "All walked."),
+        draw=lambda figure, d: figure.subplots().plot(d["nets"][0]),
+    )
     whole = run.run(experiment, tmp_path / "whole", full=True)
     with monkeypatch.context() as m:
         m.setattr(work.Bars, "tell", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run.run(experiment, tmp_path / "out", full=True)
     assert not multiprocessing.active_children()
-    assert not (tmp_path / "out" / "adding.json").exists()
-    kept = list((tmp_path / "out" / "parts" / "adding").rglob("*.npz"))
+    assert not (tmp_path / "out" / "walks.json").exists()
+    assert list((tmp_path / "out" / "parts" / "walks").rglob("*-state.json")), "nothing was kept"
     again = run.run(experiment, tmp_path / "out", full=True)
-    assert kept, "nothing to go on with: this test has shown nothing"
-    assert again["data"] == whole["data"] and len(again["data"]["nets"]["lpRNN"]) == 4
-    assert again["size"] == "full" and not list((tmp_path / "out" / "parts").iterdir())
-
-
-def interrupted(self, i, text, done, of):
-    if done == 2:  # its first epoch is kept
-        raise KeyboardInterrupt
+    assert again["data"] == whole["data"] and again["size"] == "full"
+    assert [len(found) for found in again["data"]["nets"]] == [7, 7, 7]
+    assert not list((tmp_path / "out" / "parts").iterdir())
