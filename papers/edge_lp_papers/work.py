@@ -69,8 +69,8 @@ class Work:
         raise EdgeLpError(f"it needs data, {where}; give a DIR with {wanted} in it")
 
     def beside(self, name: str) -> Path:
-        """A file that stays, beside the experiment's result."""
-        return self.folder.parent.parent / name
+        """A file that stays, beside the experiment's result: OUT/name of OUT/parts/NAME/SIZE."""
+        return self.folder.parents[2] / name
 
     def map(
         self,

@@ -71,6 +71,17 @@ def test_a_result_is_files_and_is_not_made_twice(tmp_path):
     assert len(CALLS) == 11 and "full size" in run.state(e, tmp_path)
 
 
+def test_a_file_that_stays_lies_beside_the_result(tmp_path):
+    def measure_and_keep(work, numbers):
+        work.beside("squares.txt").write_text("1 4 9")
+        return measure(work, numbers)
+
+    run.run(replace(experiment(), measure=measure_and_keep), tmp_path)
+    assert sorted(p.name for p in tmp_path.glob("squares.*")) == [
+        "squares.json", "squares.png", "squares.txt",
+    ]  # fmt: skip
+
+
 def test_a_stopped_run_goes_on(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run.run(experiment(numbers=[1, 2, 13]), tmp_path)
@@ -213,7 +224,7 @@ def test_the_page_says_what_the_results_say(tmp_path):
     assert "| [squares](#squares) | P0 Fig. 9 | reproduced | default |" in text
     assert "| cubes | P0 Fig. 9 | not run |" in text
     assert "![Squares](out/squares.png)" in text and "**Reproduced.** All are squares." in text
-    assert "| 3 | 9 | 9 |" in text and "| 4 |  | 0.5 |" in text
+    assert "| 3 | 9 | 9 |" in text and "| 4 | not at hand | 0.5 |" in text
 
 
 def test_a_file_that_is_no_result(tmp_path):
