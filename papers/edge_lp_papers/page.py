@@ -10,7 +10,7 @@ from typing import Any
 from edge_lp.files import write_file
 
 from edge_lp_papers.experiment import Experiment
-from edge_lp_papers.run import read
+from edge_lp_papers.run import age, read
 
 UNKNOWN = "not at hand"
 HEAD = """\
@@ -34,7 +34,7 @@ def write_page(experiments: list[Experiment], out: Path, page: Path) -> None:
         where = f"{e.paper} {e.figure}"
         if r:
             verdict = r["verdict"]["state"]
-            text += f"| [{e.name}](#{e.name}) | {where} | {verdict} | {r['size']} | "
+            text += f"| [{e.name}](#{e.name}) | {where} | {verdict} | {r['size']}{age(e, r)} | "
             text += f"{r['seconds']:.0f} s |\n"
         else:
             text += f"| {e.name} | {where} | not run | | |\n"

@@ -18,7 +18,7 @@ from edge_lp.files import write_file
 
 from edge_lp_papers.experiment import Experiment
 from edge_lp_papers.rests import digests, key, measured, rests_on
-from edge_lp_papers.work import Work
+from edge_lp_papers.work import PARTS, Work
 
 
 def run(
@@ -115,11 +115,14 @@ def read(experiment: Experiment, out: Path) -> dict[str, Any] | None:
 def state(experiment: Experiment, out: Path) -> str:
     """For the list: the verdict, how many parts are done, or that nothing was run."""
     if found := read(experiment, out):
-        code, _ = digests(experiment)
-        age = "" if found.get("code") == code else ", of older code"
-        return f"{found['verdict']['state']} ({found['size']} size{age})"
-    parts = len(list((out / "parts" / experiment.name).glob("*/*.json")))
+        return f"{found['verdict']['state']} ({found['size']} size{age(experiment, found)})"
+    parts = len(list((out / "parts" / experiment.name).glob(f"*/{PARTS}")))
     return f"stopped, {parts} parts done" if parts else "not run"
+
+
+def age(experiment: Experiment, found: dict[str, Any]) -> str:
+    """Behind the size of a result whose numbers today's code has not measured."""
+    return "" if found.get("code") == digests(experiment)[0] else ", of older code"
 
 
 def picture(experiment: Experiment, data: dict[str, Any] | None) -> bytes:

@@ -25,6 +25,7 @@ from edge_lp.text import console, only_our_lines
 from edge_lp_papers.processes import Call, Say, Tell, in_processes
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+PARTS = "?" * 16 + ".json"  # what is kept; a part's own files have longer names
 
 
 @dataclass
@@ -118,7 +119,7 @@ class Work:
 
     def seconds(self) -> float:
         """CPU time of all parts, those of earlier runs too."""
-        kept = (json.loads(p.read_bytes()) for p in self.folder.glob("*.json"))
+        kept = (json.loads(p.read_bytes()) for p in self.folder.glob(PARTS))
         return sum(k.get("seconds", 0.0) for k in kept)
 
     def clear(self) -> None:
