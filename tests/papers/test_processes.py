@@ -11,6 +11,7 @@ import time
 
 import pytest
 from edge_lp.errors import EdgeLpError
+from edge_lp.files import write_file
 from edge_lp_papers import run, work
 from edge_lp_papers.experiment import REPRODUCED, Experiment, Verdict
 from edge_lp_papers.work import Work
@@ -80,7 +81,7 @@ def walk(net, epochs, part):
     while len(found) <= epochs:
         found.append(found[-1] * 1103515245 % 2147483647)
         part.say(f"net {net}", len(found) - 1, epochs)
-        kept.write_text(json.dumps(found))
+        write_file(kept, json.dumps(found).encode())  # whole, or not there
     return found
 
 
