@@ -3,8 +3,8 @@
  * bits of a PDM microphone. Integers only, no tables in RAM; what is not called is not linked.
  *
  * Each takes a stream in pieces of any length, with the same samples for any cut. All its memory is
- * a struct of the caller's; one of zeros is at its start. A call with a NULL pointer gives 0. Stack:
- * at most 256 bytes. The filters are symmetric, so every frequency is delayed alike.
+ * a struct of the caller's; one of zeros is at its start. A call with a NULL pointer gives 0.
+ * Stack: at most 256 bytes. The filters are symmetric, so every frequency is delayed alike.
  * docs/embedding.md draws what they pass; tests/twins/audio.py is the same in Python. */
 #ifndef LP_AUDIO_H
 #define LP_AUDIO_H
