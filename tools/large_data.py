@@ -57,8 +57,8 @@ def make_noise(root: Path, hours: float) -> None:
 
 def train(root: Path, name: str) -> None:
     """`edge-lp train` in a process of its own, and what it took."""
-    command = [sys.executable, "-m", "edge_lp", "train", "--data", root / "words"]
-    command += ["--noise", root / "noise", "--out", root / name]
+    command = [sys.executable, "-m", "edge_lp", "train", "--data", str(root / "words")]
+    command += ["--noise", str(root / "noise"), "--out", str(root / name)]
     command += ["--epochs", "2", "1", "--clips-per-epoch", "2560"]
     env = os.environ | {"XDG_CACHE_HOME": str(root / "cache")}
     began, ready = time.monotonic(), None

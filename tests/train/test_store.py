@@ -111,7 +111,7 @@ def test_a_file_of_many_hours_is_never_held_whole(files, monkeypatch):
 
 
 def test_a_draw_is_choice_without_its_walk():
-    """rng.choice goes through all shares for one draw: 1.5 ms of 20,000 clips."""
+    """rng.choice goes through all shares for one draw: .36 ms of 46,590 clips."""
     p = np.random.default_rng(5).random(300)
     p[[0, 7, -1]] = 0
     p /= p.sum()

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import numpy as np
 from edge_lp.measure.clips import SPLITS, near_misses, reasons
 from edge_lp.runtime import SAMPLE_RATE
 from edge_lp.text import plain
@@ -62,7 +63,7 @@ def summary(material: Material, config: TrainConfig) -> list[Any]:
     if material.skipped:
         lines.append(f"skipped: {reasons(material.skipped)}")
     lines += [f"warning: {w}" for w in warnings(material, config)]
-    lines.append(f"about {minutes(config):.0f} minutes on one free core")
+    lines.append(f"about {np.ceil(minutes(config)):.0f} min on one free core")
     return [table, *(Text(plain(line)) for line in lines)]
 
 
