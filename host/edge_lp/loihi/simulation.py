@@ -6,6 +6,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,17 @@ class Result:
 
     def __getitem__(self, probe: Probe) -> np.ndarray | Events:
         return self.probes[probe]
+
+    def plot(
+        self, path: str | Path | None = None, groups: Sequence[Group] | None = None, units: int = 5
+    ) -> Any:
+        """A matplotlib Figure over the run's steps: raster and activity (spikes a unit and step,
+        over 20 steps) of the groups, u and v of their first `units` compartments, and what each
+        probe saw: weights, traces, events. path: a PNG that is written. groups: None is all.
+        MissingDependency: without matplotlib."""
+        from edge_lp.loihi.picture import plot
+
+        return plot(self, path, groups, units)
 
 
 class Simulation:
