@@ -30,4 +30,28 @@ size_t events_of(lp_detector *d, const int32_t *logits, size_t n, size_t labels,
     return found;
 }
 
+int steps_of(lp_core *core, uint64_t *work, size_t at_once, size_t steps, const uint32_t *starts,
+             const uint16_t *inputs, lp_probe *probes, const size_t *sizes, size_t n_probes,
+             size_t *done)
+{
+    lp_counts now;
+    lp_core_counts(core, &now);
+    const uint64_t first = now.steps, most = *work;
+    uint64_t words = 0, before = now.synops + now.updates;
+    int status = LP_OK;
+    for (size_t p = 0; p < n_probes; p++) words += sizes[p] / 4;
+    before += words * first;
+    for (*done = 0; *done < steps && *work && status == LP_OK;) {
+        const size_t n = steps - *done < at_once ? steps - *done : at_once;
+        status = lp_core_run(core, n, starts ? starts + *done : NULL, inputs, probes, n_probes);
+        lp_core_counts(core, &now);
+        *done = (size_t)(now.steps - first);
+        const uint64_t used = now.synops + now.updates + words * now.steps - before;
+        *work = used < most ? most - used : 0;
+        for (size_t p = 0; p < n_probes; p++)
+            probes[p].rows = (uint8_t *)probes[p].rows + n * sizes[p];
+    }
+    return status;
+}
+
 int built_for_vectors(void) { return LP_VECTORS; }

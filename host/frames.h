@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Many frames a call, for Python, where a call costs as much as a frame; and how the runtime was
- * built. No part of the runtime. */
+/* Many frames or steps a call, for Python, where a call costs as much as a frame; and how the
+ * runtime was built. No part of the runtime. */
 #ifndef FRAMES_H
 #define FRAMES_H
 
@@ -16,6 +16,14 @@ int logits_of(lp_net *net, const int16_t *features, size_t n, int32_t *logits, s
 /* logits[n][labels] -> posteriors[n][labels] Q15, and events, room for n. Returns how many. */
 size_t events_of(lp_detector *d, const int32_t *logits, size_t n, size_t labels,
                  uint16_t *posteriors, lp_event *events);
+
+/* lp_core_run that comes back in time for Ctrl-C: it ends behind the `at_once` steps in which *work
+ * was used up: synaptic operations, compartment updates and words recorded. *work: what is left;
+ * *done: how many steps that were. probes: moved on by sizes[] bytes a step. LP_OK, or
+ * lp_core_run's error; a step that overflows (LP_E_OVERFLOW) has been done. */
+int steps_of(lp_core *core, uint64_t *work, size_t at_once, size_t steps, const uint32_t *starts,
+             const uint16_t *inputs, lp_probe *probes, const size_t *sizes, size_t n_probes,
+             size_t *done);
 
 /* Whether the runtime here was built for vectors: memory is then larger than a board's. */
 int built_for_vectors(void);

@@ -241,8 +241,9 @@ static uint32_t reached(const lp_learner *l, uint32_t n, const uint16_t *targets
     return count;
 }
 
-/* Synapses whose source or target has spiked, or all of them where a product asks neither. */
-static void apply(const lp_learner *l, uint64_t step, int32_t rewarded)
+/* Synapses whose source or target has spiked, or all of them where a product asks neither. The work,
+ * as lp_learn_run counts it; here and below. */
+static uint64_t apply(const lp_learner *l, uint64_t step, int32_t rewarded)
 {
     const int gate = step / l->epoch % ((uint64_t)1 << l->decimate) == 0;
     int always = 0, by_source = 0, by_target = 0;
@@ -252,6 +253,7 @@ static void apply(const lp_learner *l, uint64_t step, int32_t rewarded)
         by_source |= l->products[k].when == LP_X0;
         by_target |= l->products[k].when == LP_Y0;
     }
+    uint64_t work = 0;
     const uint32_t all = l->n_dst, fired = by_target ? reached(l, all, NULL) : 0;
     int32_t *s = l->scratch;
     for (uint32_t i = 0; i < l->n_src; i++) {
@@ -261,16 +263,19 @@ static void apply(const lp_learner *l, uint64_t step, int32_t rewarded)
         if (!always && !(by_source && l->tx[i])) {
             if (!fired) continue;
             r.n = l->targets ? reached(l, n, r.to) : fired;
+            work += n;
             r.at = l->at;
             r.to = l->to;
         }
         if (r.n) change(l, &r, step, gate, rewarded);
+        work += (uint64_t)LP_LEARN_WORK * l->n_products * r.n;
     }
+    return work;
 }
 
 /* --------------------------------------------------------------------------------------- run -- */
 
-static void end_of_epoch(lp_learner *l, uint64_t step)
+static uint64_t end_of_epoch(lp_learner *l, uint64_t step)
 {
     int32_t rewarded = l->r1[l->epoch + 1];
     for (int k = 0; k < 5; k++)
@@ -281,14 +286,16 @@ static void end_of_epoch(lp_learner *l, uint64_t step)
         for (uint32_t j = 0; t->used && j < l->n_dst; j++)
             own[j] = t->history[(size_t)l->ty[j] * l->n_dst + j];
     }
-    apply(l, step, rewarded);
+    const uint64_t work = apply(l, step, rewarded);
     memset(l->tx, 0, l->n_src);
     memset(l->ty, 0, l->n_dst);
     l->r1[l->epoch + 1] = 0;
+    /* traces: up to five, their decays and impulses drawn at each step */
+    return work + (uint64_t)5 * l->epoch * (l->n_src + l->n_dst);
 }
 
-static void learn(lp_core *core, lp_learner *l, uint64_t step, const uint16_t *axons, size_t count,
-                  int32_t amount)
+static uint64_t learn(lp_core *core, lp_learner *l, uint64_t step, const uint16_t *axons,
+                      size_t count, int32_t amount)
 {
     const uint32_t now = (uint32_t)((step - 1) % l->epoch) + 1;
     const uint8_t *pre = l->src == LP_INPUT ? NULL : lp_core_spikes(core, (uint32_t)l->src);
@@ -302,46 +309,54 @@ static void learn(lp_core *core, lp_learner *l, uint64_t step, const uint16_t *a
         if (post[j]) spike(l, LP_Y1, LP_X0, l->ty, j, now, step);
     reward(l, amount, now, step);
     if (amount) l->r1[l->epoch + 1] = 1;
-    if (now == l->epoch) end_of_epoch(l, step);
+    return l->n_src + l->n_dst + (now == l->epoch ? end_of_epoch(l, step) : 0);
 }
 
-static void record(const lp_learner *l, const lp_learn_probe *p, size_t row)
+static uint64_t record(const lp_learner *l, const lp_learn_probe *p, size_t row)
 {
-    const size_t n = l->rows[l->n_src];
+    size_t n = l->rows[l->n_src];
     if (p->what == LP_WEIGHT || p->what == LP_TAG)
         memcpy((int16_t *)p->rows + row * n, p->what == LP_TAG ? l->tags : l->weights,
                n * sizeof(int16_t));
-    else if (p->what == LP_R1) ((int16_t *)p->rows)[row] = l->r1[0];
+    else if (p->what == LP_R1) ((int16_t *)p->rows)[row] = l->r1[n = 0];
     else {
-        const size_t units = p->what <= LP_X2 ? l->n_src : l->n_dst;
-        memcpy((uint8_t *)p->rows + row * units, l->traces[p->what].now, units);
+        n = p->what <= LP_X2 ? l->n_src : l->n_dst;
+        memcpy((uint8_t *)p->rows + row * n, l->traces[p->what].now, n);
     }
+    return n / 2;
 }
 
-int lp_learn_run(lp_core *core, lp_learner *learners, size_t n_learners, size_t steps,
-                 const uint32_t *starts, const uint16_t *inputs, const int16_t *rewards,
-                 lp_probe *probes, const size_t *sizes, size_t n_probes,
+int lp_learn_run(lp_core *core, lp_learner *learners, size_t n_learners, uint64_t *work,
+                 size_t steps, const uint32_t *starts, const uint16_t *inputs,
+                 const int16_t *rewards, lp_probe *probes, const size_t *sizes, size_t n_probes,
                  const lp_learn_probe *learn_probes, size_t n_learn_probes, const lp_noise *noises,
-                 size_t n_noises)
+                 size_t n_noises, size_t *done)
 {
-    lp_counts counts;
-    lp_core_counts(core, &counts);
-    for (size_t k = 0; k < steps; k++) {
-        lp_noise_before(noises, n_noises, counts.steps + k + 1);
-        const int status = lp_core_run(core, 1, starts ? starts + k : NULL, inputs, probes,
-                                       n_probes);
-        if (status != LP_OK && status != LP_E_OVERFLOW) return status;
+    lp_counts was, now;
+    int status = LP_OK;
+    lp_core_counts(core, &was);
+    const uint64_t first = was.steps + 1;
+    for (*done = 0; *done < steps && *work && status == LP_OK; ++*done) {
+        const size_t k = *done, count = starts ? starts[k + 1] - starts[k] : 0;
+        lp_noise_before(noises, n_noises, first + k);
+        status = lp_core_run(core, 1, starts ? starts + k : NULL, inputs, probes, n_probes);
+        if (status != LP_OK && status != LP_E_OVERFLOW) break;
         lp_noise_after(core, noises, n_noises, probes, n_probes);
-        const size_t count = starts ? starts[k + 1] - starts[k] : 0;
+        lp_core_counts(core, &now);
+        uint64_t used = now.synops - was.synops + now.updates - was.updates;
+        was = now;
         for (size_t e = 0; e < n_learners; e++)
-            learn(core, &learners[e], counts.steps + k + 1, count ? inputs + starts[k] : NULL,
-                  count, rewards ? rewards[k] : 0);
-        for (size_t p = 0; p < n_probes; p++) probes[p].rows = (uint8_t *)probes[p].rows + sizes[p];
+            used += learn(core, &learners[e], first + k, count ? inputs + starts[k] : NULL, count,
+                          rewards ? rewards[k] : 0);
+        for (size_t p = 0; p < n_probes; p++) {
+            probes[p].rows = (uint8_t *)probes[p].rows + sizes[p];
+            used += sizes[p] / 4;
+        }
         for (size_t p = 0; p < n_learn_probes; p++)
-            record(&learners[learn_probes[p].learner], &learn_probes[p], k);
-        if (status) return status;
+            used += record(&learners[learn_probes[p].learner], &learn_probes[p], k);
+        *work -= used < *work ? used : *work;
     }
-    return LP_OK;
+    return status;
 }
 
 void lp_learn_out(const lp_learner *l)

@@ -11,6 +11,7 @@
 /* cdef: the Python binding is cut from here to the line "cdef end". */
 #define LP_LEARN_EPOCH 63  /* the longest: spike times within an epoch have 6 bits, 0 is none */
 #define LP_LEARN_FACTORS 8 /* of a product, at most */
+#define LP_LEARN_WORK 16   /* what a product of a synapse takes, in synaptic operations */
 #define LP_LEARN_TRACE 129 /* entries of a decay's table: magnitudes 0..128 */
 
 /* What a factor reads; the traces first, in the order of lp_learner's. */
@@ -78,14 +79,14 @@ typedef struct { /* what of a learner is recorded: traces uint8, LP_WEIGHT, LP_T
     void *rows;
 } lp_learn_probe;
 
-/* lp_core_run with learners and noise beside it. sizes: bytes of a row of each probe, which are
- * moved on;
- * rewards: (steps), or NULL. A step that overflows (LP_E_OVERFLOW) has been done, learning too. */
-int lp_learn_run(lp_core *core, lp_learner *learners, size_t n_learners, size_t steps,
-                 const uint32_t *starts, const uint16_t *inputs, const int16_t *rewards,
-                 lp_probe *probes, const size_t *sizes, size_t n_probes,
+/* lp_core_run with learners and noise beside it, that comes back in time as steps_of (frames.h) does,
+ * between any two steps: a product of a synapse counts as LP_LEARN_WORK. rewards: (steps), or NULL.
+ * A step that overflows (LP_E_OVERFLOW) has been done, learning too. */
+int lp_learn_run(lp_core *core, lp_learner *learners, size_t n_learners, uint64_t *work,
+                 size_t steps, const uint32_t *starts, const uint16_t *inputs,
+                 const int16_t *rewards, lp_probe *probes, const size_t *sizes, size_t n_probes,
                  const lp_learn_probe *learn_probes, size_t n_learn_probes, const lp_noise *noises,
-                 size_t n_noises);
+                 size_t n_noises, size_t *done);
 /* All weights to the core, from the mantissas. */
 void lp_learn_out(const lp_learner *l);
 /* The 16 bits of chance that `stream` has for `index` in step `step` (of all steps, from 1). */

@@ -13,37 +13,18 @@ import numpy as np
 
 from edge_lp.binding import check, ffi, lib, memory, pointer, size_of
 from edge_lp.errors import OverflowDetected
+from edge_lp.integers import number, whole
+from edge_lp.turns import Turns
 
 MAX_DELAY: int = lib.LP_MAX_DELAY
 STRICT: int = lib.LP_STRICT
 COUNT: int = lib.LP_COUNT
 CORE: int = lib.LP_CORE
 LIMIT = 2**23 - 1  # of u, v and biases
-# Synapses and compartments that are worked on before Python looks for Ctrl-C: at most some 50 ms.
-WORK = 1 << 25
+# What is done before Python looks for Ctrl-C, in synaptic operations: at most some 50 ms.
+WORK = 1 << 23
 PIECE = 1 << 20  # values of a group that a streamed run holds
-STRICT_FACTOR = 8  # how much longer strict mode takes for them, about
-
-
-def whole(what: str, values: Any, lo: int, hi: int, dtype: Any = np.int64) -> np.ndarray:
-    """A copy of values as dtype, every one an integer from lo to hi, both inclusive."""
-    a = np.asarray(values)
-    if a.size and a.dtype.kind not in "iub":
-        raise ValueError(f"{what} has type {a.dtype}, expected integers from {lo} to {hi}")
-    if a.size and (a.min() < lo or a.max() > hi):
-        bad = a[(a < lo) | (a > hi)].flat[0]
-        raise ValueError(f"{what} is {bad}, expected integers from {lo} to {hi}")
-    return np.array(a, dtype, order="C")
-
-
-def number(what: str, value: Any, lo: int, hi: int) -> int:
-    """value, one integer from lo to hi, both inclusive."""
-    if type(value) is int and lo <= value <= hi:
-        return value
-    a = whole(what, value, lo, hi)
-    if a.ndim:
-        raise ValueError(f"{what} has shape {a.shape}, expected one number")
-    return int(a)
+STRICT_FACTOR = 8  # how much longer strict mode takes, about
 
 
 def weight(mantissa: int, bits: int, sign_mode: int, exponent: int) -> int:
@@ -177,6 +158,7 @@ class Core:
 
     Methods may be called from several threads: they take their turns. Ctrl-C ends a run within some
     50 ms, between two steps; the state is that after the steps that were done (counts().steps).
+    A longer step is done to its end behind one's back, and the next call waits for that.
     """
 
     def __init__(
@@ -192,7 +174,7 @@ class Core:
         self.warn, self.overflows = warn, Overflows()
         self.groups, self.n_inputs = list(groups), number("n_inputs", n_inputs, 0, 65536)
         self.names = [g.name or f"group {i}" for i, g in enumerate(self.groups)]
-        self.lock, self._stopped = threading.RLock(), False
+        self.lock, self._stopped = Turns(), False
         self._keep: list[Any] = []
         self._each: dict[tuple[int, str], np.ndarray] = {}  # what the groups' pointers point at
         self._weights: list[np.ndarray | None] = []  # of each Synapses, where they are 16 bits wide
@@ -220,7 +202,9 @@ class Core:
         check(lib.lp_core_init(out, spec, mem, n))
         self._keep += [c_synapses, spec, mem]
         self._p = out[0]
-        self._chunk = max(1, WORK // (work * (STRICT_FACTOR if flags & STRICT else 1)))
+        self._done = ffi.new("size_t *")
+        self._work = max(1, WORK // (STRICT_FACTOR if flags & STRICT else 1))
+        self._longest = work  # of a step
 
     # --------------------------------------------------------------------------- the description --
 
@@ -366,9 +350,7 @@ class Core:
         events = self._events(steps, starts, inputs)
         rows = self._rows(steps, probes)
         with self.lock:
-            for at in range(0, steps, self._chunk):
-                n = min(self._chunk, steps - at)
-                self._go(n, events, at, probes, [r[at : at + n] for r in rows])
+            self._go(steps, events, 0, probes, rows)
         return rows
 
     def stream(
@@ -384,7 +366,7 @@ class Core:
         steps = number("steps", steps, 0, 2**62)
         events = self._events(steps, starts, inputs)
         widest = max((self._row(p)[0] for p in probes), default=1)
-        piece = max(1, min(steps, self._chunk, PIECE // widest))
+        piece = max(1, min(steps, PIECE // widest))
         rows = self._rows(piece, probes)
         with self.lock:
             for at in range(0, steps, piece):
@@ -432,19 +414,28 @@ class Core:
         rows: Sequence[np.ndarray],
     ) -> None:
         """Steps `at` and on of the events, one block of rows a probe."""
-        if self._stopped:
-            raise InterruptedError("stop() was called")
-        first = self.counts().steps
-        while True:
-            done = self.counts().steps - first
-            status = self._call(steps - done, events, at + done, probes, [r[done:] for r in rows])
-            if status != lib.LP_E_OVERFLOW:
-                check(status)
-                return
-            found = overflow(self._p, self.names)
-            if not self.warn:
-                raise found
-            self.overflows.note(found)
+
+        def go(left: Callable[[], bool]) -> None:
+            done = 0
+            while done < steps and not left():
+                if self._stopped:
+                    raise InterruptedError("stop() was called")
+                rest = [r[done:] for r in rows] if done else rows
+                status = self._call(steps - done, events, at + done, probes, rest)
+                done += self._done[0]
+                if status != lib.LP_E_OVERFLOW:
+                    check(status)
+                    continue
+                found = overflow(self._p, self.names)
+                if not self.warn:
+                    raise found
+                self.overflows.note(found)
+
+        hears = threading.current_thread() is threading.main_thread()
+        if hears and self._longest > self._work:
+            self.lock.aside(go)
+        else:
+            go(lambda: False)
 
     def _call(
         self,
@@ -454,10 +445,14 @@ class Core:
         probes: Sequence[tuple[int, str]],
         rows: Sequence[np.ndarray],
     ) -> int:
-        """One call of C: its status."""
+        """One call of C: its status; how many steps it did is in self._done."""
         starts, inputs = self._pointers(events, at)
-        c_probes = self._c_probes(list(zip(probes, rows)))
-        return lib.lp_core_run(self._p, steps, starts, inputs, c_probes, len(rows))
+        c_probes, sizes = self._c_probes(probes, rows)
+        work = ffi.new("uint64_t *", self._work)
+        at_once = 1 + self._work // (16 * self._longest)  # few enough to see to `work` behind them
+        return lib.steps_of(
+            self._p, work, at_once, steps, starts, inputs, c_probes, sizes, len(rows), self._done
+        )
 
     @staticmethod
     def _pointers(events: tuple[np.ndarray, np.ndarray] | None, at: int) -> tuple[Any, Any]:
@@ -466,11 +461,12 @@ class Core:
         return pointer("uint32_t *", events[0]) + at, pointer("uint16_t *", events[1])
 
     @staticmethod
-    def _c_probes(wanted: Sequence[tuple[tuple[int, str], np.ndarray]]) -> Any:
-        c_probes = ffi.new("lp_probe[]", max(1, len(wanted)))
-        for c, ((g, w), r) in zip(c_probes, wanted):
+    def _c_probes(probes: Sequence[tuple[int, str]], rows: Sequence[np.ndarray]) -> tuple[Any, Any]:
+        """The probes as C has them, and the bytes of a row of each."""
+        c_probes = ffi.new("lp_probe[]", max(1, len(probes)))
+        for c, (g, w), r in zip(c_probes, probes, rows):
             c.group, c.what, c.rows = g, _PROBES[w][0], pointer("void *", r)
-        return c_probes
+        return c_probes, ffi.new("size_t[]", [r.itemsize * r.shape[1] for r in rows] or 1)
 
     def taken_overflows(self) -> Overflows:
         """Those since the last call, of a core that goes on."""

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from edge_lp.binding import ffi, lib, pointer
-from edge_lp.core import WORK, Core, Group, Synapses, whole
+from edge_lp.core import Core, Group, Synapses
+from edge_lp.integers import whole
 
 LONGEST_EPOCH: int = lib.LP_LEARN_EPOCH
 MOST_FACTORS: int = lib.LP_LEARN_FACTORS
@@ -128,8 +129,8 @@ class PlasticCore(Core):
         self._c_learners = ffi.new("lp_learner[]", len(self.learners))
         for c, learner in zip(self._c_learners, self.learners):
             self._fill_learner(c, learner, synapses[learner.synapses])
-        work = sum(16 * len(x.mantissas) * len(x.products) for x in self.learners) + 1
-        self._chunk = max(1, min(self._chunk, WORK // work))
+        for x in self.learners:
+            self._longest += lib.LP_LEARN_WORK * len(x.mantissas) * len(x.products)
         self._rewards: np.ndarray | None = None
         self.reset()
 
@@ -251,17 +252,17 @@ class PlasticCore(Core):
         c_learned = ffi.new("lp_learn_probe[]", max(1, len(learned)))
         for c, ((index, what), r) in zip(c_learned, learned):
             c.learner, c.what, c.rows = index, VARIABLES[what], pointer("void *", r)
-        sizes = ffi.new("size_t[]", [r.itemsize * r.shape[1] for _, r in others] or 1)
-        rewards = ffi.NULL
-        if self._rewards is not None:
-            rewards = pointer("int16_t *", self._rewards) + at
+        c_probes, sizes = self._c_probes([p for p, _ in others], [r for _, r in others])
+        given = self._rewards  # held, so that they last as long as the call
+        rewards = ffi.NULL if given is None else pointer("int16_t *", given) + at
         starts, inputs = self._pointers(events, at)
         for c in self._c_noises[0 : len(self.noises)]:
             c.trial = self.trial
+        work = ffi.new("uint64_t *", self._work)
         return lib.lp_learn_run(
-            self._p, self._c_learners, len(self.learners), steps, starts, inputs, rewards,
-            self._c_probes(others), sizes, len(others), c_learned, len(learned),
-            self._c_noises, len(self.noises),
+            self._p, self._c_learners, len(self.learners), work, steps, starts, inputs, rewards,
+            c_probes, sizes, len(others), c_learned, len(learned), self._c_noises,
+            len(self.noises), self._done,
         )  # fmt: skip
 
     def reset(self) -> None:

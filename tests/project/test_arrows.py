@@ -16,6 +16,8 @@ ROOMS = [
     "errors",
     "text",
     "files",
+    "integers",
+    "turns",
     "binding",
     "core",
     "learning",
@@ -35,9 +37,9 @@ ROOMS = [
 PAPER_ROOMS = "experiment processes work rests spiker experiments registry run page".split()
 # ... and these reach nothing else, not even by way of others.
 ONLY = {
-    "core": {"errors", "binding", "core"},
-    "learning": {"errors", "binding", "core", "learning"},
-    "loihi": {"errors", "text", "files", "binding", "core", "learning", "loihi"},
+    "core": {"errors", "integers", "turns", "binding", "core"},
+    "learning": {"errors", "integers", "turns", "binding", "core", "learning"},
+    "loihi": set("errors text files integers turns binding core learning loihi".split()),
     "model.spec": {"model.spec"},
 }
 HEAVY = "sounddevice matplotlib serial nir soundfile espeakng_loader rich".split()

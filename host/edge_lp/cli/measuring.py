@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -257,12 +258,19 @@ def bench(
 @click.option("--sizes", "by_size", is_flag=True,
               help="Networks of 128 to 16,384 compartments beside NumPy, in place of the standard "
               "one; some minutes.")  # fmt: skip
+@click.option("--peers", multiple=True, is_flag=False, flag_value="this", metavar="[PYTHON]",
+              help="Beside brian2-loihi, nengo-loihi and Lava, where this Python has them, or the "
+              "one named; may be repeated.")  # fmt: skip
+@click.option(
+    "--learning", is_flag=True, help="A network that learns, in place of the standard one."
+)
 @JSON
-def bench_core(by_size: bool, as_json: bool) -> None:
+def bench_core(by_size: bool, peers: tuple[str, ...], learning: bool, as_json: bool) -> None:
     """Steps and synaptic operations per second of the Loihi-1 core on the standard network; one
     thread, spikes recorded."""
+    from edge_lp.loihi import bench as measure
+    from edge_lp.loihi import peers as emulators
     from edge_lp.loihi import sizes
-    from edge_lp.loihi.bench import bench as measure
 
     if by_size:
         rows = sizes.sizes()
@@ -272,15 +280,23 @@ def bench_core(by_size: bool, as_json: bool) -> None:
             for line in sizes.lines(rows):
                 click.echo(line)
         return
-    found = measure()
+    pythons = [sys.executable if p == "this" else p for p in peers]
+    for p in pythons:
+        emulators.installed(p)
+    network = measure.plastic() if learning else measure.network()
+    found = measure.bench(of=network)
+    others = [] if learning else list(emulators.beside(*network[:2], pythons))
     if as_json:
-        show_json(found)
-    else:
-        click.echo(
-            f"{found['steps_per_s']:,} steps/s, {found['synaptic_ops_per_s']:,} synaptic "
-            f"operations/s ({found['network']}, "
-            f"{found['spikes_per_step']:.1f} spikes a step, median of {found['runs']} runs)"
-        )
+        show_json({**found, "peers": others})
+        return
+    click.echo(
+        f"{found['steps_per_s']:,} steps/s, {found['synaptic_ops_per_s']:,} synaptic "
+        f"operations/s ({found['network']}, "
+        f"{found['spikes_per_step']:.1f} spikes a step, median of {found['runs']} runs)"
+    )
+    if peers:
+        for line in emulators.lines(found, others):
+            click.echo(line)
 
 
 @bench.command("board")

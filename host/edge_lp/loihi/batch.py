@@ -52,17 +52,18 @@ def run_batch(
             total += result.counts
         return total
 
-    with ThreadPoolExecutor(threads) as pool:
+    pool = ThreadPoolExecutor(threads)
+    try:
         jobs = [pool.submit(work, k) for k in range(threads)]
-        try:
-            ended, _ = wait(jobs, return_when=FIRST_EXCEPTION)
-            for job in jobs:
-                if job in ended:
-                    job.result()
-            counts = sum((j.result() for j in jobs), Counts(0, 0, 0, 0, 0))
-        finally:  # Ctrl-C, or a sample that cannot be run: the others need not go on
-            for s in simulations:
-                s.stop()
+        ended, _ = wait(jobs, return_when=FIRST_EXCEPTION)
+        for job in jobs:
+            if job in ended:
+                job.result()
+        counts = sum((j.result() for j in jobs), Counts(0, 0, 0, 0, 0))
+    finally:  # Ctrl-C, or a sample that cannot be run: the others need not go on, nor be waited for
+        for s in simulations:
+            s.stop()
+        pool.shutdown(wait=False)
     return Result(out.get("spikes", {}), out.get("u", {}), out.get("v", {}), counts)
 
 

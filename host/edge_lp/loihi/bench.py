@@ -18,6 +18,7 @@ import numpy as np
 
 from edge_lp.loihi.network import Network
 from edge_lp.loihi.replay import Case
+from edge_lp.loihi.rules import Rule
 
 STEPS = 1000
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "golden" / "b15_bench_net.npz"
@@ -78,11 +79,31 @@ def from_case(case: Case) -> tuple[Network, np.ndarray]:
     return net, stimulus
 
 
-def bench(seconds: float = 2.0) -> dict[str, Any]:
-    """Median over runs of STEPS steps for `seconds`: steps and synaptic operations per CPU second,
-    and which network it was."""
-    shared = SHARED.exists()
-    net, stimulus = from_case(Case(SHARED)) if shared else standard()
+def network() -> tuple[Network, np.ndarray, str]:
+    """The network, its input spikes, and which one it is."""
+    if SHARED.exists():
+        return *from_case(Case(SHARED)), f"golden case {SHARED.stem}"
+    return *standard(), "standard network drawn from seed 4242"
+
+
+def plastic(seed: int = 4242) -> tuple[Network, np.ndarray, str]:
+    """128 inputs, 5 % of which spike, and 128 compartments, all pairs of which learn by pairs of
+    spikes (STDP), an epoch each step."""
+    rng = np.random.default_rng(seed)
+    net = Network(inputs=128)
+    rule = Rule(dw="2^-2*x1*y0 - 2^-2*y1*x0", x1_impulse=16, x1_tau=10, y1_impulse=16, y1_tau=10)
+    out = net.group(128, 2048, 410, threshold=1500)
+    weights = rng.integers(0, 128, (128, 128)) * 2
+    net.connect(net.inputs, out, weights, sign_mode="excitatory", learning=rule)
+    return net, rng.random((STEPS, 128)) < 0.05, "plastic network drawn from seed 4242"
+
+
+def bench(
+    seconds: float = 2.0, of: tuple[Network, np.ndarray, str] | None = None
+) -> dict[str, Any]:
+    """Median over runs of STEPS steps for `seconds`: steps and synaptic operations per CPU second
+    of `of`, else of network()."""
+    net, stimulus, name = of or network()
     simulation = net.build()
     simulation.run(len(stimulus), stimulus)  # warm-up
     times: list[float] = []
@@ -100,7 +121,5 @@ def bench(seconds: float = 2.0) -> dict[str, Any]:
         "synaptic_ops_per_step": result.counts.synops / len(stimulus),
         "spikes_per_step": result.counts.spikes / len(stimulus),
         "runs": len(times),
-        "network": f"golden case {SHARED.stem}"
-        if shared
-        else "standard network drawn from seed 4242",
+        "network": name,
     }

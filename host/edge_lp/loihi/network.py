@@ -249,8 +249,9 @@ class Network:
         """A simulation at step 0. strict: any overflow raises OverflowDetected; "warn": numbers
         wrap as they do without, and each run with an overflow ends with an OverflowWarning.
         count_active: counts.active is filled (one more pass a step)."""
+        connections = list(self.connections)  # first: their groups are there
         self.check()
-        return Simulation(self.inputs, self.groups, self.connections, strict, count_active)
+        return Simulation(self.inputs, self.groups, connections, strict, count_active)
 
     def run(
         self,

@@ -55,6 +55,9 @@ class Simulation:
 
     Methods may be called from several threads: they take their turns. Ctrl-C ends a run between two
     steps, within some 50 ms; what it recorded is lost, the state is that after counts.steps steps.
+    A step that takes longer is done to its end behind one's back; the next call waits for it.
+    A process that was forked has a copy that goes on by itself; RuntimeError, if another thread was
+    in a run at that moment.
     """
 
     def __init__(
@@ -292,6 +295,12 @@ class Simulation:
                 for what, initial in (("u", g.initial_u), ("v", g.initial_v)):
                     if np.any(initial):
                         self._core.set_state(i, what, initial)
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a simulation cannot be pickled or copied: pickle its network, build() it there, and "
+            "restore() what save() gave here"
+        )
 
     def stop(self) -> None:
         """For good: a run in another thread ends between two steps, with InterruptedError."""
