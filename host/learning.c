@@ -241,8 +241,8 @@ static uint32_t reached(const lp_learner *l, uint32_t n, const uint16_t *targets
     return count;
 }
 
-/* Synapses whose source or target has spiked, or all of them where a product asks neither. The work,
- * as lp_learn_run counts it; here and below. */
+/* Synapses whose source or target has spiked, or all of them where a product asks neither. What is
+ * returned, here and below, is the work as lp_learn_run counts it. */
 static uint64_t apply(const lp_learner *l, uint64_t step, int32_t rewarded)
 {
     const int gate = step / l->epoch % ((uint64_t)1 << l->decimate) == 0;

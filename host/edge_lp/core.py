@@ -157,8 +157,7 @@ class Core:
     """The Loihi-1 core on any network of groups and synapses.
 
     Methods may be called from several threads: they take their turns. Ctrl-C ends a run within some
-    50 ms, between two steps; the state is that after the steps that were done (counts().steps).
-    A longer step is done to its end behind one's back, and the next call waits for that.
+    50 ms; the state is that after counts().steps steps, whose last one the next call waits for.
     """
 
     def __init__(

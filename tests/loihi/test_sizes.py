@@ -24,6 +24,14 @@ def test_other_spikes_are_an_error(monkeypatch):
         sizes.measure(50, 1.0, False, False, 0.001)
 
 
+def test_both_are_timed_on_the_same_steps(monkeypatch):
+    """Networks can fall silent behind the steps that NumPy ran, and would be 300 times as fast."""
+    made = sizes.network(50, 1.0, False, False)
+    monkeypatch.setattr(sizes, "network", lambda *_: made)
+    sizes.measure(50, 1.0, False, False, 0.01)
+    assert made[0].counts.steps == made[1].t and made[0].counts.spikes == made[1].spikes
+
+
 def test_a_table_of_four_columns():
     row = dict(n=16384, density=0.01, spikes_per_step=819.2, steps_per_s=12345, times_numpy=20.4)
     lines = list(sizes.lines([row] * 4))

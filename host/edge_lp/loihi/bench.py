@@ -92,7 +92,7 @@ def plastic(seed: int = 4242) -> tuple[Network, np.ndarray, str]:
     rng = np.random.default_rng(seed)
     net = Network(inputs=128)
     rule = Rule(dw="2^-2*x1*y0 - 2^-2*y1*x0", x1_impulse=16, x1_tau=10, y1_impulse=16, y1_tau=10)
-    out = net.group(128, 2048, 410, threshold=1500)
+    out = net.group(128, 2048, 410, threshold=10_000)
     weights = rng.integers(0, 128, (128, 128)) * 2
     net.connect(net.inputs, out, weights, sign_mode="excitatory", learning=rule)
     return net, rng.random((STEPS, 128)) < 0.05, "plastic network drawn from seed 4242"

@@ -102,16 +102,21 @@ def nengo(c: Any) -> tuple[str, float, np.ndarray]:
     from nengo_loihi.inputs import SpikeInput
     from nengo_loihi.probe import LoihiProbe
 
-    steps, spent, kept = int(c["T"]), [], []
+    steps = int(c["T"])
+    spent: list[float] = []
+    kept: list[np.ndarray] = []
 
     def run() -> None:
         blocks = [LoihiBlock(int(n)) for n in c["sizes"]]
         for block, du, dv, vth in zip(blocks, c["du"], c["dv"], c["vth"]):
-            k = block.compartment
-            k.decay_u, k.decay_v = np.full(block.n_neurons, du - 1), np.full(block.n_neurons, dv)
-            k.vth = np.full(block.n_neurons, vth << 6)
+            k, n = block.compartment, block.n_neurons
+
+            def shared(x: Any, n: int = n) -> np.ndarray:
+                return np.full(n, x, np.int32)
+
+            k.decay_u, k.decay_v = shared(du - 1), shared(dv)
+            k.vth, k.bias, k.refract_delay = shared(vth << 6), shared(0), shared(1)
             k.scale_u = k.scale_v = False
-            k.refract_delay = np.ones(block.n_neurons, np.int32)
             k.vmin, k.vmax = -(2**23) + 1, 2**23 - 1
         inputs = SpikeInput(int(c["n_inputs"]))
         for src, dst, _, exponent, i, j, m in connections(c):
