@@ -79,9 +79,9 @@ typedef struct { /* what of a learner is recorded: traces uint8, LP_WEIGHT, LP_T
     void *rows;
 } lp_learn_probe;
 
-/* lp_core_run with learners and noise beside it, that comes back in time as steps_of (frames.h) does,
- * between any two steps: a product of a synapse counts as LP_LEARN_WORK. rewards: (steps), or NULL.
- * A step that overflows (LP_E_OVERFLOW) has been done, learning too. */
+/* lp_core_run with learners and noise beside it, that comes back in time as steps_of (frames.h)
+ * does, between any two steps: a product of a synapse counts as LP_LEARN_WORK. rewards: (steps), or
+ * NULL. A step that overflows (LP_E_OVERFLOW) has been done, learning too. */
 int lp_learn_run(lp_core *core, lp_learner *learners, size_t n_learners, uint64_t *work,
                  size_t steps, const uint32_t *starts, const uint16_t *inputs,
                  const int16_t *rewards, lp_probe *probes, const size_t *sizes, size_t n_probes,
