@@ -178,7 +178,7 @@ class Network:
     def resources(self) -> dict[str, tuple[int, int]]:
         """name -> (used, what one core has). Each connection takes an axon for every source that
         has synapses in it."""
-        cs = list(self.connections)  # first, as another thread may be adding: their groups are there
+        cs = list(self.connections)  # first, as another thread may be adding: groups are there
         gs = list(self.groups)
         axons = [int((c.table.fan_out > 0).sum()) for c in cs]
         delayed = [bool(np.any(c.table.delays)) for c in cs]
