@@ -1,4 +1,2 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "edge_lp_fast.h"
-
 #include "../runtime/lp_net.c"
