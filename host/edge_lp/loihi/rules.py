@@ -29,6 +29,10 @@ programs. Of Davies only an excerpt was at hand: its widths are as the others qu
   0 [Lava, brian2].
 * dt reads what was there before dw, and the other way round [Lava].
 
+brian2 cannot be compared number by number: a decay of 1 - 1/tau is another one, products are floats
+whose sum is rounded away from zero to an integer before it is rounded to the format [its
+loihi_synapses.py]. Lava and the tests' plain-Python twin are what this is checked against.
+
 No public source decides, and here: chance is independent for each synapse and trace (Lava draws one
 number for all of them, brian2 and nengo one each); a fraction of an impulse is compared with 8
 random bits (Lava: 7, which would round up from a half on); products have all their bits before the
