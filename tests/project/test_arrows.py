@@ -220,3 +220,9 @@ def test_licence_line_and_size(path):
     if path.name != "lp_tables.h":
         wide = [i for i, line in enumerate(text.split("\n"), 1) if len(line) > 100]
         assert not wide, f"lines over 100 columns: {wide}"
+
+
+def test_test_files_have_names_of_their_own():
+    """pytest imports them all from one path, the first of a name for every file of it."""
+    names = [p.name for p in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names)), {n for n in names if names.count(n) > 1}

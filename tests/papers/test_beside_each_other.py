@@ -65,7 +65,7 @@ def test_no_process_outlives_a_command_that_is_killed(tmp_path):
     """Whoever holds the pipe's other end lives."""
     code = (
         f"import sys; sys.path[:] = {sys.path!r}\n"
-        "from pathlib import Path; from test_processes import *\n"
+        "from pathlib import Path; from test_beside_each_other import *\n"
         f"Work(Path({str(tmp_path)!r})).train('x', forever, [{{'x': 1}}])"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as command:
