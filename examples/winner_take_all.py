@@ -16,9 +16,8 @@ import numpy as np
 from edge_lp.loihi import Network, Noise, Probe, Rule
 
 PATTERNS, WIDTH, SHOWN, SLOT, ROUNDS = 4, 8, 20, 40, 60
-AXONS, NEURONS = PATTERNS * WIDTH, 4
+AXONS, NEURONS, SEED, TIRED = PATTERNS * WIDTH, 4, 3, 16
 
-SEED, TIRED = 3, 16
 rng = np.random.default_rng(SEED)
 net = Network(inputs=AXONS)
 tired = net.group(NEURONS, decay_u=4096, decay_v=4, silent=True, name="tired")

@@ -150,8 +150,10 @@ def test_on_a_terminal_it_counts_down(tmp_path):
 
 
 def test_a_microphone(server, tmp_path):
-    """What is played into a microphone becomes takes."""
-    soundfile.write(tmp_path / "played.wav", takes("++++++"), SAMPLE_RATE)
+    """What is played into a microphone becomes takes. A word is said a second later in each take,
+    so whenever the sound begins some are heard whole."""
+    said = np.pad(takes("+" * 12).reshape(12, -1), ((0, 0), (0, SAMPLE_RATE)), "reflect")
+    soundfile.write(tmp_path / "played.wav", said.ravel(), SAMPLE_RATE)
     command = [*CLI, "go", "--out", str(tmp_path), "--takes", "2", "--speaker", "anna"]
     with soak.player(tmp_path / "played.wav", server):
         p = subprocess.run(command, env=server, capture_output=True, text=True)

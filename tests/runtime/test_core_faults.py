@@ -346,9 +346,9 @@ def test_b12_threads_take_their_turns() -> None:
     assert core.save() == alone.save()
 
 
-def test_b12_no_run_comes_between_the_pieces_of_another() -> None:
+def test_b12_no_run_comes_between_the_pieces_of_another(monkeypatch) -> None:
     core = core_of(bias=50)
-    core._chunk = 1  # step: a piece
+    monkeypatch.setattr("edge_lp.core.PIECE", 1)  # step
     other, seen = threading.Thread(target=core.run, args=(100,)), []
 
     def take(at, rows) -> None:
