@@ -135,7 +135,7 @@ def test_nothing_is_trained_without_recordings(tmp_path):
     from edge_lp.errors import EdgeLpError
 
     (tmp_path / "speech_commands").mkdir()
-    with pytest.raises(EdgeLpError, match="no recordings of yes"):
+    with pytest.raises(EdgeLpError, match="no recordings of [a-z]+"):  # as many at once as cores
         alpha.measure(Work(tmp_path / "parts", data=tmp_path), epochs=1, per_word=1, validation=1)
     assert alpha.inputs(None) == {} and alpha.inputs(tmp_path) == {}
 
