@@ -3,6 +3,7 @@
 //   edge-lp export commands12 --format c -o model.h
 // microphone() is yours: 16 kHz, int16. As it stands it takes the samples from Serial.
 #include <edge_lp.h>
+#include <lp_status.h>
 #ifdef USE_TINYUSB  // cores of Adafruit: Serial is in this library
 #include <Adafruit_TinyUSB.h>
 #endif
@@ -22,8 +23,8 @@ void setup() {
   int e = lp_model_open(&model, edge_lp_model, edge_lp_model_size);
   if (!e) e = lp_spotter_init(&spotter, &model, 0, memory, sizeof memory);
   while (e) {
-    Serial.print("edge-lp: status of edge_lp.h ");
-    Serial.println(e);
+    Serial.print("edge-lp: ");
+    Serial.println(lp_status_text(e));
     delay(1000);
   }
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes from the receive interrupt to the main loop: one writer, one reader, no lock. */
+/* Bytes from a Cortex-M's receive interrupt to the main loop: one writer, one reader, no lock. Part
+ * of a board's hal.c, whose interrupt calls ring_put. */
 #ifndef RING_H
 #define RING_H
 
-#include <stdint.h>
+#include "hal.h"
+#include "microphone.h"
 
 #ifndef RING_BYTES
 #define RING_BYTES 1024u /* one place stays empty */
@@ -25,12 +27,23 @@ static inline void ring_put(uint8_t byte)
     ring_head = next;
 }
 
-static inline int ring_get(void)
+int hal_read(void)
 {
     if (ring_tail == ring_head) return -1;
     int byte = ring[ring_tail];
     ring_tail = ring_after(ring_tail);
     return byte;
+}
+
+uint32_t hal_lost(void) { return ring_lost; }
+
+/* A pending interrupt wakes wfi even while it is masked: there is no gap between looking, at bytes
+ * and at samples, and sleeping. */
+void hal_wait(void)
+{
+    __asm__ volatile("cpsid i" ::: "memory");
+    if (ring_head == ring_tail && !mic_ready()) __asm__ volatile("wfi");
+    __asm__ volatile("cpsie i" ::: "memory");
 }
 
 #endif

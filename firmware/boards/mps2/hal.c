@@ -48,13 +48,6 @@ void hal_init(void)
 #endif
 }
 
-int hal_read(void) { return ring_get(); }
-uint32_t hal_lost(void) { return ring_lost; }
-void hal_wait(void)
-{
-    if (!mic_ready()) sleep_if_equal(&ring_head, &ring_tail);
-}
-
 void hal_write(const uint8_t *bytes, size_t n)
 {
     while (n--) {
@@ -79,12 +72,4 @@ uint32_t hal_ticks(void)
 
 size_t hal_stack_used(void) { return stack_used(); }
 
-void hal_exit(int code)
-{
-    /* semihosting: SYS_EXIT_EXTENDED, application exit */
-    uint32_t block[2] = {0x20026, (uint32_t)code};
-    register uint32_t r0 __asm__("r0") = 0x20;
-    register uint32_t *r1 __asm__("r1") = block;
-    __asm__ volatile("bkpt 0xab" : : "r"(r0), "r"(r1) : "memory");
-    halt();
-}
+void hal_exit(int code) { semihosting_exit(code); }

@@ -26,9 +26,8 @@ static void receive(void)
         REG(UART + 0x480) = why;
         ring_lost += why & 1;
     }
-    while (
-        REG(UART + 0x108)) { /* RXDRDY; cleared before the byte is taken: that may bring another */
-        REG(UART + 0x108) = 0;
+    while (REG(UART + 0x108)) { /* RXDRDY */
+        REG(UART + 0x108) = 0;  /* before the byte is taken: that may bring another */
         ring_put((uint8_t)REG(UART + 0x518));
     }
 }
@@ -69,14 +68,6 @@ void hal_init(void)
     NVIC_ENABLE(UART_IRQ);
 }
 
-int hal_read(void) { return ring_get(); }
-uint32_t hal_lost(void) { return ring_lost; }
-
-void hal_wait(void)
-{
-    if (!mic_ready()) sleep_if_equal(&ring_head, &ring_tail);
-}
-
 void hal_write(const uint8_t *bytes, size_t n)
 {
     while (n--) {
@@ -94,12 +85,4 @@ uint32_t hal_ticks(void)
 
 size_t hal_stack_used(void) { return stack_used(); }
 
-void hal_exit(int code)
-{
-    /* semihosting, for an emulator: SYS_EXIT_EXTENDED, application exit */
-    uint32_t block[2] = {0x20026, (uint32_t)code};
-    register uint32_t r0 __asm__("r0") = 0x20;
-    register uint32_t *r1 __asm__("r1") = block;
-    __asm__ volatile("bkpt 0xab" : : "r"(r0), "r"(r1) : "memory");
-    halt();
-}
+void hal_exit(int code) { semihosting_exit(code); } /* in an emulator */

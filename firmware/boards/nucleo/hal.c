@@ -58,10 +58,6 @@ void hal_init(void)
     REG(0xe0001000) |= 1;
 }
 
-int hal_read(void) { return ring_get(); }
-uint32_t hal_lost(void) { return ring_lost; }
-void hal_wait(void) { sleep_if_equal(&ring_head, &ring_tail); }
-
 void hal_write(const uint8_t *bytes, size_t n)
 {
     while (n--) {

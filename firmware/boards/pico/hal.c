@@ -70,17 +70,6 @@ void hal_init(void)
     NVIC_ENABLE(UART_IRQ);
 }
 
-int hal_read(void) { return ring_get(); }
-uint32_t hal_lost(void) { return ring_lost; }
-
-void hal_wait(void)
-{
-    /* a pending interrupt wakes wfi even while it is masked */
-    __asm__ volatile("cpsid i" ::: "memory");
-    if (ring_head == ring_tail && !mic_ready()) __asm__ volatile("wfi");
-    __asm__ volatile("cpsie i" ::: "memory");
-}
-
 void hal_write(const uint8_t *bytes, size_t n)
 {
     while (n--) {
