@@ -442,30 +442,6 @@ def test_halves_of_a_wake_word_are_no_keyword():
     assert min(shares) > 0.29 and max(shares) < 0.61 and 10 < begins < 40
 
 
-def test_a_start_from_a_net_of_other_labels(tmp_path):
-    """Hidden layers as they are; of the output layer the columns of the labels that both have, by
-    the names in the file or, in older runs, in the configuration beside it."""
-    old = configure(None, ("yes", "no"), hidden=(4,))
-    new = configure(None, ("yes",), wake=("computer",), hidden=(4,))
-    model = net.build(old)
-    rng = np.random.default_rng(0)
-    for w in model.trainable_variables:
-        w.assign(rng.normal(size=w.shape))
-    weights = net.weights_of(model, old)
-    (tmp_path / "config.json").write_text(old.to_json())
-    for names in (True, False):
-        path = tmp_path / "weights.npz"
-        np.savez(path, **{k: v for k, v in weights.items() if names or k != "labels"})
-        started = net.build(new)
-        fresh = net.weights_of(started, new)
-        net.start_from(started, new, path)
-        got = net.weights_of(started, new)
-        assert np.array_equal(got["u0"], weights["u0"])
-        # labels: computer yes unknown silence, of yes no unknown silence
-        assert np.array_equal(got["w1"][:, 1:], weights["w1"][:, [0, 2, 3]])
-        assert np.array_equal(got["w1"][:, 0], fresh["w1"][:, 0]) and got["b1"][0] == 0
-
-
 def test_missed_wake_words_count_in_the_choice_of_weights():
     config = configure(None, ("stop",), wake=("yes",))
     rng = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from edge_lp.errors import EdgeLpError
 from edge_lp.runtime import FEATURES
 
 from edge_lp_train.export import CONFIG
-from edge_lp_train.files import read_arrays
+from edge_lp_train.files import log, read_arrays
 from edge_lp_train.layers import LowPassRNN, ReadOut, frame_alpha
 from edge_lp_train.presets import SILENCE, UNKNOWN, TrainConfig
 from edge_lp_train.quantize import CodeQuantizer
@@ -90,11 +90,14 @@ def weights_of(model: keras.Model, config: TrainConfig) -> dict[str, np.ndarray]
 
 
 def start_from(model: keras.Model, config: TrainConfig, path: Path) -> None:
-    """Float weights of another run; of its output layer those of the labels that both have."""
+    """Float weights of another run; of its output layer those of the labels that both have. A net
+    of fewer units in some layers is widened: the function is its own until training changes it."""
     n = len(config.hidden)
     parts = ["wub" if i >= config.feed_forward else "wb" for i in range(n)] + ["wb"]
     needed = [f"{k}{i}" for i, each in enumerate(parts) for k in each]
-    f = read_arrays(path, needed, f"{path} holds no float weights to start from")
+    f = read_arrays(path, needed, f"{path} holds no float weights of {n} layers to start from")
+    if f"w{n + 1}" in f:
+        raise EdgeLpError(f"{path} is of more than {n} layers; start from a net of as many")
     pairs = []
     for i in range(n):
         cell = model.get_layer(f"lp{i}").cell
@@ -104,21 +107,38 @@ def start_from(model: keras.Model, config: TrainConfig, path: Path) -> None:
     pairs += [(last.kernel, _of_labels(np.asarray(last.kernel), f[f"w{n}"], config, theirs))]
     pairs += [(last.bias, _of_labels(np.asarray(last.bias), f[f"b{n}"], config, theirs))]
     for part, value in pairs:
-        if value.shape != tuple(part.shape):
+        if value.ndim != len(part.shape) or any(np.greater(value.shape, part.shape)):
             raise EdgeLpError(
                 f"{path}: a matrix of {value.shape}, expected {tuple(part.shape)}; start from a "
-                "net of the same --hidden"
+                "net of the same --hidden, or of fewer units in as many layers"
             )
-        part.assign(value.astype(np.float32))
+        part.assign(_widened(np.asarray(part), value))
+    units = tuple(f[f"b{i}"].size for i in range(n))
+    if units != config.hidden:
+        more = ", ".join(str(b - a) for a, b in zip(units, config.hidden))
+        log.print(f"{path} widened: {more} more units of seed {config.seed}, heard by none as yet")
+
+
+def _widened(fresh: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """The given weights (units in, units out) or (units,) among those of a wider layer. A new unit
+    hears the others by its fresh weights, and the units that were there do not hear it: their
+    states and the logits stay what they were (Chen et al. 2016, Net2Net, keep the function by
+    copies of units, which 3-bit codes would not keep equal)."""
+    out = fresh.astype(np.float32)
+    out[..., : given.shape[-1]] = 0.0
+    out[tuple(map(slice, given.shape))] = given
+    return out
 
 
 def _of_labels(
     fresh: np.ndarray, given: np.ndarray, config: TrainConfig, theirs: list[str]
 ) -> np.ndarray:
     """The output layer's weights with the columns of the labels that the other net has, too."""
-    if len(theirs) != given.shape[-1] or fresh.shape[:-1] != given.shape[:-1]:
+    if len(theirs) != given.shape[-1] or given.ndim != fresh.ndim:
         return fresh
-    out = fresh.copy()
+    if given.ndim == 2 and len(given) > len(fresh):
+        return given  # of a wider net, which start_from refuses
+    out = fresh[: len(given)].copy() if fresh.ndim == 2 else fresh.copy()
     for i, w in enumerate(config.labels):
         if w in theirs:
             out[..., i] = given[..., theirs.index(w)]

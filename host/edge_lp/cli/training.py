@@ -54,7 +54,8 @@ from edge_lp.text import without_descriptor_2
 @click.option(
     "--start",
     type=click.Path(),
-    help="A model of the same layers to begin with: a run, a shipped one, or float weights (.npz).",
+    help="A model of as many layers to begin with, widened if it has fewer units: a run, a shipped "
+    "one, or float weights (.npz).",
 )
 @click.option(
     "--out",
