@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paths import ROOT
+from pdm import modulated
 from twins import audio
 
 HEADER = (ROOT / "runtime/lp_audio.h").read_text(encoding="utf-8")
@@ -156,17 +157,6 @@ def test_the_header_says_what_passes():
     assert abs(d[f <= 3600]).max() < 0.1 and d[f >= 4400].max() < -45
     boxes = 4 * 20 * np.log10(np.sinc(np.array([4, 7]) / 48))  # of 32 bits, as of a continuum
     assert np.allclose(boxes, [-0.4, -1.2], atol=0.05)
-
-
-def modulated(x):
-    """A second-order sigma-delta modulator: (n,) of -1..1 at PDM_RATE -> bits."""
-    bits, a, b = bytearray(len(x)), 0.0, 0.0
-    for i, v in enumerate(x.tolist()):
-        bits[i] = b >= 0
-        y = 1.0 if bits[i] else -1.0
-        a += v - y
-        b += a - 2 * y + y  # Boser and Wooley's loop with the second integrator undelayed
-    return np.packbits(np.frombuffer(bytes(bits), np.uint8)).tobytes()
 
 
 def test_a_tone_comes_through_pdm(library):

@@ -1,4 +1,5 @@
 # ST NUCLEO-L476RG (Cortex-M4): builds, never run
 CROSS = arm-none-eabi-
-HAL = boards/nucleo
+HAL = boards/l4
 CPU = -mcpu=cortex-m4 -mthumb
+EXTRA = -Iboards/nucleo

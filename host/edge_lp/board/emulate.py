@@ -23,6 +23,16 @@ from edge_lp.board.discover import links
 from edge_lp.errors import EdgeLpError, MissingDependency
 from edge_lp.text import notice
 
+# Through a multiplexer, for its buffer: a bare pty hands over one byte a turn, too slow for audio.
+# -echr 256: it has no escape character.
+THROUGH_A_BUFFER = "-echr 256 -chardev pty,id=line,mux=on -serial chardev:line"
+# QEMU's STM32 USART does not tell its line that it has room again, and without a reason to look
+# QEMU sleeps with the next byte before it. A filter of packets that there are none of has a timer.
+LOOKING_EVERY_20_US = (
+    "-serial pty -netdev hubport,id=none,hubid=0 "
+    "-object filter-buffer,id=look,netdev=none,queue=rx,interval=20"
+)
+
 
 @dataclass(frozen=True)
 class Target:
@@ -30,7 +40,9 @@ class Target:
     image. ticks: instructions in a tick when run with `counting` (QEMU's -icount, one instruction a
     fixed virtual time). own: the emulator has the board's own microphone, which hears the file that
     it is given last, and the board's line is the emulator's stdin and stdout. small: it has no
-    memory for the core beside the kernel."""
+    memory for the core beside the kernel. line: QEMU's options for its line on a pseudo-terminal.
+    since: the first version of QEMU that has it. timed: its clock runs, so that a recording can
+    take a microphone's place."""
 
     board: str
     compiler: str
@@ -41,6 +53,9 @@ class Target:
     instructions_per_tick: float = 0.0
     own: bool = False
     small: bool = False
+    line: str = THROUGH_A_BUFFER
+    since: str = ""
+    timed: bool = True
 
 
 def _mps2(board: str, machine: str, hz: float = 25e6) -> Target:
@@ -71,6 +86,15 @@ TARGETS = {
         ("qemu-system-arm", "-M", "microbit", "-kernel", "{elf}"),
         "gcc-arm-none-eabi qemu-system-arm",
         small=True,
+    ),
+    "iot01a": Target(
+        "iot01a",
+        "arm-none-eabi-gcc",
+        ("qemu-system-arm", "-M", "b-l475e-iot01a", "-kernel", "{elf}"),
+        "gcc-arm-none-eabi qemu-system-arm",
+        line=LOOKING_EVERY_20_US,
+        since="9.1",
+        timed=False,
     ),
     "rv32": Target(
         "rv32",
@@ -123,11 +147,19 @@ def target(name: str) -> Target:
             raise MissingDependency(
                 f"board {name} needs {tool}: apt-get install make gcc python3 {t.packages}"
             )
+    if t.since and not _is_since(t.run[0], t.since):
+        raise MissingDependency(f"board {name} needs QEMU {t.since} or newer: {t.run[0]} is older")
     if t.own and not _modules():
         raise MissingDependency(
             f"board {name} needs rp2040js: npm install rp2040js, and NODE_PATH=.../node_modules"
         )
     return t
+
+
+def _is_since(qemu: str, version: str) -> bool:
+    said = subprocess.run([qemu, "--version"], capture_output=True, text=True).stdout
+    found = re.search(r"version (\d+)\.(\d+)", said)
+    return found is not None and [*map(int, found.groups())] >= [*map(int, version.split("."))]
 
 
 def _modules() -> str:
@@ -236,6 +268,11 @@ class Emulator:
 
     def __enter__(self) -> "Emulator":
         t = target(self.name)
+        if self._audio is not None and not t.timed:
+            raise EdgeLpError(
+                f"board {self.name} has no clock in its emulator, so no recording can take its "
+                "microphone's place: take another board, or send it samples"
+            )
         self._folder = build_folder()
         self._process: subprocess.Popen[bytes] | None = None
         try:
@@ -246,10 +283,7 @@ class Emulator:
                 self._start([*run_command(t, elf), str(folder / "microphone.pcm")])
                 self._make_link()
                 return self
-            # Through a multiplexer, for its buffer: a bare pty hands over one byte a turn, too slow
-            # for audio. -echr 256: it has no escape character.
-            line = "-echr 256 -chardev pty,id=line,mux=on -serial chardev:line"
-            command = [*run_command(t, elf, line), *self._options]
+            command = [*run_command(t, elf, t.line), *self._options]
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             )
