@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""--patience, --rate and --quick: what they change in a run."""
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+pytest.importorskip("tensorflow", reason="training needs TensorFlow: pip install 'edge-lp[train]'")
+
+from edge_lp.cli import main
+from edge_lp.errors import EdgeLpError
+from edge_lp_train import fit, net, stage
+from edge_lp_train.check import Quality
+from edge_lp_train.presets import TrainConfig, configure
+from edge_lp_train.sampler import Sequences
+
+STEPS, BATCH = 2, 4
+
+
+class Drawn:
+    """In place of a sampler: the same few sequences in every epoch."""
+
+    def __init__(self, config):
+        self.config = config
+
+    def epochs(self, first):
+        rng = np.random.default_rng(0)
+        n, labels = self.config.batch, len(self.config.labels)
+        label = rng.integers(0, labels, n).astype(np.int32)
+        batch = Sequences(
+            rng.normal(size=(n, 40, 40)).astype(np.float32), np.zeros(n, np.int32),
+            np.eye(labels, dtype=np.float32)[label], label, np.zeros(n, bool),
+        )  # fmt: skip
+        while True:
+            yield iter([batch] * STEPS)
+
+
+def staged(tmp_path, monkeypatch, scores, **changes):
+    """A stage of len(scores) epochs whose checks find these scores: its model, the weights after
+    each epoch, and the plan."""
+    config = configure(
+        None, ("yes",), hidden=(4,), batch=BATCH, clips_per_epoch=STEPS * BATCH, clip=30, **changes
+    )
+    model, after, left = net.build(config), [], list(scores)
+
+    def check(look):
+        after.append([np.array(w) for w in model.weights])
+        return Quality((0.5,) * 3, (left.pop(0),) * 3, 0.0)
+
+    monkeypatch.setattr(stage, "CHECK_EVERY", 1)
+    plan = [stage.Stage("float", len(scores), config.rate, 0.0, 0, 1.0)]
+    stage.run_stage(tmp_path, plan, 0, model, Drawn(config), check, config)
+    return model, after
+
+
+SCORES = (0.3, 0.6, 0.5, 0.55, 0.9, 0.2)
+
+
+def test_patience_ends_a_stage_that_gets_no_better(tmp_path, monkeypatch, capsys):
+    """Two epochs behind the best one; that one's weights stay. What came later is never seen."""
+    model, after = staged(tmp_path, monkeypatch, SCORES, patience=2)
+    assert [r["epoch"] for r in stage.history(tmp_path)] == [1, 2, 3, 4]
+    assert "float: no better for 2 epochs" in capsys.readouterr().err
+    for w, best, last in zip(model.weights, after[1], after[3]):
+        assert np.array_equal(w, best)
+    assert any(not np.array_equal(b, x) for b, x in zip(after[1], after[3]))
+
+
+@pytest.mark.parametrize("patience", [0, 3])
+def test_without_patience_or_with_enough_all_epochs_are_run(tmp_path, monkeypatch, patience):
+    model, after = staged(tmp_path, monkeypatch, SCORES, patience=patience)
+    assert len(stage.history(tmp_path)) == len(SCORES)
+    assert all(np.array_equal(w, best) for w, best in zip(model.weights, after[4]))
+
+
+def test_the_rate_is_where_the_stages_begin():
+    """Coarse from --rate to a third of it, float from there to nothing; 3 bits have their own."""
+    coarse, fine, quantised = fit._plan(configure(None, rate=0.0012))
+    assert (coarse.rate, fine.rate) == (0.0012, pytest.approx(0.0004))
+    assert coarse.last_rate == fine.rate and fine.last_rate == 0
+    assert quantised.rate == configure(None).qat_rate
+    alone, fine, _ = fit._plan(configure(None, rate=0.0012, coarse_epochs=0))
+    assert alone.epochs == 0 and fine.rate == 0.0012
+
+
+def test_the_rate_grows_for_200_steps_and_falls_along_a_cosine():
+    optimizer, seen = stage.keras.optimizers.Adam(1.0), []
+
+    def step():
+        seen.append(float(optimizer.learning_rate.numpy()))
+        return 0.0, 0.0
+
+    of = stage.Stage("float", 4, 0.01, 0.002, 0, 1.0)
+    for epoch in range(4):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(stage, "spread", lambda batch, devices: ())
+            stage._epoch(step, optimizer, of, epoch, 250, iter([None] * 250), 1)
+    part = 0.5 + 0.5 * np.cos(np.pi * np.arange(1000) / 1000)
+    warm = np.minimum(1, (np.arange(1000) + 1) / stage.WARM_UP)
+    np.testing.assert_allclose(seen, (0.002 + 0.008 * part) * warm, rtol=1e-5)
+    assert max(seen) > 0.009 and seen[0] < 0.0001 and seen[-1] < 0.00201
+
+
+def test_quick_is_a_quarter_of_the_work_and_gives_way_to_what_is_said():
+    full, quick = configure("commands12"), configure("commands12", quick=True)
+
+    def sequences(c):
+        return c.clips_per_epoch * (c.float_epochs + c.qat_epochs)
+
+    def work(c):
+        return c.clips_per_epoch * sum(s.epochs * s.cost for s in fit._plan(c))
+
+    assert sequences(quick) < 0.3 * sequences(full) and work(quick) < 0.25 * work(full)
+    assert sequences(quick) / quick.batch > 0.5 * sequences(full) / full.batch
+    assert (quick.words, quick.hidden, quick.rate) == (full.words, full.hidden, full.rate)
+    assert configure("commands12", quick=True, batch=32, qat_epochs=9) == configure(
+        "commands12", clips_per_epoch=6400, batch=32, coarse_epochs=14, float_epochs=18,
+        qat_epochs=9,
+    )  # fmt: skip
+
+
+def test_the_command_passes_them_on(tmp_path, monkeypatch):
+    """And a run keeps them: what it was begun with holds on --resume, but for the patience."""
+    rng = np.random.default_rng(1)
+    for word, pitch in (("low", 200), ("high", 2000)):
+        (tmp_path / "data" / word).mkdir(parents=True)
+        for i in range(12):
+            pcm = np.sin(np.arange(16000) * (pitch + 9 * i) / 2550) * np.hanning(16000) * 9000
+            pcm += rng.normal(0, 60, 16000)
+            path = tmp_path / "data" / word / f"voice{i:02d}_0.wav"
+            soundfile.write(path, pcm.astype(np.int16), 16000)
+    out = tmp_path / "run"
+    command = ["train", "--data", tmp_path / "data", "--words", "low,high", "--out", out]
+    command += ["--quick", "--rate", 0.004, "--patience", 2, "--hidden", 8, "--batch", 16]
+    command += ["--clips-per-epoch", 64, "--epochs", 2, 1]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    done = CliRunner().invoke(main, [str(c) for c in command], catch_exceptions=False)
+    assert done.exit_code == 0 and (out / "model.lpb").is_file(), done.output
+    config = TrainConfig.read(out / "config.json")
+    assert (config.rate, config.patience, config.coarse_epochs) == (0.004, 2, 14)
+    assert (config.clips_per_epoch, config.float_epochs, config.qat_epochs) == (64, 2, 1)
+    for change, refused in (({"rate": 0.01}, "rate"), ({"quick": True}, "quick")):
+        with pytest.raises(EdgeLpError, match=refused):
+            fit.train(out, {}, resume=True, **change)
+    assert fit._resumed(out, None, None, {"patience": 5}).patience == 5
+
+
+def test_a_patience_below_nothing_is_refused():
+    done = CliRunner().invoke(main, ["train", "--patience", "-1"])
+    assert done.exit_code == 2 and "--patience" in done.output
