@@ -85,6 +85,14 @@ def _false(found: dict[str, Any] | None) -> str:
     return f"{'; '.join(parts)} ({found['hours']} h)"
 
 
+def apart(falling: list[float], least: float) -> list[float]:
+    """Heights for names, from the highest down, each at its own or so far below the one before."""
+    out: list[float] = []
+    for y in falling:
+        out.append(min(y, out[-1] - least) if out else y)
+    return out
+
+
 def draw(rows: list[dict[str, Any]], peers: list[dict[str, Any]], path: Path) -> None:
     """Accuracy over size; a colour an SNR."""
     import matplotlib
@@ -106,17 +114,22 @@ def draw(rows: list[dict[str, Any]], peers: list[dict[str, Any]], path: Path) ->
             bars = [[p["accuracy"] - p["ci95"][0]], [p["ci95"][1] - p["accuracy"]]]
             ax.errorbar(p["bytes"] / 1e3, p["accuracy"], yerr=bars, fmt="s", color=colour,
                         capsize=3, mfc="none", label=f"same clips, {name}")  # fmt: skip
-    for r in rows:
-        ax.annotate(r["model"], (r["bytes"] / 1e3, r["accuracy"][0]), (-6, 8), ha="right",
-                    textcoords="offset points", fontsize=9)  # fmt: skip
+    ours = sorted(rows, key=lambda r: -r["accuracy"][0])
+    for r, y in zip(ours, apart([r["accuracy"][0] + 1.5 for r in ours], 2.6)):
+        ax.annotate(r["model"], (r["bytes"] / 1e3, r["accuracy"][0]), (r["bytes"] / 1.12e3, y),
+                    ha="right", va="center", fontsize=9,
+                    arrowprops={"arrowstyle": "-", "color": "0.6", "lw": 0.8})  # fmt: skip
     for p in (p for p in peers if p["snr_db"] is None and p["gain_db"] is None):
         ax.annotate(p["engine"], (p["bytes"] / 1e3, p["accuracy"]), (8, -4),
                     textcoords="offset points", fontsize=9)  # fmt: skip
     with open(MEASURED / "published.csv", newline="", encoding="utf-8") as f:
         for p in csv.DictReader(f):
-            ax.plot(float(p["bytes"]) / 1e3, float(p["accuracy"]), "x", color="0.5")
-            ax.annotate(p["name"], (float(p["bytes"]) / 1e3, float(p["accuracy"])), (6, 2),
-                        textcoords="offset points", fontsize=8, color="0.4")  # fmt: skip
+            size, y = float(p["bytes"]) / 1e3, float(p["accuracy"])
+            # ours stand on its right: its name goes to the left
+            left = any(size < r["bytes"] / 1e3 < 2 * size for r in rows)
+            ax.plot(size, y, "x", color="0.5")
+            ax.annotate(p["name"], (size, y), (-6 if left else 6, -3), fontsize=8, color="0.4",
+                        textcoords="offset points", ha="right" if left else "left")  # fmt: skip
     ax.plot([], [], "x", color="0.5", label="others' figures, clean, other clips")
     ax.set(xscale="log", xlabel="size of the net, KB", ylabel="accuracy, 12 classes, %")
     ticks = (5, 10, 20, 50, 100)

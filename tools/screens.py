@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of the live view of `edge-lp listen` as tmux shows it, for the documentation.
+"""Pictures of the live view of `edge-lp listen`, and of `edge-lp record`, as tmux shows them, for
+the documentation.
 
     python tools/screens.py docs
 
-Writes listen-80x24.png, listen-200x50.png, listen-16-colours.png, listen-no-color.txt and
-listen.gif there. A synthesised stream of words is listened to at real time in a tmux window of the
-picture's size; its cells are drawn with matplotlib's DejaVu Sans Mono. Needs tmux and the extra
-demo."""
+Writes listen-80x24.png, listen-200x50.png, listen-16-colours.png, listen-no-color.txt, listen.gif
+and record.png there. A synthesised stream of words is listened to at real time in a tmux window of
+the picture's size, and synthesised takes are recorded; its cells are drawn with matplotlib's DejaVu
+Sans Mono. Needs tmux and the extra demo."""
 
 from __future__ import annotations
 
@@ -21,8 +22,11 @@ from functools import partial
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import soundfile
+from edge_lp.audio.synth import say
 from edge_lp.hear.demo import compose
+from edge_lp.hear.takes import COUNT, COUNTDOWN, WINDOW
 from edge_lp.model.find import read_model
 from edge_lp.runtime import Model
 from PIL import Image, ImageDraw, ImageFont
@@ -33,6 +37,16 @@ from rich.text import Text
 CELL = (8, 16)  # pixels
 SOCKETS = (f"edge-lp-{time.time_ns()}" for _ in itertools.count())  # a server for each window
 FRAMES, EVERY = 40, 0.2  # of the moving picture; seconds
+PYTHON = f"{sys.executable} -m edge_lp"
+LISTEN = f"{PYTHON} listen --speed real --device words.wav"
+SLOWLY = """# as a microphone brings it: a tenth of a second in a tenth of a second
+import sys, time
+with open("takes.raw", "rb") as f:
+    while block := f.read(3200):
+        sys.stdout.buffer.write(block)
+        sys.stdout.flush()
+        time.sleep(0.1)
+"""
 MOVES = {14: "Down", 16: "Down", 18: "+", 19: "+", 20: "+"}  # keys, by frame
 
 
@@ -45,15 +59,16 @@ def tmux(socket: str, *words: str) -> str:
 
 
 @contextlib.contextmanager
-def window(width: int, height: int, folder: Path, environment: str) -> Iterator[Tmux]:
-    """tmux on the view in a window of this size, until the context is left."""
-    command = f"cd {folder}; {environment} {sys.executable} -m edge_lp listen --speed real "
-    size = ("-x", str(width), "-y", str(height))
+def window(
+    width: int, height: int, folder: Path, command: str = LISTEN, until: str = "score"
+) -> Iterator[Tmux]:
+    """tmux on a command in a window of this size, from when it says `until` on, until the context
+    is left."""
     on = partial(tmux, next(SOCKETS))
-    on("new-session", "-d", *size, command + "--device words.wav")
+    on("new-session", "-d", "-x", str(width), "-y", str(height), f"cd {folder}; {command}; sleep 9")
     try:
-        while "score" not in on("capture-pane", "-p"):
-            time.sleep(0.1)
+        while until not in on("capture-pane", "-p"):
+            time.sleep(0.02)
         yield on
     finally:
         on("kill-server")
@@ -119,7 +134,7 @@ def main(out: Path) -> None:
             ("listen-16-colours.png", 80, 24, "TERM=linux COLORTERM="),
             ("listen-no-color.txt", 80, 24, "NO_COLOR=1"),
         ):
-            with window(width, height, folder, environment) as on:
+            with window(width, height, folder, f"{environment} {LISTEN}") as on:
                 while "0:10." not in on("capture-pane", "-p").partition("\n")[0]:
                     time.sleep(0.05)
                 screen = capture(on)
@@ -128,6 +143,27 @@ def main(out: Path) -> None:
             else:
                 draw(screen, width, height).save(out / file, optimize=True)
         moving(out / "listen.gif", folder)
+        recording(out / "record.png", folder)
+
+
+def recording(path: Path, folder: Path) -> None:
+    """Five takes of a word: a good one, a silent one, one that clips, a good one, and one that is
+    being said. From a pipe at real time, as a microphone would bring it."""
+    rest = len(COUNTDOWN) * COUNT + WINDOW
+    word = say("lights").astype(float) * 0.4
+    takes = np.random.default_rng(1).normal(0, 12, (5, rest))
+    for take, gain in zip(takes, (1.0, 0.0, 9.0, 0.8, 1.0)):
+        take[rest - WINDOW + 9000 :][: len(word)] += gain * word
+    pcm = np.clip(takes, -32768, 32767).astype(np.int16)
+    (folder / "takes.raw").write_bytes(pcm.tobytes())
+    (folder / "slowly.py").write_text(SLOWLY)
+    command = "record lights --out mine --speaker anna --takes 3"
+    line = f"printf '$ edge-lp {command}\\n'; {sys.executable} slowly.py | "
+    line += f"{PYTHON} {command} --device -"
+    with window(110, 8, folder, line, "take 3 of 3: say 'lights' now") as on:
+        while "▮▮▮▮▮▮▮▮▮▮" not in on("capture-pane", "-p").rstrip().splitlines()[-1]:
+            time.sleep(0.02)
+        draw(capture(on), 110, 8).save(path, optimize=True)
 
 
 def without_colours(screen: str) -> str:
@@ -136,7 +172,7 @@ def without_colours(screen: str) -> str:
 
 def moving(path: Path, folder: Path) -> None:
     screens, at = [], []
-    with window(80, 24, folder, "") as on:
+    with window(80, 24, folder) as on:
         start = time.monotonic()
         for i in range(FRAMES):
             if i in MOVES:
