@@ -61,7 +61,7 @@ static void place(lp_core *core, const lp_core_spec *s, group_state *groups, lp_
     uint32_t *first = lp_take(a, (s->n_groups + 1) * sizeof(uint32_t));
     uint32_t *next = lp_take(a, s->n_synapses * sizeof(uint32_t));
     uint16_t *list = lp_take(a, (widest + 15) / 8 * 8 * sizeof(uint16_t));
-    lp_places *places = VECTORS ? lp_take(a, 256 * sizeof(lp_places)) : NULL;
+    lp_places *places = VECTORS ? lp_take(a, sizeof(lp_places)) : NULL;
     size_t from = a->used;
     clock_state *clock = lp_take(a, sizeof(clock_state) + s->n_groups * sizeof(uint32_t));
     for (uint32_t i = 0; i < s->n_groups; i++) {

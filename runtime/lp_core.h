@@ -58,7 +58,7 @@ struct lp_core {
      * NOWHERE ends a chain */
     uint32_t *first, *next;
     uint16_t *list;     /* spiking sources of one group, in order */
-    lp_places *places;  /* [256]; NULL without vectors */
+    lp_places *places;  /* NULL without vectors */
     clock_state *clock; /* start of the dynamic block */
     size_t dynamic_bytes;
 };

@@ -4,6 +4,8 @@
 #include "lp_detect.h"
 #include "lp_fix.h"
 
+#define PADDED(labels) (LP_VECTORS ? ((labels) + 7) & ~7u : (labels))
+
 struct lp_detector {
     lp_detector_config config;
     uint32_t n_labels, n_keywords;
@@ -18,7 +20,7 @@ struct lp_detector {
     lp_event candidate;
     int has_candidate;
     int32_t *sums;       /* [LP_MAX_WINDOWS][n_labels] */
-    uint64_t *product;   /* [n_labels], of the windows' posteriors */
+    uint64_t *product;   /* [PADDED(n_labels)], of the windows' posteriors */
     uint16_t *posterior; /* [n_labels] */
     int16_t *ring;       /* [rows][n_labels], the last frames' logits */
 };
@@ -28,7 +30,7 @@ LP_ONCE static lp_detector *place(lp_arena *a, uint32_t n_labels)
 {
     lp_detector *d = lp_take(a, sizeof(lp_detector));
     int32_t *sums = lp_take(a, LP_MAX_WINDOWS * n_labels * sizeof(int32_t));
-    uint64_t *product = lp_take(a, n_labels * sizeof(uint64_t));
+    uint64_t *product = lp_take(a, PADDED(n_labels) * sizeof(uint64_t));
     uint16_t *posterior = lp_take(a, n_labels * sizeof(uint16_t));
     if (d) {
         d->sums = sums;
@@ -156,8 +158,28 @@ static void multiply_softmax(lp_detector *d, const int32_t *sum, int32_t window)
         d->product[i] *= (uint32_t)d->posterior[i] * 32767u / total;
 }
 
-/* The largest q with q^n <= x, bit by bit. x <= 32767^n with n <= 4: q has at most 15 bits and no
- * power passes 2^60. With b = place / n, x < 2^(place + 1) <= 2^(n (b + 1)), so q < 2^(b + 1). */
+/* d->posterior <- the largest q with q^n <= the product x, bit by bit. x <= 32767^n with n <= 4: q
+ * has at most 15 bits and no power passes 2^60. */
+#if LP_VECTORS /* all labels side by side */
+LP_INLINE void search(uint32_t *restrict q, const uint64_t *restrict x, uint32_t labels, uint32_t n)
+{
+    for (uint32_t bit = 1u << 14; bit; bit >>= 1)
+        for (uint32_t i = 0; i < (labels & ~7u); i++) {
+            const uint32_t c = q[i] | bit, square = c * c, more = n == 3 ? c : n == 2 ? 1 : square;
+            q[i] = (int64_t)((uint64_t)square * more) <= (int64_t)x[i] ? c : q[i];
+        }
+}
+LP_CLONES static void roots(lp_detector *d)
+{
+    uint32_t q[LP_MAX_LABELS] = {0};
+    const uint32_t n = PADDED(d->n_labels);
+    if (d->n_windows == 2) search(q, d->product, n, 2);
+    else if (d->n_windows == 3) search(q, d->product, n, 3);
+    else search(q, d->product, n, 4);
+    for (uint32_t i = 0; i < d->n_labels; i++)
+        d->posterior[i] = (uint16_t)(d->n_windows == 1 ? d->product[i] : q[i]);
+}
+#else /* with b = place / n, x < 2^(place + 1) <= 2^(n (b + 1)), so q < 2^(b + 1) */
 static uint16_t root(uint64_t x, uint32_t n)
 {
     int32_t place;
@@ -171,15 +193,20 @@ static uint16_t root(uint64_t x, uint32_t n)
     }
     return (uint16_t)q;
 }
+LP_INLINE void roots(lp_detector *d)
+{
+    for (uint32_t i = 0; i < d->n_labels; i++) d->posterior[i] = root(d->product[i], d->n_windows);
+}
+#endif
 
 /* Geometric mean of the windows' posteriors. Not renormalised: where the windows disagree all
  * posteriors fall, and that is what keeps false events away (DESIGN.md). */
 static void combine(lp_detector *d)
 {
-    for (uint32_t i = 0; i < d->n_labels; i++) d->product[i] = 1;
+    for (uint32_t i = 0; i < PADDED(d->n_labels); i++) d->product[i] = 1;
     for (uint32_t k = 0; k < d->n_windows; k++)
         multiply_softmax(d, d->sums + k * d->n_labels, d->config.windows[k]);
-    for (uint32_t i = 0; i < d->n_labels; i++) d->posterior[i] = root(d->product[i], d->n_windows);
+    roots(d);
 }
 
 /* May this label become an event now? Without wake words every keyword may. In the refractory

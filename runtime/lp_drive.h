@@ -8,11 +8,15 @@
 #include "lp_codes.h"
 #include "lp_fix.h"
 
-/* Unit i's drive from its sum, |sum| < 2^24 (below); shifted by at most 6: below 2^30. */
-static inline int32_t lp_drive_of(const lp_model *m, uint32_t i, int32_t sum)
+/* |bias| <= 2^22 */
+static inline int32_t lp_bias_of(const lp_layer *l, uint32_t i)
 {
-    const lp_layer *l = &m->layers[0];
-    const int32_t bias = lp_le16s(l->bias + 2 * i) * (1 << l->bias_shift); /* <= 2^22 */
+    return lp_le16s(l->bias + 2 * i) * (1 << l->bias_shift);
+}
+
+/* A unit's drive from its sum, |sum| < 2^24 (below); shifted by at most 6: below 2^30. */
+static inline int32_t lp_drive_of(const lp_model *m, int32_t bias, int32_t sum)
+{
     const int32_t up = lp_max(m->drive_shift, 0), down = lp_max(-m->drive_shift, 0);
     const int32_t z = (sum * (1 << up)) >> down;
     return lp_clip22(z + bias);
@@ -58,7 +62,8 @@ static inline void lp_drive(const lp_model *m, const int16_t *x, int32_t *drive)
         for (uint32_t j = 0, i = c; i < n; j++, i += columns) drive[i] = s[j];
     }
     if (w->kind != LP_DENSE3) lp_sparse_sums(w, x, drive, 1);
-    for (uint32_t i = 0; i < n; i++) drive[i] = lp_drive_of(m, i, drive[i]);
+    for (uint32_t i = 0; i < n; i++)
+        drive[i] = lp_drive_of(m, lp_bias_of(&m->layers[0], i), drive[i]);
 }
 
 #endif

@@ -11,12 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__GNUC__) && defined(__x86_64__) && defined(__linux__) && !defined(LP_NO_CLONES)
-#define LP_CLONES   \
-    __attribute__(( \
-        target_clones("avx2", "default"))) /* the compiler vectorises; the C stays portable */
-#else
+/* The compiler vectorises; the C stays portable. */
+#if !defined(__GNUC__) || !defined(__x86_64__) || !defined(__linux__) || defined(LP_NO_CLONES)
 #define LP_CLONES
+#elif __GNUC__ >= 12
+#define LP_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
+#else
+#define LP_CLONES __attribute__((target_clones("avx2", "default")))
 #endif
 
 #if defined(__GNUC__)
@@ -265,8 +266,18 @@ static inline uint32_t lp_le32(const uint8_t *p)
     __builtin_memcpy(&x, p, 4); /* one load where the target can, and the vectoriser sees it */
     return x;
 }
+static inline uint64_t lp_le64(const uint8_t *p)
+{
+    uint64_t x;
+    __builtin_memcpy(&x, p, 8);
+    return x;
+}
 #else
 static inline uint32_t lp_le32(const uint8_t *p) { return lp_le16(p) | lp_le16(p + 2) << 16; }
+static inline uint64_t lp_le64(const uint8_t *p)
+{
+    return lp_le32(p) | (uint64_t)lp_le32(p + 4) << 32;
+}
 #endif
 
 /* A word at p + skew bytes. Where a load must be aligned p is, and the word comes from the two

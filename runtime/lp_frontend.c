@@ -21,8 +21,13 @@ struct lp_frontend {
     uint32_t filled;            /* of the newest hop */
     uint32_t frames;            /* saturates at 2^SLOW */
     int64_t slow[LP_FEATURES];  /* Q4 power */
-    int32_t z[2 * HALF];        /* complex numbers, real parts apart for vectors; without,
-                                   neighbours, which are loaded and stored together */
+#if LP_VECTORS
+    int32_t z[2 * HALF + 1]; /* complex numbers, real parts in front */
+    uint64_t power[HALF];    /* of bins, then of bands */
+#else
+    int32_t z[2 * HALF]; /* complex numbers, parts together, as they are loaded and stored; powers
+                            take their places */
+#endif
 };
 
 size_t lp_frontend_size(void)
@@ -95,16 +100,24 @@ LP_INLINE void store(int32_t *z, uint32_t i, int32_t x, int32_t y)
     if (LP_VECTORS) z[i] = x, z[HALF + i] = y;
     else lp_put_two_words(z + 2 * i, x, y);
 }
-/* 64 bits in the place of a point */
-LP_INLINE uint64_t load_long(int32_t *z, uint32_t i)
+#if LP_VECTORS
+typedef uint64_t longs;
+LP_INLINE longs *longs_of(lp_frontend *f) { return f->power; }
+LP_INLINE uint64_t load_long(const longs *p, uint32_t i) { return p[i]; }
+LP_INLINE void store_long(longs *p, uint32_t i, uint64_t x) { p[i] = x; }
+#else
+typedef int32_t longs; /* 64 bits in the place of a point */
+LP_INLINE longs *longs_of(lp_frontend *f) { return f->z; }
+LP_INLINE uint64_t load_long(longs *z, uint32_t i)
 {
     const point x = load(z, i);
     return (uint64_t)(uint32_t)x.im << 32 | (uint32_t)x.re;
 }
-LP_INLINE void store_long(int32_t *z, uint32_t i, uint64_t x)
+LP_INLINE void store_long(longs *z, uint32_t i, uint64_t x)
 {
     store(z, i, (int32_t)(uint32_t)x, (int32_t)(uint32_t)(x >> 32));
 }
+#endif
 
 /* The window is symmetric: its second half, in the order of its first for vectors. */
 LP_INLINE int32_t falling(const uint16_t *half, uint32_t n)
@@ -190,11 +203,13 @@ LP_INLINE uint64_t power(int32_t x, int32_t y)
  *   X stays below 2^31, its Q12 square below 2^60. The brackets are the FFTs of the even and of the
  *   odd samples, over each of which the window sums to 128: twice them stays below 2^29, so the
  *   high half of a turn has 16 bits.
- * k and 256 - k share their products. The result takes the place of Z[k]: low half in re, high half
- * in im. */
-LP_CLONES static void powers(int32_t *restrict z)
+ * k and 256 - k share their products. Without vectors the result takes the place of Z[k]: low half
+ * in re, high half in im. */
+LP_CLONES static void powers(int32_t *restrict from, longs *restrict to)
 {
-    for (uint32_t k = 1; k < HALF / 2; k++) {
+    int32_t *const z = LP_VECTORS ? from : (int32_t *)to;
+    longs mirror[LP_VECTORS ? HALF / 2 : 1];
+    for (uint32_t k = LP_VECTORS ? 0 : 1; k < HALF / 2; k++) { /* 0: nobody's, but vectors' fill */
         const uint32_t j = HALF - k, w = lp_bin_turns[k];
         const point a = load(z, k), b = load(z, j), o = {a.im + b.im, b.re - a.re};
         const int32_t er = a.re + b.re, ei = a.im - b.im;
@@ -203,11 +218,15 @@ LP_CLONES static void powers(int32_t *restrict z)
         const int32_t q = cross(h, w, cross(l, w, 16384) >> 15);
         const uint64_t at_k = power((er - (ph + (p >> 15))) >> 1, (ei + q) >> 1),
                        at_j = power((er + (ph + ((p + 1) >> 15))) >> 1, (q - ei) >> 1);
-        store_long(z, k, at_k);
-        store_long(z, j, at_j);
+        store_long(to, k, at_k);
+        if (LP_VECTORS) store_long(mirror, k, at_j);
+        else store_long(to, j, at_j);
     }
+#if LP_VECTORS /* back to front in a loop of its own: else nothing is vectorised */
+    for (uint32_t k = 1; k < HALF / 2; k++) to[HALF - k] = mirror[k];
+#endif
     const point middle = load(z, HALF / 2); /* of k = 128, its own partner */
-    store_long(z, HALF / 2, power(middle.re, middle.im));
+    store_long(to, HALF / 2, power(middle.re, middle.im));
 }
 
 /* log2(x) in Q10, rounded, x >= 1: the exponent, and the fraction by a table of 32 and linear
@@ -222,7 +241,7 @@ static int32_t log2_q10(uint64_t x)
 
 /* Powers of the 40 bands in Q4, from those of the bins, whose place they take: bands begin behind
  * their index. The whole spectrum's power is below 2^51 (Parseval), times 256 below 2^59. */
-static void bands(int32_t *restrict z)
+LP_CLONES static void bands(longs *restrict z)
 {
     uint64_t below = 0; /* what the segment below gives to its upper band */
     const uint8_t *weight = lp_mel_weight;
@@ -230,10 +249,10 @@ static void bands(int32_t *restrict z)
         uint64_t all = 0, low = 0;
         uint32_t high = 0; /* a power is below 2^51, a weight below 2^8, a segment 17 bins */
         for (uint32_t k = lp_mel_start[b]; k < lp_mel_start[b + 1]; k++, weight++) {
-            const point p = load(z, k);
-            all += (uint64_t)(uint32_t)p.im << 32 | (uint32_t)p.re;
-            low += (uint64_t)(uint32_t)p.re * *weight;
-            high += (uint32_t)p.im * *weight;
+            const uint64_t p = load_long(z, k);
+            all += p;
+            low += (LP_VECTORS ? p : (uint32_t)p) * *weight;
+            if (!LP_VECTORS) high += (uint32_t)(p >> 32) * *weight;
         }
         const uint64_t up = low + ((uint64_t)high << 32);
         if (b) store_long(z, b - 1, (below + 256 * all - up) >> 8);
@@ -250,25 +269,32 @@ static uint32_t slow_shift(uint32_t frames)
     return shift;
 }
 
-static void frame(lp_frontend *f, int16_t features[LP_FEATURES])
+LP_CLONES static void level(lp_frontend *f, int16_t features[LP_FEATURES])
 {
     const uint32_t shift = slow_shift(f->frames);
+    longs *const z = longs_of(f);
     uint64_t all = 0;
-    int32_t *z = LP_VECTORS ? f->z : lp_hidden(f->z);
-    begin(f->samples, z);
-    fft(z);
-    powers(z);
-    bands(z);
     for (uint32_t b = 0; b < LP_FEATURES; b++) { /* stays in 0..2^51 */
-        f->slow[b] += ((int64_t)load_long(f->z, b) - f->slow[b]) >> shift;
+        f->slow[b] += ((int64_t)load_long(z, b) - f->slow[b]) >> shift;
         all += (uint64_t)f->slow[b];
     }
-    const int32_t level = log2_q10(all + LP_FEATURES * FLOOR_ALL) - LOG2_FEATURES;
+    const int32_t mean = log2_q10(all + LP_FEATURES * FLOOR_ALL) - LOG2_FEATURES;
     for (uint32_t b = 0; b < LP_FEATURES; b++) { /* each log2 is within 0..57 * 1024 */
-        int32_t now = log2_q10(load_long(f->z, b) + FLOOR_BAND),
+        int32_t now = log2_q10(load_long(z, b) + FLOOR_BAND),
                 slow = log2_q10((uint64_t)f->slow[b] + FLOOR_BAND);
-        features[b] = (int16_t)lp_clip((2 * now - slow - level) >> 1, -FEATURE_MAX, FEATURE_MAX);
+        features[b] = (int16_t)lp_clip((2 * now - slow - mean) >> 1, -FEATURE_MAX, FEATURE_MAX);
     }
+}
+
+static void frame(lp_frontend *f, int16_t features[LP_FEATURES])
+{
+    int32_t *z = LP_VECTORS ? f->z : lp_hidden(f->z);
+    longs *power = LP_VECTORS ? longs_of(f) : (longs *)z;
+    begin(f->samples, z);
+    fft(z);
+    powers(z, power);
+    bands(power);
+    level(f, features);
     if (f->frames < 1u << SLOW) f->frames++;
 }
 

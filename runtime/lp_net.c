@@ -32,8 +32,7 @@ struct lp_net {
 
 static void bias_of(const lp_layer *l, int32_t *out)
 {
-    /* < 2^22 */
-    for (uint32_t i = 0; i < l->n; i++) out[i] = lp_le16s(l->bias + 2 * i) * (1 << l->bias_shift);
+    for (uint32_t i = 0; i < l->n; i++) out[i] = lp_bias_of(l, i);
 }
 
 static lp_synapses coded(const lp_matrix *m, int32_t src, int32_t dst, uint32_t shift)
@@ -200,6 +199,6 @@ int lp_net_frame(lp_net *net, const int16_t *features, int32_t *logits)
     }
     for (uint32_t i = 0; i < out->n; i++) /* |u| <= 2^23, mul <= 255: below 2^31; |bias| <= 2^22 */
         logits[i] = lp_clip((u[i] * m->logit_mul) >> m->logit_shift, -(1 << 24), 1 << 24) +
-                    lp_le16s(out->bias + 2 * i) * (1 << out->bias_shift);
+                    lp_bias_of(out, i);
     return LP_OK;
 }

@@ -6,19 +6,20 @@
 
 #include "lp_fix.h"
 
-typedef struct { /* the places of the bits that are set in a byte, in order */
-    uint16_t at[8];
+typedef struct { /* of a byte: the places of the bits that are set, in order, and how many */
+    uint16_t at[256][8];
+    uint8_t count[256];
 } lp_places;
 #if defined(__GNUC__)
 typedef uint16_t lp_lanes8 __attribute__((vector_size(16), aligned(2), may_alias));
 #endif
 
-static inline void lp_places_fill(lp_places table[256])
+static inline void lp_places_fill(lp_places *table)
 {
-    lp_zero(table, 256 * sizeof *table);
+    lp_zero(table, sizeof *table);
     for (uint32_t byte = 0; byte < 256; byte++)
-        for (uint16_t k = 0, n = 0; k < 8; k++)
-            if (byte >> k & 1) table[byte].at[n++] = k;
+        for (uint16_t k = 0; k < 8; k++)
+            if (byte >> k & 1) table->at[byte][table->count[byte]++] = k;
 }
 
 /* list <- i where flags[i], 0 or 1, is set; how many. n is up to a multiple of 8, with zeros; list
@@ -27,16 +28,19 @@ LP_INLINE uint32_t lp_places_of(const lp_places *restrict table, const uint8_t *
                                 uint32_t n, uint16_t *restrict list)
 {
     uint16_t *to = list;
-    for (uint32_t i = 0; i < n; i += 8) {
-        const uint64_t eight = lp_le32(flags + i) | (uint64_t)lp_le32(flags + i + 4) << 32;
-        /* byte k times 2^(7 - 7 k + 56) is bit 56 + k */
-        const lp_places *set = &table[eight * 0x0102040810204080u >> 56];
 #if defined(__GNUC__)
-        *(lp_lanes8 *)to = *(const lp_lanes8 *)set->at + (uint16_t)i;
-#else
-        for (uint32_t k = 0; k < 8; k++) to[k] = (uint16_t)(set->at[k] + i);
+    lp_lanes8 from = {0};
 #endif
-        to += eight * 0x0101010101010101u >> 56; /* the sum of the bytes */
+    for (uint32_t i = 0; i < n; i += 8) {
+        /* byte k times 2^(7 - 7 k + 56) is bit 56 + k */
+        const uint32_t set = (uint32_t)(lp_le64(flags + i) * 0x0102040810204080u >> 56);
+#if defined(__GNUC__)
+        *(lp_lanes8 *)to = *(const lp_lanes8 *)table->at[set] + from;
+        from += 8;
+#else
+        for (uint32_t k = 0; k < 8; k++) to[k] = (uint16_t)(table->at[set][k] + i);
+#endif
+        to += table->count[set];
     }
     return (uint32_t)(to - list);
 }

@@ -51,7 +51,7 @@ int lp_sd_fits(const lp_model *m, uint32_t flags)
             if (y->recurrent) reach(&y->u, m->synapse_shift - y->u.scale, first, up, down);
             for (uint32_t k = 0; k < COLUMNS && first + k < y->n; k++) {
                 const int32_t q = lp_max(up[k], -down[k]);
-                const int32_t bias = lp_le16s(y->bias + 2 * (first + k)) * (1 << y->bias_shift);
+                const int32_t bias = lp_bias_of(y, first + k);
                 const int32_t drive = l ? lp_max(bias, -bias) : LP_DRIVE_MAX;
                 if (output ? q > 32767 : ((int64_t)q << (6 + s)) + drive > LP_V_LIMIT) return 0;
             }

@@ -80,7 +80,7 @@ LP_ONCE void lp_sd_reset(lp_sd *sd)
         const lp_layer *spec = &m->layers[l];
         y->n_spikes = y->n_awake = y->fired = 0;
         for (uint32_t i = 0; i < 10 * y->words; i++) {
-            int32_t bias = i < y->n ? lp_le16s(spec->bias + 2 * i) * (1 << spec->bias_shift) : 0;
+            int32_t bias = i < y->n ? lp_bias_of(spec, i) : 0;
             y->units[i] = (unit){0, i < y->n ? -bias : INT32_MAX, 0, bias + (AWAKE >> sd->shift)};
         }
         lp_zero(y->slept, y->n);
@@ -422,7 +422,7 @@ LP_INLINE void set_drives(const lp_sd *sd, uint32_t i, uint32_t next, const int3
     unit *const units = sd->layers[0].units;
     for (; i < n; i += next) {
         unit *x = &units[i];
-        const int32_t bias = lp_drive_of(sd->model, i, *sum++);
+        const int32_t bias = lp_drive_of(sd->model, lp_bias_of(sd->model->layers, i), *sum++);
         x->gain = bias + awake;
         if (x->v < AWAKE) x->v = -bias;
     }

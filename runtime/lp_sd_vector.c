@@ -6,14 +6,19 @@
 
 #if LP_VECTORS
 
+typedef int8_t lanes8 __attribute__((vector_size(32), may_alias));
+
 typedef struct {   /* synapses onto a layer from one list of spikes */
     int8_t *rows;  /* [n_in + 1][padded] codes, the last row all 0; NULL: none */
-    int16_t scale; /* weight = code * scale */
+    int16_t scale; /* weight = code * scale; minus that where numbers are kept negated */
 } source;
 
+/* In a hidden layer u, v, b, next, bias and q are kept negated: a decay takes an instruction less.
+ */
 typedef struct {
     uint32_t n, padded; /* padded: to a multiple of 32, with units that never get anything */
-    int32_t *u, *v, *b; /* [padded] */
+    int32_t *u, *v;     /* [padded] */
+    int32_t *b, *next;  /* [padded] of the last step, not complemented; of the one to come */
     int32_t *bias;      /* the drive in layer 0 */
     uint8_t *fired;     /* [padded] 0 or 1 */
     uint16_t *list;     /* units that spiked in the last step */
@@ -27,7 +32,9 @@ struct lp_sd {
     uint32_t shift, counting;
     int32_t feedback;  /* 64 w_fb */
     int16_t *acc;      /* q, [padded of the widest layer] */
-    lp_places *places; /* [256] */
+    int16_t *high;     /* [padded of layer 0] for its drive, and */
+    int32_t *own_bias; /* its biases, not negated */
+    lp_places *places;
     lp_counts counts;
     layer layers[LP_MAX_LAYERS];
 };
@@ -53,9 +60,10 @@ static void unpack(const lp_matrix *m, int8_t *rows, uint32_t padded)
     }
 }
 
-static source onto(const lp_matrix *m, uint32_t shift, uint32_t padded, lp_arena *a)
+static source onto(const lp_matrix *m, uint32_t shift, int sign, uint32_t padded, lp_arena *a)
 {
-    source s = {take32(a, ((size_t)m->n_in + 1) * padded), (int16_t)(1 << (shift - m->scale))};
+    const int32_t scale = sign * (1 << (shift - m->scale));
+    source s = {take32(a, ((size_t)m->n_in + 1) * padded), (int16_t)scale};
     if (a->base) unpack(m, s.rows, padded);
     return s;
 }
@@ -68,20 +76,20 @@ static layer place(const lp_model *m, uint32_t l, lp_arena *a)
     y.n = spec->n;
     y.padded = (y.n + 31) & ~31u;
     y.u = take32(a, y.padded * sizeof(int32_t));
-    y.below = onto(&spec->w,
-                   !l       ? spec->w.scale
-                   : hidden ? m->synapse_shift
-                            : m->output_shift,
-                   y.padded, a);
-    if (!hidden) return y;
-    if (spec->recurrent) y.own = onto(&spec->u, m->synapse_shift, y.padded, a);
+    if (!hidden) {
+        y.below = onto(&spec->w, m->output_shift, 1, y.padded, a);
+        return y;
+    }
+    y.below = onto(&spec->w, l ? m->synapse_shift : spec->w.scale, -1, y.padded, a);
+    if (spec->recurrent) y.own = onto(&spec->u, m->synapse_shift, -1, y.padded, a);
     y.v = take32(a, y.padded * sizeof(int32_t));
     y.b = take32(a, y.padded * sizeof(int32_t));
+    y.next = take32(a, y.padded * sizeof(int32_t));
     y.bias = take32(a, y.padded * sizeof(int32_t));
     y.fired = take32(a, y.padded);
     y.list = take32(a, (y.n + 8) * sizeof(uint16_t));
     for (uint32_t i = 0; a->base && i < y.padded; i++)
-        y.bias[i] = i < y.n ? lp_le16s(spec->bias + 2 * i) * (1 << spec->bias_shift) : 0;
+        y.bias[i] = i < y.n ? -lp_bias_of(spec, i) : 0;
     return y;
 }
 
@@ -97,16 +105,22 @@ lp_sd *lp_sd_place(const lp_model *m, uint32_t flags, lp_arena *a)
         if (sd) sd->layers[l] = y;
     }
     int16_t *acc = take32(a, widest * sizeof(int16_t));
-    lp_places *places = take32(a, 256 * sizeof(lp_places));
+    int16_t *high = take32(a, widest * sizeof(int16_t));
+    int32_t *own_bias = take32(a, widest * sizeof(int32_t));
+    lp_places *places = take32(a, sizeof(lp_places));
     a->used += 32 - skew;
     if (!sd) return NULL;
     lp_zero(acc, widest * sizeof(int16_t));
+    lp_zero(high, widest * sizeof(int16_t));
+    for (uint32_t i = 0; i < sd->layers[0].padded; i++) own_bias[i] = -sd->layers[0].bias[i];
     lp_places_fill(places);
     sd->model = m;
     sd->shift = lp_sd_shift(m);
     sd->counting = flags & LP_COUNT;
     sd->feedback = 64 * m->feedback;
     sd->acc = acc;
+    sd->high = high;
+    sd->own_bias = own_bias;
     sd->places = places;
     return sd;
 }
@@ -120,51 +134,71 @@ void lp_sd_reset(lp_sd *sd)
         if (l + 1u == sd->model->n_layers) break;
         lp_zero(y->v, y->padded * sizeof(int32_t));
         lp_zero(y->b, y->padded * sizeof(int32_t));
+        lp_zero(y->next, y->padded * sizeof(int32_t));
+        lp_zero(y->fired, y->padded);
         y->spikes = y->all = 0;
     }
 }
 
 /* -------------------------------------------------------------------------------------- step -- */
 
-/* acc[i] += scale * the sum of the spiking sources' codes: four rows of int8 a pass; the list is
- * filled up with the row that is 0. n is a multiple of 32 here and below, which the mask tells the
- * compiler; restrict counts for parameters only, and without it nothing is vectorised. acc is q:
- * it fits 16 bits in a hidden layer, and wraps in the output as it should. (clang's clones have
- * global names: they begin with sd_.) */
-LP_CLONES static void sd_add_rows(int16_t *restrict acc, const int8_t *restrict rows, uint32_t n,
-                                  int16_t scale, const uint16_t *restrict list, uint32_t count)
+/* acc[i] += scale * the sum of the spiking sources' codes. Sums of 128 units, or of 32, stay in
+ * registers over so many rows that they fit 8 bits. acc is q: it fits 16 bits in a hidden layer,
+ * and wraps in the output as it should. Four rows a turn, so that there are few turns to mispredict;
+ * the list is filled up with the row that is 0. (clang's clones have global names: sd_.) */
+enum { ROWS = 28 };
+LP_INLINE void add_block(int16_t *restrict acc, const int8_t *rows, uint32_t n, int16_t scale,
+                         const uint16_t *list, uint32_t count, const uint32_t vectors)
 {
-    n &= ~31u;
-    for (uint32_t r = 0; r < count; r += 4) {
-        const int8_t *restrict w0 = rows + (size_t)list[r] * n;
-        const int8_t *restrict w1 = rows + (size_t)list[r + 1] * n;
-        const int8_t *restrict w2 = rows + (size_t)list[r + 2] * n;
-        const int8_t *restrict w3 = rows + (size_t)list[r + 3] * n;
-        for (uint32_t i = 0; i < n; i++) {
-            int8_t sum = (int8_t)(w0[i] + w1[i] + w2[i] + w3[i]);
-            acc[i] = (int16_t)(acc[i] + (int16_t)(sum * scale));
+    lanes8 sums[4] = {{0}, {0}, {0}, {0}};
+    const int8_t *s = (const int8_t *)sums;
+    lanes8 s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
+    for (uint32_t r = 0; r < count; r += 4)
+        for (uint32_t k = 0; k < 4; k++) {
+            const lanes8 *row = (const lanes8 *)(rows + (size_t)list[r + k] * n);
+            s0 += row[0];
+            if (vectors > 1) s1 += row[1], s2 += row[2], s3 += row[3];
         }
+    sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
+    for (uint32_t i = 0; i < 32 * vectors; i++)
+        acc[i] = (int16_t)(acc[i] + (int16_t)(s[i] * scale));
+}
+
+LP_CLONES static void sd_add_rows(int16_t *restrict acc, const int8_t *restrict rows, uint32_t n,
+                                  int16_t scale, const uint16_t *list, uint32_t count)
+{
+    for (uint32_t r = 0; r < count; r += ROWS) {
+        const uint32_t some = lp_min(count - r, ROWS);
+        uint32_t i = 0;
+        for (; i + 128 <= n; i += 128) add_block(acc + i, rows + i, n, scale, list + r, some, 4);
+        for (; i < n; i += 32) add_block(acc + i, rows + i, n, scale, list + r, some, 1);
     }
 }
 
+/* decay(n) of n <= 0, and of n > 0 less 1 (lp_sd.h, for y = -n). */
+LP_INLINE int32_t less(int32_t n, uint32_t s) { return n - (n >> s); }
+
+/* All negated; n is a multiple of 32 here and below, which the mask tells the compiler; restrict
+ * counts for parameters only, and without it nothing is vectorised. */
 LP_CLONES static void sd_update(const lp_sd *sd, uint32_t n, int32_t *restrict u,
-                                int32_t *restrict v, int32_t *restrict b,
+                                int32_t *restrict v, int32_t *restrict b, int32_t *restrict next,
                                 const int32_t *restrict bias, int16_t *restrict acc,
                                 uint8_t *restrict fired)
 {
     const uint32_t s = sd->shift;
-    const int32_t feedback = sd->feedback, ceiling = sd->model->ceiling;
+    const int32_t feedback = sd->feedback, floor = -sd->model->ceiling;
     for (uint32_t i = 0; i < (n & ~31u); i++) {
-        int32_t q = (int32_t)((uint32_t)acc[i] << 6); /* 64 acc; a product would be widened */
-        int32_t now = lp_decayed(u[i], s, q), soma = lp_next_b(b[i], s, feedback);
-        int32_t x = lp_clip(lp_decayed_from(v[i], s, now + bias[i]), 0, ceiling);
-        int32_t spike = -(x > soma);
+        const int32_t q = (int32_t)((uint32_t)acc[i] << 6); /* 64 acc; a product would be widened */
+        const int32_t now = less(u[i] - (u[i] > 0), s) + q, soma = next[i];
+        const int32_t x = lp_clip(less(v[i], s) + now + bias[i], floor, 0);
+        const int32_t spike = -(x < soma);
         acc[i] = 0;
         u[i] = now;
         v[i] = x;
-        b[i] = soma ^ spike;
-        fired[i] = (uint8_t)(spike & 1);
+        b[i] = soma;
+        next[i] = less(soma, s) - (feedback & spike);
     }
+    for (uint32_t i = 0; i < (n & ~31u); i++) fired[i] = v[i] < b[i];
 }
 
 LP_CLONES static uint32_t sd_list_spikes(const lp_places *places, const uint8_t *fired, uint32_t n,
@@ -173,25 +207,41 @@ LP_CLONES static uint32_t sd_list_spikes(const lp_places *places, const uint8_t 
     return lp_places_of(places, fired, n, list);
 }
 
-/* sum <- codes times features. |code| <= 4, |feature| <= 2^15, 40 features: |sum| < 2^23. */
-LP_CLONES static void sd_weigh(int32_t *restrict sum, const int8_t *restrict rows, uint32_t n,
-                               const int32_t *restrict x)
+/* Codes times features, which are 256 h + l, -128 <= l < 128: sum of low + 256 high. 40 features,
+ * |code| <= 4 and |h|, |l| <= 128: both sums fit 16 bits. */
+LP_CLONES static void sd_weigh(int16_t *restrict low, int16_t *restrict high,
+                               const int8_t *restrict rows, uint32_t n, const int16_t *restrict l,
+                               const int16_t *restrict h)
 {
     n &= ~31u;
-    for (uint32_t i = 0; i < n; i++) sum[i] = 0;
-    for (const int32_t *end = x + LP_FEATURES; x < end; x += 4, rows += 4 * (size_t)n) {
+    for (uint32_t f = 0; f < LP_FEATURES; f += 4, l += 4, h += 4, rows += 4 * (size_t)n) {
         const int8_t *restrict w1 = rows + n, *restrict w2 = w1 + n, *restrict w3 = w2 + n;
-        for (uint32_t i = 0; i < n; i++)
-            sum[i] += rows[i] * x[0] + w1[i] * x[1] + w2[i] * x[2] + w3[i] * x[3];
+        for (uint32_t i = 0; i < n; i++) {
+            low[i] = (int16_t)(low[i] + rows[i] * l[0] + w1[i] * l[1] + w2[i] * l[2] +
+                               w3[i] * l[3]);
+            high[i] = (int16_t)(high[i] + rows[i] * h[0] + w1[i] * h[1] + w2[i] * h[2] +
+                                w3[i] * h[3]);
+        }
     }
 }
 
-/* Of a layer's compartments; a b that is complemented is not 0 either: a spike counts. */
+/* The drive, negated, from these sums, which are 0 again. */
+LP_CLONES static void sd_drive(const lp_model *m, uint32_t n, int16_t *restrict low,
+                               int16_t *restrict high, const int32_t *restrict own,
+                               int32_t *restrict bias)
+{
+    for (uint32_t i = 0; i < (n & ~31u); i++) {
+        bias[i] = -lp_drive_of(m, own[i], 256 * high[i] + low[i]);
+        low[i] = high[i] = 0;
+    }
+}
+
+/* Of a layer's compartments; a spike counts. */
 LP_CLONES static uint32_t sd_active(const layer *y)
 {
     uint32_t active = 0;
     for (uint32_t i = 0; i < y->n; i++)
-        active += ((y->u[i] | (y->v ? y->v[i] : 0)) != 0) + (y->b && y->b[i] != 0);
+        active += ((y->u[i] | (y->v ? y->v[i] : 0)) != 0) + (y->b && (y->b[i] | y->fired[i]));
     return active;
 }
 
@@ -220,7 +270,7 @@ static void step(lp_sd *sd)
         if (l + 1u == m->n_layers) {
             sd_output(y->u, sd->acc, y->padded, sd->shift);
         } else {
-            sd_update(sd, y->padded, y->u, y->v, y->b, y->bias, sd->acc, y->fired);
+            sd_update(sd, y->padded, y->u, y->v, y->b, y->next, y->bias, sd->acc, y->fired);
             y->spikes = sd_list_spikes(sd->places, y->fired, y->padded, y->list);
             y->all += y->spikes;
             lp_sd_count_sparse(&sd->counts, &m->layers[l + 1].w, y->list, y->spikes);
@@ -235,10 +285,13 @@ static void step(lp_sd *sd)
 void lp_sd_frame(lp_sd *sd, const int16_t *features)
 {
     const layer *y = &sd->layers[0];
-    int32_t x[LP_FEATURES]; /* 32 bits: nothing to widen in the loop */
-    for (uint32_t f = 0; f < LP_FEATURES; f++) x[f] = features[f];
-    sd_weigh(y->bias, y->below.rows, y->padded, x);
-    for (uint32_t i = 0; i < y->n; i++) y->bias[i] = lp_drive_of(sd->model, i, y->bias[i]);
+    int16_t low[LP_FEATURES], high[LP_FEATURES];
+    for (uint32_t f = 0; f < LP_FEATURES; f++) {
+        low[f] = (int8_t)features[f];
+        high[f] = (int16_t)((features[f] - low[f]) >> 8);
+    }
+    sd_weigh(sd->acc, sd->high, y->below.rows, y->padded, low, high);
+    sd_drive(sd->model, y->padded, sd->acc, sd->high, sd->own_bias, y->bias);
     for (uint32_t k = 0; k < sd->model->steps; k++) step(sd);
     for (uint32_t l = 0; l < sd->model->n_layers; l++) {
         lp_sd_count(&sd->counts, sd->model, l, sd->layers[l].all);
@@ -252,10 +305,12 @@ void lp_sd_counts(const lp_sd *sd, lp_counts *counts) { *counts = sd->counts; }
 void lp_sd_state(const lp_sd *sd, uint32_t group, int32_t *u, int32_t *v, uint8_t *spikes)
 {
     const layer *y = &sd->layers[group / 2];
-    for (uint32_t i = 0; i < y->n; i++)
-        lp_sd_unit(group % 2, y->u[i], y->v ? y->v[i] : lp_max(y->u[i], -LP_V_LIMIT),
-                   y->b ? y->b[i] : 0, u ? u + i : NULL, v ? v + i : NULL,
+    for (uint32_t i = 0; i < y->n; i++) {
+        int32_t now = y->u[i], x = lp_max(now, -LP_V_LIMIT), soma = 0;
+        if (y->b) now = -now, x = -y->v[i], soma = y->fired[i] ? ~-y->b[i] : -y->b[i];
+        lp_sd_unit(group % 2, now, x, soma, u ? u + i : NULL, v ? v + i : NULL,
                    spikes ? spikes + i : NULL);
+    }
 }
 
 #endif
