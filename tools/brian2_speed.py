@@ -34,7 +34,7 @@ def ours(path: Path) -> None:
     from edge_lp_papers.spiker.neuron import Neuron, retention
 
     rng = np.random.default_rng(0)
-    w, inputs = rnn.weights(rng, UNITS, LAYERS), rnn.signals(rng, 1e-9)[:STEPS]
+    w, inputs = rnn.weights(rng, UNITS, LAYERS), rnn.signals(rnn.coins(rng), 1e-9)[:STEPS]
     p = Neuron()
     network = rnn.Network(w, [p] * LAYERS)
     begin = time.process_time()

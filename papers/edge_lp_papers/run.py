@@ -36,7 +36,10 @@ def run(
     if before and valid:
         return _finish(experiment, out, {**before, **now, "inputs": before["inputs"]})
     work = Work(_parts(experiment, out, full, now), seed, data)
-    found = _plain(experiment.measure(work, **experiment.size(full)))
+    try:
+        found = _plain(experiment.measure(work, **experiment.size(full)))
+    finally:
+        work.tidy()
     result = {
         "name": experiment.name,
         "paper": experiment.paper,

@@ -124,8 +124,14 @@ class Work:
 
     def clear(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Without folders that are empty: SIZE, NAME and parts."""
         with contextlib.suppress(OSError):  # another run's parts are there
-            self.folder.parent.rmdir()
+            for folder in (self.folder, *self.folder.parents[:2]):
+                if folder.exists():
+                    folder.rmdir()
 
 
 def _made(

@@ -65,7 +65,7 @@ def test_a_result_is_files_and_is_not_made_twice(tmp_path):
     assert made["data"] == {"squares": [1, 4, 9]} and made["seed"] == 0
     assert (tmp_path / "squares.png").read_bytes().startswith(b"\x89PNG")
     assert run.run(e, tmp_path) == made and CALLS == [1, 2, 3]
-    assert not list((tmp_path / "parts").iterdir()), "parts of a finished one are removed"
+    assert not (tmp_path / "parts").exists(), "parts of a finished one are removed"
     assert run.run(e, tmp_path, full=True)["size"] == "full" and CALLS[3:] == [1, 2, 3, 4]
     run.run(e, tmp_path, full=True, seed=1)
     assert len(CALLS) == 11 and "full size" in run.state(e, tmp_path)
@@ -247,8 +247,11 @@ def test_the_command(tmp_path, monkeypatch):
         and "cubes: it needs data" in done.stderr
     )
     assert done.stdout == "squares: reproduced. All are squares.\n"
-    assert (tmp_path / "out" / "REPRODUCTION.md").is_file()
-    wrong = CliRunner().invoke(main, [*reproduce, "circles"])
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "REPRODUCTION.md", "squares.json", "squares.png",
+    ]  # fmt: skip
+    wrong = CliRunner().invoke(main, ["reproduce", "--out", str(tmp_path / "no"), "circles"])
+    assert not (tmp_path / "no").exists(), "a name that is none leaves nothing"
     assert wrong.exit_code == 2 and "there are squares, cubes, and all" in wrong.stderr
 
 

@@ -44,7 +44,7 @@ def test_jitter(tmp_path):
 def test_table_1(tmp_path):
     """The median run of ten with 51 units: .98 .95 .92 .88 at least without mismatch; with c_v .2
     the first layer lives and the last does not."""
-    found = tables.measure(Work(tmp_path), 10, 51, [0, 0.2], [])
+    found = tables.measure(Work(tmp_path), 10, 51, None, [0, 0.2], [])
     plain, spread = np.median(tables.table(found), 1)
     assert (plain >= [0.98, 0.95, 0.92, 0.88]).all()
     assert spread[0] >= 0.9 and spread[3] < 0

@@ -15,7 +15,7 @@ from edge_lp.model.format import pack, unpack
 from edge_lp_train.convert import fold_batch_norm, from_simple_rnn, to_low_pass
 from edge_lp_train.export import to_spec
 from edge_lp_train.layers import LowPassRNN, ReadOut, frame_alpha
-from edge_lp_train.lowpass import LowPassLSTM
+from edge_lp_train.lowpass import LowPass, LowPassLSTM
 from edge_lp_train.net import weights_of
 from edge_lp_train.presets import configure
 from edge_lp_train.quantize import CodeQuantizer
@@ -122,11 +122,33 @@ def test_the_chain_as_a_model_file():
     assert [v.u is None for v in spec.layers] == [True, False, True]
 
 
+def test_a_wrapped_cell_is_a_low_pass_layer():
+    """LowPass around a SimpleRNNCell with ReLU is eq. 6: the same states, as a file too."""
+    config = configure(None, ("yes", "no"), hidden=(6,))
+    alpha = frame_alpha(config.delta, config.steps)
+    cell = L.SimpleRNNCell(6, "relu")
+    model, x = trained(norm(), LowPass(cell, alpha=alpha, return_sequences=True), L.Dense(4))
+    made = to_low_pass(model, alpha, clip=1e3)
+    assert isinstance(made.get_layer("lp0"), LowPassRNN) and np.ptp(np.asarray(model(x))) > 0.1
+    np.testing.assert_allclose(np.asarray(made(x)), np.asarray(model(x)), **EXACT)
+    weights = weights_of(made, config) | {k: np.array(2) for k in ("s_w0", "s_u0", "s_w1")}
+    assert unpack(pack(to_spec(config, weights, {}))).layers[0].u is not None
+
+
 @pytest.mark.parametrize(
     "layers, says",
     [
+        ([LowPass(L.GRUCell(3)), L.Dense(2)], r"\(LowPass around GRUCell\) cannot run.*gates"),
+        (
+            [LowPass(L.SimpleRNNCell(3)), L.Dense(2)],
+            "expected LowPass around a SimpleRNNCell with relu",
+        ),
+        (
+            [LowPass(L.SimpleRNNCell(3, "relu"), feedback=False), L.Dense(2)],
+            "SimpleRNNCell with relu, with feedback",
+        ),
         ([L.LSTM(3), L.Dense(2)], r"lstm\w* \(LSTM\) cannot run on the core.*gates; expected"),
-        ([LowPassLSTM(3), L.Dense(2)], r"\(LowPassLSTM\) cannot run on the core"),
+        ([LowPassLSTM(3), L.Dense(2)], r"\(LowPassLSTM around LSTMCell\) cannot run on the core"),
         ([L.SimpleRNN(3), L.Dense(2)], "SimpleRNN with tanh, expected relu"),
         ([L.SimpleRNN(3, "relu", go_backwards=True), L.Dense(2)], "goes backwards"),
         ([L.Dense(3, "tanh"), L.Dense(2)], r"\(Dense\) cannot run on the core"),

@@ -17,7 +17,7 @@ import numpy as np
 from edge_lp.errors import EdgeLpError
 
 from edge_lp_train.layers import LowPassDense, LowPassRNN, ReadOut
-from edge_lp_train.lowpass import LowPassLSTM
+from edge_lp_train.lowpass import LowPass
 
 TRAINING_ONLY = (
     keras.layers.InputLayer,
@@ -31,7 +31,7 @@ FOLDED_INTO = (
     keras.layers.SimpleRNN,
     keras.layers.LSTM,
     LowPassRNN,
-    LowPassLSTM,
+    LowPass,
     ReadOut,
 )
 
@@ -156,6 +156,30 @@ def from_simple_rnn(layer: Any, alpha: float, clip: float = 6.0) -> LowPassRNN:
     return out
 
 
+def from_low_pass(layer: LowPass, clip: float = 6.0) -> LowPassRNN:
+    """LowPass around a SimpleRNNCell with ReLU as a low-pass layer of the same weights and alpha:
+    it is eq. 6 as it stands, but for the bound, so the outputs are the same while no unit's z is
+    above `clip`. EdgeLpError: another cell, or one that recurs without the filter."""
+    cell = layer.cell.cell
+    simple = isinstance(cell, keras.layers.SimpleRNNCell)
+    if not (simple and layer.cell.feedback and _is(cell.activation, "relu", "relu6")):
+        raise EdgeLpError(
+            f"layer {layer.name} ({type(layer).__name__} around {type(cell).__name__}) cannot run "
+            "on the core, which has low-pass units without gates; expected LowPass around a "
+            "SimpleRNNCell with relu, with feedback"
+        )
+    if layer.go_backwards or layer.stateful:
+        raise EdgeLpError(f"layer {layer.name} goes backwards or is stateful; expected neither")
+    alpha = np.array(layer.cell.retention(), float).tolist()
+    out = LowPassRNN(cell.units, alpha=alpha, clip=clip, return_sequences=layer.return_sequences)
+    out.build((None, *layer.input.shape[1:]))
+    out.cell.kernel.assign(cell.kernel)
+    out.cell.recurrent_kernel.assign(cell.recurrent_kernel)
+    if cell.use_bias:
+        out.cell.bias.assign(cell.bias)
+    return out
+
+
 def _read_out(layer: Any) -> ReadOut:
     if isinstance(layer, ReadOut):
         return _copy(layer)
@@ -178,11 +202,14 @@ def _hidden(layer: Any, alpha: float, clip: float) -> Any:
         return _filtered_dense(layer, alpha, clip)
     if isinstance(layer, keras.layers.SimpleRNN):
         return from_simple_rnn(layer, alpha, clip)
+    if isinstance(layer, LowPass):
+        return from_low_pass(layer, clip)
     if type(layer) in (LowPassRNN, LowPassDense):
         return _copy(layer)
     raise EdgeLpError(
         f"layer {layer.name} ({type(layer).__name__}) cannot run on the core, which has low-pass "
-        "units without gates; expected Dense or SimpleRNN with relu, LowPassDense, LowPassRNN"
+        "units without gates; expected Dense or SimpleRNN with relu, LowPassDense, LowPassRNN "
+        "or LowPass"
     )
 
 
@@ -192,8 +219,9 @@ def to_low_pass(model: keras.Model, alpha: float, clip: float = 6.0) -> keras.Mo
 
     Batch normalisation is folded; Dense with ReLU becomes a LowPassDense of the same weights, which
     reaches what the Dense layer has at once as a filter does, alpha a frame; SimpleRNN as
-    from_simple_rnn says; the softmax behind the last layer is left out. alpha: what the core will
-    retain, layers.frame_alpha. EdgeLpError in one line: what the core cannot run."""
+    from_simple_rnn says, LowPass as from_low_pass; the softmax behind the last layer is left out.
+    alpha: what the core will retain, layers.frame_alpha. EdgeLpError in one line: what the core
+    cannot run."""
     layers = chain(fold_batch_norm(model))
     if isinstance(layers[-1], keras.layers.Activation) and _is(layers[-1].activation, "softmax"):
         layers.pop()

@@ -4,8 +4,9 @@ spiking neurons"): LowPass around any Keras cell, and the lpLSTM of eq. 24.
 
     h_t, ... = cell(x_t, y_{t-1}, ...),   y_t = a y_{t-1} + (1 - a) h_t,   y_0 = 0
 
-What is not the cell's output, such as an LSTM's c, is not filtered. These layers are for training
-and for comparison: the spiking core has no gates, so no model can be made of them."""
+What is not the cell's output, such as an LSTM's c, is not filtered. LowPass around
+a SimpleRNNCell with ReLU is what the core runs (convert.to_low_pass makes a model of it); with
+gates these layers are for training and for comparison: the spiking core has none."""
 
 from __future__ import annotations
 

@@ -52,9 +52,9 @@ def reproduce(
     if not names:
         console().print(_listed(experiments().values(), out))
         return 0
-    code = 0
+    code, wanted = 0, chosen(names)
     make_folder(out)
-    for experiment in chosen(names):
+    for experiment in wanted:
         try:
             verdict = run(experiment, out, full, seed, data)["verdict"]
             click.echo(f"{experiment.name}: {verdict['state']}. {verdict['text']}")

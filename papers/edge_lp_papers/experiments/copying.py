@@ -8,8 +8,8 @@ the steps, 96.3 % at T = 200: with guesses at the end the code's rule promotes a
 on, and the paper's "96 % at 200" for the lpRNN is chance. So the share of the last eight steps is
 told beside (chance 1 in 7: the code's alphabet of 8 has the blank among them). Its loss weighs the
 eight steps like all others together, and so does ours; its plain descent does not bring an lpRNN to
-T = 3 in reasonable time, Adam does. lpRNN and SimpleRNN have tanh, as in the code: with clip(0, 6)
-neither passed T = 3 in 25 epochs."""
+T = 3 in reasonable time, Adam at .004 does in 30 epochs of 4,000 sequences. lpRNN and SimpleRNN
+have tanh, as in the code: with clip(0, 6) neither passed T = 3 in 25 epochs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def chance(length: int) -> float:
 def optimiser() -> Any:
     import keras
 
-    return keras.optimizers.Adam(0.001, clipnorm=1.0)
+    return keras.optimizers.Adam(0.004, clipnorm=1.0)
 
 
 def loss(y: Any, logits: Any) -> Any:
@@ -109,6 +109,14 @@ def compare(data: dict[str, Any]) -> list[Row]:
     return rows
 
 
+def learning(records: list[dict[str, Any]], epochs: int = 5) -> bool:
+    """Whether more of the last eight steps, by a hundredth, were right in the last epochs than in
+    as many before, at one T."""
+    right = [r["last 8"] for r in records if r["length"] == records[-1]["length"]]
+    before, now = right[-2 * epochs : -epochs], right[-epochs:]
+    return len(before) == epochs and float(np.mean(now)) > float(np.mean(before)) + 0.01
+
+
 def judge(data: dict[str, Any]) -> Verdict:
     nets = data["nets"]
     largest = {kind: curriculum.reached(records) for kind, records in nets.items()}
@@ -116,11 +124,18 @@ def judge(data: dict[str, Any]) -> Verdict:
     last = ", ".join(f"{kind} {r[-1]['last 8']:.2f}" for kind, r in nets.items())
     met = all(largest[kind] >= t for kind, t in PUBLISHED.items() if kind != "SimpleRNN")
     met = met and largest["SimpleRNN"] <= PUBLISHED["SimpleRNN"]
+    rising = [kind for kind, records in nets.items() if learning(records)]
     text = (
-        f"T passed at 99 % in up to {max(map(len, nets.values()))} epochs, fewer where a net was "
-        f"stuck: {told}; right of the last eight steps at the end: {last} (chance "
-        f"{1 / SYMBOLS:.2f}). Published are 120 for the lpRNN and 500 for the lpLSTM. "
+        f"T passed at 99 % in up to {max(map(len, nets.values()))} epochs: {told}; right of the "
+        f"last eight steps at the end: {last} (chance {1 / SYMBOLS:.2f}). Published are 120 for "
+        "the lpRNN and 500 for the lpLSTM. "
     )
+    if rising:
+        text += (
+            f"{', '.join(rising)}: still learning when the epochs without a pass were over, so "
+            "this size says nothing of how far they come; the authors' code gives a net up to "
+            "1,000 epochs of 1,000 steps at each T. "
+        )
     if largest["SimpleRNN"] > max(PUBLISHED["SimpleRNN"], largest["lpRNN"]):
         text += (
             f"That a SimpleRNN fails at {PUBLISHED['SimpleRNN']} does not come out either: with "
@@ -143,9 +158,9 @@ EXPERIMENT = Experiment(
     paper="P1",
     figure="Fig. H.6",
     title="The copying task with a curriculum: lpRNN, SimpleRNN, LSTM, lpLSTM",
-    default={"units": 128, "epochs": 50, "until": 500, "n": 4000, "patience": 25},
+    default={"units": 128, "epochs": 100, "until": 500, "n": 4000, "patience": 60},
     full={"units": 256, "epochs": 5000, "until": 500, "n": 8000, "patience": 500},
-    times=("5 min", "5 d"),
+    times=("10 min", "5 d"),
     measure=measure,
     compare=compare,
     judge=judge,

@@ -26,7 +26,7 @@ WAYS = (("", one_sided, 0.0), (", code", one_sided, 1.0), (", eq. 8", gaussian, 
 
 def one_run(seed: int, run: int) -> dict[str, Any]:
     """NMSE (WAYS, layers) and curves (ANN and WAYS, layers, SHOWN, POINTS), in nA."""
-    inputs = rnn.signals(np.random.default_rng([seed, 0]), AMPLITUDE)
+    inputs = rnn.signals(rnn.coins(np.random.default_rng([seed, 0])), AMPLITUDE)
     w = rnn.weights(np.random.default_rng([seed, 1, run]), UNITS, layers=2)
 
     def way(i: int, form: Any, c: float) -> Any:

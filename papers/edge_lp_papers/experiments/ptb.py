@@ -29,6 +29,7 @@ from edge_lp_papers.work import Part, Work
 SPLITS = ("train", "valid", "test")
 NETS = tuple((kind, activation) for kind in ("LSTM", "lpLSTM") for activation in ("tanh", "relu"))
 STEPS, BATCH, LONGEST, END = 35, 20, 21, "+"
+FALLING, DIVERGED = 0.97, 100
 NEAR = 1.1  # an lpLSTM's perplexity over the LSTM's that counts as the same
 
 SUBJECTS = {"": ["dog", "farmer", "child", "king"], "s": ["dogs", "farmers", "children", "kings"]}
@@ -233,6 +234,11 @@ def judge(data: dict[str, Any]) -> Verdict:
     else:
         text += ", on the Penn Treebank. "
     text += "The lpLSTM is " + ("as good as" if same else "worse than") + " the LSTM here."
+    falling = [name for name, n in nets.items() if n["valid"][-1] < FALLING * n["valid"][-2]]
+    if not same and falling:
+        text += f" Still falling by more than 3 % an epoch at the end: {', '.join(falling)}."
+    if lost := [name for name, n in nets.items() if max(n["valid"]) > DIVERGED * min(n["valid"])]:
+        text += f" Diverged on the way: {', '.join(lost)}."
     return Verdict(REPRODUCED if same and not data["made"] else NOT_REPRODUCED, text)
 
 
@@ -244,8 +250,10 @@ def draw(figure: Any, data: dict[str, Any]) -> None:
     least = data["nets"]["LSTM tanh"]["least"]
     if least:
         axes.axhline(least, color="k", lw=0.8, ls=":", label="the grammar's own")
+    axes.set_ylim(0.9 * min(n["test"] for n in data["nets"].values()),
+                  4 * max(n["test"] for n in data["nets"].values()))  # fmt: skip
     axes.set_xlabel("epoch")
-    axes.set_ylabel("validation perplexity")
+    axes.set_ylabel("validation perplexity (above: diverged)")
     axes.grid(True, alpha=0.3, which="both")
     axes.legend(fontsize=8)
 

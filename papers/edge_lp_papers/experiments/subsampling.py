@@ -29,7 +29,7 @@ PUBLISHED: dict[int, list[float] | None] = {  # T_ann in us
 
 def one_run(seed: int, run: int, units: int, every: int) -> list[float]:
     """NMSE of the recurrent layers, mean over units."""
-    inputs = rnn.signals(np.random.default_rng([seed, 0]), AMPLITUDE, every)
+    inputs = rnn.signals(rnn.coins(np.random.default_rng([seed, 0])), AMPLITUDE, every)
     w = rnn.weights(np.random.default_rng([seed, 1, run]), units)
     (scores,) = rnn.compared(w, inputs, [lambda n: [Neuron()] * n], every=every)
     return [float(s.units(LEAST, keep_poor=True).mean()) for s in scores[1::2]]

@@ -8,7 +8,7 @@ of 1.4. All currents in A; states lie side by side as (steps, units)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,19 +38,24 @@ def weights(
     return made
 
 
-def signals(rng: np.random.Generator, amplitude: float, every: int = 1) -> np.ndarray:
-    """(steps, 2): blocks of two kinds made of 4 and 15 Hz, by coin flips: two in the first input,
-    one in the second. Sampled each `every` steps, and held."""
+def coins(rng: np.random.Generator) -> list[int]:
+    """Flips for `signals`, as P1's code has them."""
+    return [int(rng.integers(2)) for _ in range(3)]
+
+
+def signals(kinds: Sequence[int], amplitude: float, every: int = 1) -> np.ndarray:
+    """(steps, 2): blocks made of 4 and 15 Hz, of the kinds 0 or 1: two in the first input, one in
+    the second. Sampled each `every` steps, and held."""
     t = np.linspace(0, SECONDS, round(SECONDS / (every * STEP)))
-    coarse = amplitude * np.stack([_blocks(rng, t, 2), _blocks(rng, t, 1)], 1)
+    coarse = amplitude * np.stack([_blocks(kinds[:2], t), _blocks(kinds[2:], t)], 1)
     return np.repeat(coarse, every, 0)
 
 
-def _blocks(rng: np.random.Generator, t: np.ndarray, n: int) -> np.ndarray:
-    t = t[: len(t) // n]
+def _blocks(kinds: Sequence[int], t: np.ndarray) -> np.ndarray:
+    t = t[: len(t) // len(kinds)]
     slow, fast = np.sin(2 * np.pi * 4 * t), np.sin(2 * np.pi * 15 * t)
-    kinds = (fast + 2 * slow**2 + 1, 2 * fast + slow + 2)
-    return np.concatenate([kinds[rng.integers(2)] for _ in range(n)])
+    made = (fast + 2 * slow**2 + 1, 2 * fast + slow + 2)
+    return np.concatenate([made[kind] for kind in kinds])
 
 
 class Network:
