@@ -144,7 +144,7 @@ void lp_sd_reset(lp_sd *sd)
 
 /* acc[i] += scale * the sum of the spiking sources' codes. Sums of 128 units, or of 32, stay in
  * registers over so many rows that they fit 8 bits. acc is q: it fits 16 bits in a hidden layer,
- * and wraps in the output as it should. Four rows a turn, as the last turn is not foreseen; the list
+ * and wraps in the output as it should. Four rows a turn, as the last is not foreseen; the list
  * is filled up with the row that is 0. (clang's clones have global names: they begin with sd_.) */
 enum { ROWS = 28 };
 LP_INLINE void add_block(int16_t *restrict acc, const int8_t *rows, uint32_t n, int16_t scale,
