@@ -29,9 +29,12 @@ programs. Of Davies only an excerpt was at hand: its widths are as the others qu
   0 [Lava, brian2].
 * dt reads what was there before dw, and the other way round [Lava].
 
-brian2 cannot be compared number by number: a decay of 1 - 1/tau is another one, products are floats
-whose sum is rounded away from zero to an integer before it is rounded to the format [its
-loihi_synapses.py]. Lava and the tests' plain-Python twin are what this is checked against.
+The tests' plain-Python twin and recorded runs of all three are what this is checked against:
+Lava's on any rule; brian2's where floats and integers agree (decays by 1 - 1/tau that floats
+hold, products that need no shift; it rounds the sum away from zero to an integer, then to the
+format) [its loihi_synapses.py]; nengo's PES with twice its factor. nengo's shift was compared
+with a chip, which "seems to learn slightly faster" [pull request 139] and still differs [issue
+167].
 
 No public source decides, and here: chance is independent for each synapse and trace (Lava draws one
 number for all of them, brian2 and nengo one each); a fraction of an impulse is compared with 8
