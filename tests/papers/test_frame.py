@@ -252,6 +252,11 @@ def test_the_command(tmp_path, monkeypatch):
     ]  # fmt: skip
     wrong = CliRunner().invoke(main, ["reproduce", "--out", str(tmp_path / "no"), "circles"])
     assert not (tmp_path / "no").exists(), "a name that is none leaves nothing"
+    found["threes"] = experiment("threes", numbers=[1, 13])
+    stopped = CliRunner().invoke(main, [*reproduce, "threes"])
+    assert stopped.exit_code == 130 and stopped.stderr == (
+        "stopped in threes; the same command goes on where it was\n"
+    )
     assert wrong.exit_code == 2 and "there are squares, cubes, and all" in wrong.stderr
 
 

@@ -60,6 +60,9 @@ def reproduce(
             click.echo(f"{experiment.name}: {verdict['state']}. {verdict['text']}")
         except EdgeLpError as e:  # the others can still be run
             code = fail(f"edge-lp reproduce: {experiment.name}: {e}")
+        except KeyboardInterrupt:
+            fail(f"stopped in {experiment.name}; the same command goes on where it was")
+            raise
     write_page(list(experiments().values()), out, page or out / "REPRODUCTION.md")
     return code
 

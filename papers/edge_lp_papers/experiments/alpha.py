@@ -9,7 +9,8 @@ chance, 13 %. The paper has pictures of 25 x 128, the code 125 frames of 80 mel 
 1,024 samples every 128, log power, each band with mean 0 and deviation 1 over the training clips.
 lpRNN here has clip(0, 6) and SimpleRNN the same with alpha 0; the code has tanh.
 
-The clips are the first ones of 14 words in speech_commands/training and validation of --data."""
+The clips are the first ones of 14 words in speech_commands/training and validation of --data: words
+of which the data at hand have 500 at least. (Of two, three and four they have 15.)"""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ from edge_lp_papers.experiments import training
 from edge_lp_papers.rests import fingerprint
 from edge_lp_papers.work import Part, Work
 
-WORDS = "yes no up down left right on off stop go one two three four".split()
+WORDS = "yes no up down left right go one five eight zero bed cat happy".split()
 NETS = ("alpha 0.5", "alpha 0.8", "alpha 0.95", "alpha drawn", "alpha learnt", "SimpleRNN", "LSTM")
 PUBLISHED = {"alpha drawn": 0.902, "LSTM": 0.922, "SimpleRNN": 0.13}
 RATE, WINDOW, HOP, BANDS, FRAMES = 16000, 1024, 128, 80, 125
@@ -214,7 +215,7 @@ EXPERIMENT = Experiment(
     paper="P1",
     figure="Fig. 3",
     title="Spoken commands: lpRNN at several alpha, SimpleRNN, LSTM",
-    default={"epochs": 15, "per_word": 260, "validation": 58},
+    default={"epochs": 12, "per_word": 260, "validation": 58},
     full={"epochs": 100, "per_word": 100_000, "validation": 100_000},
     times=("12 min", "10 h"),
     measure=measure,

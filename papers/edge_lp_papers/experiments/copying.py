@@ -8,8 +8,9 @@ the steps, 96.3 % at T = 200: with guesses at the end the code's rule promotes a
 on, and the paper's "96 % at 200" for the lpRNN is chance. So the share of the last eight steps is
 told beside (chance 1 in 7: the code's alphabet of 8 has the blank among them). Its loss weighs the
 eight steps like all others together, and so does ours; its plain descent does not bring an lpRNN to
-T = 3 in reasonable time, Adam at .004 does in 30 epochs of 4,000 sequences. lpRNN and SimpleRNN
-have tanh, as in the code: with clip(0, 6) neither passed T = 3 in 25 epochs."""
+T = 3 in reasonable time. Adam does, at .001 not in the epochs of the default size, at .004 in 30 of
+them, with new sequences in each. lpRNN and SimpleRNN have tanh, as in the code: with clip(0, 6)
+neither passed T = 3 in 25 epochs."""
 
 from __future__ import annotations
 
@@ -54,7 +55,7 @@ def chance(length: int) -> float:
 def optimiser() -> Any:
     import keras
 
-    return keras.optimizers.Adam(0.004, clipnorm=1.0)
+    return keras.optimizers.Adam(0.001, clipnorm=1.0)
 
 
 def loss(y: Any, logits: Any) -> Any:
@@ -109,15 +110,14 @@ def compare(data: dict[str, Any]) -> list[Row]:
     return rows
 
 
-def learning(records: list[dict[str, Any]], epochs: int = 5) -> bool:
-    """Whether more of the last eight steps, by a hundredth, were right in the last epochs than in
-    as many before, at one T."""
-    right = [r["last 8"] for r in records if r["length"] == records[-1]["length"]]
-    before, now = right[-2 * epochs : -epochs], right[-epochs:]
-    return len(before) == epochs and float(np.mean(now)) > float(np.mean(before)) + 0.01
-
-
 def judge(data: dict[str, Any]) -> Verdict:
+    """A net is still learning where more of the last eight steps, by a hundredth, are right in its
+    last five epochs than in the five before, at one T."""
+
+    def learning(records: list[dict[str, Any]]) -> bool:
+        right = [r["last 8"] for r in records if r["length"] == records[-1]["length"]]
+        return len(right) >= 10 and bool(np.mean(right[-5:]) > np.mean(right[-10:-5]) + 0.01)
+
     nets = data["nets"]
     largest = {kind: curriculum.reached(records) for kind, records in nets.items()}
     told = ", ".join(f"{kind} {t or 'none'}" for kind, t in largest.items())
@@ -150,7 +150,12 @@ def judge(data: dict[str, Any]) -> Verdict:
 
 
 def draw(figure: Any, data: dict[str, Any]) -> None:
+    """With every other length where they are many."""
     curriculum.curves(figure, data, "last 8", "right of the last 8", log=False)
+    for axes in figure.axes:
+        if len(axes.texts) > 25:
+            for text in axes.texts[1::2]:
+                text.set_visible(False)
 
 
 EXPERIMENT = Experiment(
@@ -158,9 +163,9 @@ EXPERIMENT = Experiment(
     paper="P1",
     figure="Fig. H.6",
     title="The copying task with a curriculum: lpRNN, SimpleRNN, LSTM, lpLSTM",
-    default={"units": 128, "epochs": 100, "until": 500, "n": 4000, "patience": 60},
+    default={"units": 128, "epochs": 50, "until": 500, "n": 4000, "patience": 25},
     full={"units": 256, "epochs": 5000, "until": 500, "n": 8000, "patience": 500},
-    times=("10 min", "5 d"),
+    times=("5 min", "5 d"),
     measure=measure,
     compare=compare,
     judge=judge,

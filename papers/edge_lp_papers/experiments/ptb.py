@@ -29,7 +29,6 @@ from edge_lp_papers.work import Part, Work
 SPLITS = ("train", "valid", "test")
 NETS = tuple((kind, activation) for kind in ("LSTM", "lpLSTM") for activation in ("tanh", "relu"))
 STEPS, BATCH, LONGEST, END = 35, 20, 21, "+"
-FALLING, DIVERGED = 0.97, 100
 NEAR = 1.1  # an lpLSTM's perplexity over the LSTM's that counts as the same
 
 SUBJECTS = {"": ["dog", "farmer", "child", "king"], "s": ["dogs", "farmers", "children", "kings"]}
@@ -234,10 +233,10 @@ def judge(data: dict[str, Any]) -> Verdict:
     else:
         text += ", on the Penn Treebank. "
     text += "The lpLSTM is " + ("as good as" if same else "worse than") + " the LSTM here."
-    falling = [name for name, n in nets.items() if n["valid"][-1] < FALLING * n["valid"][-2]]
+    falling = [name for name, n in nets.items() if n["valid"][-1] < 0.97 * n["valid"][-2]]
     if not same and falling:
         text += f" Still falling by more than 3 % an epoch at the end: {', '.join(falling)}."
-    if lost := [name for name, n in nets.items() if max(n["valid"]) > DIVERGED * min(n["valid"])]:
+    if lost := [name for name, n in nets.items() if max(n["valid"]) > 100 * min(n["valid"])]:
         text += f" Diverged on the way: {', '.join(lost)}."
     return Verdict(REPRODUCED if same and not data["made"] else NOT_REPRODUCED, text)
 
