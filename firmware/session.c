@@ -87,10 +87,6 @@ static void hello(session *s, kept_reply *r)
     size_t name = 0;
     s->outputs = 0;
     const lp_model *model = &s->spot.model;
-    if (s->spot.status) {
-        error(r, E_MODEL, s->spot.status);
-        return;
-    }
     lp_detector_configure(s->spot.detector, &model->detector);
     microphone(s, 0);
     spot_reset(&s->spot);
@@ -213,37 +209,22 @@ static void listen(session *s, kept_reply *r)
 
 static void request(session *s, uint8_t type, const uint8_t *body, uint32_t n, kept_reply *r)
 {
-    const uint32_t exact[] = {[T_LABEL] = 1,
-                              [T_RESET] = 0,
-                              [T_CONFIGURE] = 1 + DETECTOR_BYTES(s->spot.model.n_keywords),
-                              [T_STATISTICS] = 0,
-                              [T_LISTEN] = 0};
-    uint32_t sample = type == T_AUDIO16 ? 2 : 1;
+    const uint32_t sample = type == T_AUDIO16 ? 2 : 1, samples = n / sample;
+    uint32_t length = 0;
     switch (type) {
-    case T_LABEL:
     case T_RESET:
-    case T_CONFIGURE:
     case T_STATISTICS:
-    case T_LISTEN:
-        if (n != exact[type]) {
-            error(r, E_LENGTH, (int)n);
-            return;
-        }
-        break;
-    case T_AUDIO16:
-    case T_AUDIO8:
-        if (n == 0 || n % sample || n > LP_HOP * sample) {
-            error(r, E_LENGTH, (int)n);
-            return;
-        }
-        break;
-    case T_FEATURES:
-        if (n != 2 * LP_FEATURES) {
-            error(r, E_LENGTH, (int)n);
-            return;
-        }
-        break;
+    case T_LISTEN: break;
+    case T_LABEL: length = 1; break;
+    case T_CONFIGURE: length = 1 + DETECTOR_BYTES(s->spot.model.n_keywords); break;
+    case T_FEATURES: length = 2 * LP_FEATURES; break;
+    case T_AUDIO16: /* 1..LP_HOP whole ones */
+    case T_AUDIO8: length = sample * (samples - 1 < LP_HOP ? samples : 1); break;
     default: error(r, E_TYPE, type); return;
+    }
+    if (n != length) {
+        error(r, E_LENGTH, (int)n);
+        return;
     }
     switch (type) {
     case T_LABEL: label(s, body, r); break;
@@ -260,7 +241,7 @@ static void request(session *s, uint8_t type, const uint8_t *body, uint32_t n, k
             s->spot.features[i] = (int16_t)le16(body + 2 * i);
         run_frame(s, r);
         break;
-    default: microphone(s, 0); audio(s, body, n / sample, type == T_AUDIO16, r);
+    default: microphone(s, 0); audio(s, body, samples, type == T_AUDIO16, r);
     }
 }
 
@@ -274,11 +255,11 @@ static void open(session *s, uint16_t number, const uint8_t *body, uint32_t n)
     kept_reply *r = begin(s, T_HELLO | T_REPLY, number);
     if (n != 5) error(r, E_LENGTH, (int)n);
     else if (body[0] != PROTOCOL_VERSION) error(r, E_VERSION, PROTOCOL_VERSION);
+    else if (s->spot.status) error(r, E_MODEL, s->spot.status);
     else {
         s->nonce = le32(body + 1);
         s->open = 1;
         hello(s, r);
-        if (s->spot.status) s->open = 0;
     }
     frame_send(r->bytes, r->n);
 }

@@ -22,7 +22,8 @@
  *     description must outlive X and are never copied.
  *   - No globals, no floating point, no I/O. Different objects may be used from different threads.
  *   - Functions that can fail return LP_OK (0) or a negative lp_status; what a function cannot fail
- *     at, it does not report.
+ *     at, it does not report. A NULL pointer where it does not say that one may be: LP_E_ARG; NULL
+ *     or 0 of those that return a pointer or a number; nothing is done by those that return none.
  *   - Stack on a 32-bit machine, whatever the model: at most 2,560 bytes in lp_net_size,
  *     lp_net_init, lp_spotter_size and lp_spotter_init, 1,024 in lp_net_frame, lp_spotter_push and
  *     lp_spotter_hear, 512 in any other call.
@@ -268,8 +269,7 @@ int lp_frontend_init(lp_frontend **frontend, void *memory, size_t bytes);
 void lp_frontend_reset(lp_frontend *frontend);
 /* Takes samples (16 kHz, int16) up to the next frame. Returns 1 and fills features (Q10, log2 of
  * power, level removed) when one is complete, else 0; *used says how many samples were taken. The
- * same bits for any cut of the stream into pieces. LP_E_ARG: used or features is NULL, or pcm with
- * n > 0. */
+ * same bits for any cut of the stream into pieces. pcm may be NULL with n = 0. */
 int lp_frontend_push(lp_frontend *frontend, const int16_t *pcm, size_t n, size_t *used,
                      int16_t features[LP_FEATURES]);
 
@@ -342,7 +342,7 @@ int lp_spotter_hear(lp_spotter *spotter, const int16_t *pcm, size_t n, lp_event 
                     size_t room);
 /* The same in steps of a frame, to look between them: takes samples up to the next frame only, so
  * call it again with what is left. *used: samples taken. *frames: 1 if a frame was computed.
- * Returns 1 and fills event, 0, or an error: LP_E_ARG if a pointer is NULL. */
+ * Returns 1 and fills event, 0, or an error. */
 int lp_spotter_push(lp_spotter *spotter, const int16_t *pcm, size_t n, size_t *used, int *frames,
                     lp_event *event);
 lp_net *lp_spotter_net(lp_spotter *spotter);

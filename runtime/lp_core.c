@@ -161,6 +161,7 @@ static void clear_slot(group_state *t, uint32_t slot)
 
 void lp_core_reset(lp_core *core)
 {
+    if (!core) return;
     lp_zero(core->clock, core->dynamic_bytes);
     for (uint32_t i = 0; i < core->spec.n_groups; i++) {
         group_state *t = &core->groups[i];
@@ -428,8 +429,9 @@ static void record(const lp_core *core, const lp_probe *p, size_t row)
 int lp_core_run(lp_core *core, size_t steps, const uint32_t *starts, const uint16_t *inputs,
                 const lp_probe *probes, size_t n_probes)
 {
+    if (!core) return LP_E_ARG;
     for (size_t k = 0; k < n_probes; k++)
-        if (probes[k].group >= core->spec.n_groups || !probes[k].rows ||
+        if (!probes || probes[k].group >= core->spec.n_groups || !probes[k].rows ||
             probes[k].what > LP_WHAT_SPIKES)
             return LP_E_ARG;
     if (starts) {
@@ -451,17 +453,25 @@ int lp_core_run(lp_core *core, size_t steps, const uint32_t *starts, const uint1
     return LP_OK;
 }
 
+static int has(const lp_core *core, uint32_t group) { return core && group < core->spec.n_groups; }
+
 const int32_t *lp_core_u(const lp_core *core, uint32_t group)
 {
-    return group < core->spec.n_groups ? core->groups[group].u : NULL;
+    return has(core, group) ? core->groups[group].u : NULL;
 }
 const int32_t *lp_core_v(const lp_core *core, uint32_t group)
 {
-    return group < core->spec.n_groups ? core->groups[group].v : NULL;
+    return has(core, group) ? core->groups[group].v : NULL;
 }
 const uint8_t *lp_core_spikes(const lp_core *core, uint32_t group)
 {
-    return group < core->spec.n_groups ? core->groups[group].spikes : NULL;
+    return has(core, group) ? core->groups[group].spikes : NULL;
 }
-void lp_core_counts(const lp_core *core, lp_counts *counts) { *counts = core->clock->counts; }
-void lp_core_overflow(const lp_core *core, lp_overflow *where) { *where = core->clock->overflow; }
+void lp_core_counts(const lp_core *core, lp_counts *counts)
+{
+    if (core && counts) *counts = core->clock->counts;
+}
+void lp_core_overflow(const lp_core *core, lp_overflow *where)
+{
+    if (core && where) *where = core->clock->overflow;
+}

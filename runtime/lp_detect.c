@@ -92,7 +92,7 @@ LP_ONCE static int goes_on(const lp_detector_config *a, const lp_detector_config
 
 LP_ONCE int lp_detector_configure(lp_detector *d, const lp_detector_config *c)
 {
-    if (!c || !detector_valid(c, d->n_keywords)) return LP_E_ARG;
+    if (!d || !c || !detector_valid(c, d->n_keywords)) return LP_E_ARG;
     if (detector_longest(c) > d->rows) return LP_E_SPACE;
     const int keep = goes_on(&d->config, c);
     d->config = *c;
@@ -106,6 +106,7 @@ LP_ONCE int lp_detector_configure(lp_detector *d, const lp_detector_config *c)
 
 void lp_detector_reset(lp_detector *d)
 {
+    if (!d) return;
     d->frame = 0;
     clear(d);
 }
@@ -223,6 +224,7 @@ static int counts(const lp_detector *d, uint32_t label, uint32_t awake)
 
 int lp_detector_push(lp_detector *d, const int32_t *logits, lp_event *event)
 {
+    if (!d || !logits || !event) return LP_E_ARG;
     uint32_t best = 0, awake = d->awake;
     take_frame(d, logits);
     combine(d);
@@ -251,5 +253,5 @@ int lp_detector_push(lp_detector *d, const int32_t *logits, lp_event *event)
     return 1;
 }
 
-const uint16_t *lp_detector_posterior(const lp_detector *d) { return d->posterior; }
-uint32_t lp_detector_awake(const lp_detector *d) { return d->awake; }
+const uint16_t *lp_detector_posterior(const lp_detector *d) { return d ? d->posterior : NULL; }
+uint32_t lp_detector_awake(const lp_detector *d) { return d ? d->awake : 0; }

@@ -321,11 +321,11 @@ static inline void lp_zero(void *p, size_t n)
 static inline void lp_copy(void *restrict to, const void *restrict from, size_t n)
 {
     uint8_t *restrict b = to;
-    const uint8_t *restrict c = from;
+    const uint8_t *restrict c = from, *const end = c + n;
 #if defined(__thumb2__) && !LP_ALIGNED
-    for (; n >= 4; n -= 4, b += 4, c += 4) __builtin_memcpy(b, c, 4);
+    for (; end - c >= 4; b += 4, c += 4) __builtin_memcpy(b, c, 4);
 #endif
-    for (size_t i = 0; i < n; i++) b[i] = c[i];
+    while (c != end) *b++ = *c++;
 }
 
 #endif

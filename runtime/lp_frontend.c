@@ -46,7 +46,10 @@ int lp_frontend_init(lp_frontend **out, void *memory, size_t bytes)
     return LP_OK;
 }
 
-void lp_frontend_reset(lp_frontend *f) { lp_zero(f, sizeof *f); }
+void lp_frontend_reset(lp_frontend *f)
+{
+    if (f) lp_zero(f, sizeof *f);
+}
 
 typedef struct {
     int32_t re, im;
@@ -301,7 +304,7 @@ static void frame(lp_frontend *f, int16_t features[LP_FEATURES])
 int lp_frontend_push(lp_frontend *f, const int16_t *pcm, size_t n, size_t *used,
                      int16_t features[LP_FEATURES])
 {
-    if (!used || !features || (!pcm && n)) return LP_E_ARG;
+    if (!f || !used || !features || (!pcm && n)) return LP_E_ARG;
     const size_t want = LP_HOP - f->filled, got = n < want ? n : want;
     int16_t *to = f->samples + LP_WINDOW - LP_HOP + f->filled;
     lp_copy(to, pcm, got * sizeof(int16_t));

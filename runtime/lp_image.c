@@ -15,6 +15,7 @@ uint32_t lp_crc32(uint32_t crc, const uint8_t *bytes, size_t size)
                                         0x76dc4190u, 0x6b6b51f4u, 0x4db26158u, 0x5005713cu,
                                         0xedb88320u, 0xf00f9344u, 0xd6d6a3e8u, 0xcb61b38cu,
                                         0x9b64c2b0u, 0x86d3d2d4u, 0xa00ae278u, 0xbdbdf21cu};
+    if (!bytes) size = 0;
     crc = ~crc;
     for (size_t i = 0; i < size; i++) {
         crc ^= bytes[i];
@@ -79,13 +80,16 @@ static int layer(cursor *c, lp_layer *l, uint32_t n_in)
 
 static int front_end(cursor *c)
 {
-    uint32_t rate = take32(c), window = take16(c), hop = take16(c), features = take16(c),
-             version = take16(c);
-    if (c->bad) return LP_E_FORMAT;
-    return rate == LP_SAMPLE_RATE && window == LP_WINDOW && hop == LP_HOP &&
-                   features == LP_FEATURES && version == LP_FRONTEND_VERSION
-               ? LP_OK
-               : LP_E_FRONTEND;
+    static const uint16_t expected[] = {LP_SAMPLE_RATE & 0xffff,
+                                        LP_SAMPLE_RATE >> 16, /* 32 bits */
+                                        LP_WINDOW,
+                                        LP_HOP,
+                                        LP_FEATURES,
+                                        LP_FRONTEND_VERSION};
+    int same = 1;
+    for (uint32_t i = 0; i < sizeof expected / sizeof *expected; i++)
+        same &= take16(c) == expected[i];
+    return c->bad ? LP_E_FORMAT : same ? LP_OK : LP_E_FRONTEND;
 }
 
 static int operating_point(cursor *c, lp_model *m)
@@ -209,8 +213,8 @@ int lp_model_open(lp_model *m, const uint8_t *bytes, size_t size)
 
 const char *lp_model_label(const lp_model *m, uint32_t index, size_t *length)
 {
+    if (!m || !length || index >= m->n_labels) return NULL;
     const uint8_t *p = m->labels;
-    if (index >= m->n_labels) return NULL;
     while (index--) p += 1 + *p;
     *length = *p;
     return (const char *)p + 1;

@@ -152,21 +152,23 @@ LP_ONCE int lp_net_init(lp_net **out, const lp_model *m, uint32_t flags, void *m
 
 void lp_net_reset(lp_net *net)
 {
+    if (!net) return;
     if (net->sd) lp_sd_reset(net->sd);
     else if (HAS_CORE) lp_core_reset(net->general->core);
 }
 
-lp_core *lp_net_core(lp_net *net) { return net->general ? net->general->core : NULL; }
+lp_core *lp_net_core(lp_net *net) { return net && net->general ? net->general->core : NULL; }
 
 void lp_net_counts(const lp_net *net, lp_counts *counts)
 {
+    if (!net || !counts) return;
     if (net->sd) lp_sd_counts(net->sd, counts);
     else if (HAS_CORE) lp_core_counts(net->general->core, counts);
 }
 
 int lp_net_state(const lp_net *net, uint32_t group, int32_t *u, int32_t *v, uint8_t *spikes)
 {
-    if (group >= 2 * net->model->n_layers - 1u) return LP_E_ARG;
+    if (!net || group >= 2 * net->model->n_layers - 1u) return LP_E_ARG;
     const uint32_t n = net->model->layers[group / 2].n;
     if (net->sd) {
         lp_sd_state(net->sd, group, u, v, spikes);
@@ -183,6 +185,7 @@ int lp_net_state(const lp_net *net, uint32_t group, int32_t *u, int32_t *v, uint
 
 int lp_net_frame(lp_net *net, const int16_t *features, int32_t *logits)
 {
+    if (!net || !features || !logits) return LP_E_ARG;
     const lp_model *m = net->model;
     const lp_layer *out = &m->layers[m->n_layers - 1];
     const int32_t *u = NULL;

@@ -53,6 +53,7 @@ int lp_spotter_init(lp_spotter **out, const lp_model *m, uint32_t flags, void *m
 
 void lp_spotter_reset(lp_spotter *s)
 {
+    if (!s) return;
     lp_frontend_reset(s->frontend);
     lp_net_reset(s->net);
     lp_detector_reset(s->detector);
@@ -62,7 +63,7 @@ int lp_spotter_push(lp_spotter *s, const int16_t *pcm, size_t n, size_t *used, i
                     lp_event *event)
 {
     int e;
-    if (!used || !frames || !event || (!pcm && n)) return LP_E_ARG;
+    if (!s || !used || !frames || !event || (!pcm && n)) return LP_E_ARG;
     *frames = lp_frontend_push(s->frontend, pcm, n, used, s->features);
     if (!*frames) return 0;
     if ((e = lp_net_frame(s->net, s->features, s->logits))) return e;
@@ -72,7 +73,7 @@ int lp_spotter_push(lp_spotter *s, const int16_t *pcm, size_t n, size_t *used, i
 int lp_spotter_hear(lp_spotter *s, const int16_t *pcm, size_t n, lp_event *events, size_t room)
 {
     int found = 0, frames, e;
-    if (!events || room <= n / LP_HOP || (!pcm && n)) return LP_E_ARG;
+    if (!s || !events || room <= n / LP_HOP || (!pcm && n)) return LP_E_ARG;
     for (size_t at = 0, used; at < n; at += used) { /* used > 0: samples up to the next frame */
         if ((e = lp_spotter_push(s, pcm + at, n - at, &used, &frames, &events[found])) < 0)
             return e;
@@ -81,7 +82,7 @@ int lp_spotter_hear(lp_spotter *s, const int16_t *pcm, size_t n, lp_event *event
     return found;
 }
 
-lp_net *lp_spotter_net(lp_spotter *s) { return s->net; }
-lp_detector *lp_spotter_detector(lp_spotter *s) { return s->detector; }
-const int16_t *lp_spotter_features(const lp_spotter *s) { return s->features; }
-const int32_t *lp_spotter_logits(const lp_spotter *s) { return s->logits; }
+lp_net *lp_spotter_net(lp_spotter *s) { return s ? s->net : NULL; }
+lp_detector *lp_spotter_detector(lp_spotter *s) { return s ? s->detector : NULL; }
+const int16_t *lp_spotter_features(const lp_spotter *s) { return s ? s->features : NULL; }
+const int32_t *lp_spotter_logits(const lp_spotter *s) { return s ? s->logits : NULL; }

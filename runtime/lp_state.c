@@ -55,6 +55,7 @@ static uint64_t sum_of(const uint8_t *state, size_t bytes)
 
 const void *lp_core_state(lp_core *core, size_t *bytes)
 {
+    if (!core || !bytes) return NULL;
     *bytes = core->dynamic_bytes;
     core->clock->network = fingerprint(core);
     core->clock->check = sum_of((const uint8_t *)core->clock, *bytes);
@@ -105,7 +106,7 @@ int lp_core_restore(lp_core *core, const void *state, size_t bytes)
 {
     const uint8_t *from = state;
     uint64_t network, check;
-    if (!state || bytes != core->dynamic_bytes) return LP_E_ARG;
+    if (!core || !state || bytes != core->dynamic_bytes) return LP_E_ARG;
     lp_copy(&network, from + offsetof(clock_state, network), sizeof network);
     lp_copy(&check, from + offsetof(clock_state, check), sizeof check);
     if (network != fingerprint(core) || check != sum_of(from, bytes)) return LP_E_ARG;

@@ -2,8 +2,8 @@
 // A Raspberry Pi Pico without the board: node pico.cjs IMAGE.uf2 [AUDIO.pcm]
 //
 // The chip is npm's rp2040js (found by NODE_PATH). Its UART is this program's stdin and stdout, at
-// 460800 baud of its own time; an I2S microphone is on GP10 to GP12 and hears AUDIO (16 kHz int16)
-// each time that its clock starts, then silence. A breakpoint ends it, with r0 as its exit code. On
+// 460800 baud of its own time; a microphone is on GP10 to GP12, I2S where word select is driven, else
+// PDM, and hears AUDIO (16 kHz int16) each time that its clock starts, then silence. A breakpoint ends it, with r0 as its exit code. On
 // SIGTERM it tells the cycles in which the core did not sleep, per second of audio, and how long it
 // heard. The time is the chip's: nothing depends on this machine's.
 "use strict";
@@ -11,7 +11,8 @@ const fs = require("fs");
 const { RP2040 } = require("rp2040js");
 
 const CLOCK = 125e6, BYTE = CLOCK / 46080, RAM = 0x20000000, FLASH = 0x10000000;
-const BIT_CLOCK = 1 << 10, WORD_SELECT = 1 << 11, DATA = 1 << 12, GAIN = 3;
+const BIT_CLOCK = 1 << 10, WORD_SELECT = 1 << 11, DATA = 1 << 12;
+const I2S_GAIN = 3, PDM_GAIN = 4, BITS = 96; // what the firmware makes louder; bits a sample
 const fail = (what) => { fs.writeSync(2, `pico: ${what}\n`); process.exit(2); };
 
 const [, , path, sound] = process.argv;
@@ -42,24 +43,45 @@ chip.onBreak = () => {
   process.exit(chip.core.registers[0] & 0xff);
 };
 
-// ---- the microphone: data change where the clock falls, the first bit one clock after word select
+// ---- the microphone: data change where the clock falls
 
 const pcm = sound ? fs.readFileSync(sound) : Buffer.alloc(0);
 const [machine] = chip.pio[0].machines;
-let data = 0, bit = 0, left = false, was = 0, sample = 0, listening = 0;
+const heardAt = (i) => (2 * i + 1 < pcm.length ? pcm.readInt16LE(2 * i) : 0);
+let data = 0, bit = 0, left = false, was = 0, sample = 0, inner = 0, outer = 0;
 Object.defineProperty(chip, "gpioValues", { get: () => data });
-chip.pio[0].run = () => { sample = bit = 0, left = false, was = 0; };
+chip.pio[0].run = () => {
+  sample = bit = inner = outer = was = 0, left = false;
+  if (!i2s()) pdm();
+};
+const i2s = () => chip.pio[0].pinDirections & WORD_SELECT;
 
 function microphone(pins) {
   const rises = pins & ~was & BIT_CLOCK, falls = was & ~pins & BIT_CLOCK;
   was = pins;
+  if (i2s()) slots(rises, falls, pins);
+  else if (falls) pdm();
+}
+
+// Bits of a straight line from sample to sample, by a second-order sigma-delta modulator of whole
+// numbers, each below 2^53.
+function pdm() {
+  const x = heardAt(sample) * (BITS - bit) + heardAt(sample + 1) * bit;
+  const y = (outer < 0 ? -1 : 1) * BITS * 2 ** (15 + PDM_GAIN);
+  inner += x - y;
+  outer += inner - y;
+  data = y > 0 ? DATA : 0;
+  if (++bit === BITS) bit = 0, sample++;
+}
+
+// 24 bits in 32 of the left slot, the first one clock after word select
+function slots(rises, falls, pins) {
   if (rises && left !== !(pins & WORD_SELECT)) {
     left = !left;
     bit = 23;
     if (left) sample++;
   } else if (falls && left && bit >= 0) {
-    const at = 2 * (sample - 1);
-    const word = at + 1 < pcm.length ? pcm.readInt16LE(at) << (8 - GAIN) : 0;
+    const word = heardAt(sample - 1) << (8 - I2S_GAIN);
     data = (word >> bit--) & 1 ? DATA : 0;
   } else if (falls) data = 0;
 }

@@ -3,7 +3,9 @@
 nRF52840 takes. Standard library only.
 
 The RP2040's bootrom runs the first 256 bytes of flash if their last word is the CRC-32 (0x04c11db7,
-from the left, from all ones, not inverted) of the 252 before it: it is filled in here."""
+from the left, from all ones, not inverted) of the 252 before it: it is filled in here. An RP2350
+whose flash has a partition table takes a file for a family that the table moves only behind a block
+of the absolute family, which no page of flash is: erratum RP2350-E10, as picotool does it."""
 
 import argparse
 import struct
@@ -28,6 +30,11 @@ def crc32(data):
     return crc
 
 
+def block(at, data, i, blocks, family, flags=0x2000):
+    head = (0x0A324655, 0x9E5D5157, flags, at, PAGE, i, blocks, family)
+    return struct.pack("<8I", *head) + data.ljust(476, b"\0") + struct.pack("<I", 0x0AB16F30)
+
+
 def uf2(image, chip="rp2040"):
     """Flash from its start -> blocks of 512 bytes, a page each."""
     if chip == "rp2040":
@@ -35,10 +42,11 @@ def uf2(image, chip="rp2040"):
     image += bytes(-len(image) % PAGE)
     blocks = len(image) // PAGE
     flash, family = CHIPS[chip]
+    if chip == "rp2350":  # the tag at its end: ignore this block
+        ignored = b"\xef" * PAGE + struct.pack("<I", 0x9957E304)
+        yield block(0x10FFFF00, ignored, 0, 2, 0xE48BFF57, flags=0xA000)
     for i in range(blocks):
-        head = (0x0A324655, 0x9E5D5157, 0x2000, flash + PAGE * i, PAGE, i, blocks, family)
-        data = image[PAGE * i : PAGE * (i + 1)]
-        yield struct.pack("<8I", *head) + data.ljust(476, b"\0") + struct.pack("<I", 0x0AB16F30)
+        yield block(flash + PAGE * i, image[PAGE * i : PAGE * (i + 1)], i, blocks, family)
 
 
 def main():

@@ -213,6 +213,12 @@ def test_a_pico_2_starts_and_is_a_pico_2(tmp_path, model):
     need("arm-none-eabi-gcc")
     assert make(tmp_path, model, "BOARD=pico2").returncode == 0
     uf2 = (tmp_path / "firmware.uf2").read_bytes()
+    first, uf2 = uf2[:512], uf2[512:]  # RP2350-E10: the absolute family's, to be ignored
+    assert struct.unpack_from("<8I", first) == (
+        0x0A324655, 0x9E5D5157, 0xA000, 0x10FFFF00, 256, 0, 2, 0xE48BFF57,
+    )  # fmt: skip
+    assert first[32:288] == b"\xef" * 256 and first[288:292] == struct.pack("<I", 0x9957E304)
+    assert struct.unpack_from("<II", uf2, 20) == (0, len(uf2) // 512)
     assert struct.unpack_from("<I", uf2, 28) == (0xE48BFF59,)  # RP2350, Arm, secure
     image = b"".join(uf2[at + 32 : at + 288] for at in range(0, len(uf2), 512))
     stack, start, *_ = struct.unpack_from("<4I", image)

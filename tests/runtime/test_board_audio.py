@@ -10,6 +10,9 @@ import sys
 
 import numpy as np
 import pytest
+from edge_lp.board import emulate
+from edge_lp.errors import EdgeLpError
+from edge_lp.model.find import read_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paths import ROOT
@@ -198,6 +201,26 @@ def test_the_picture_is_drawn(tmp_path):
     subprocess.run([sys.executable, tool, tmp_path / "a.png"], check=True)
     assert (tmp_path / "a.png").stat().st_size > 10_000
     assert "](audio-filters.png)" in (ROOT / "docs/embedding.md").read_text()
+
+
+@pytest.mark.parametrize("board, hz, column", [("m4", 25e6, 0), ("microbit", 1e6, 1)])
+def test_what_it_costs(tmp_path, board, hz, column):
+    """Instructions per second of audio, counted by QEMU, are what docs/embedding.md says."""
+    try:
+        t = emulate.target(board)
+    except EdgeLpError as e:
+        pytest.skip(str(e))
+    more = ("OPT=-O3",)
+    elf, _ = emulate.build(t, read_model("tiny"), tmp_path, "audio", core=False, more=more)
+    command = [*emulate.run_command(t, elf), "-icount", "shift=6,sleep=off"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    counted = {name: int(ticks) * 1e3 / hz / 64 for name, ticks in lines}  # 64 ns an instruction
+    page = (ROOT / "docs/embedding.md").read_text(encoding="utf-8")
+    for name, function in (("48k", "lp_decimate"), ("8k", "lp_interpolate"), ("pdm", "lp_pdm_pcm")):
+        (row,) = re.findall(rf"^\| `{function}`.*$", page, re.M)
+        said = [float(x) for x in re.findall(r"([\d.]+) M", row)][column]
+        assert abs(counted[name] - said) <= 0.05, (name, counted[name])
 
 
 def test_it_keeps_nothing_and_needs_nothing(tmp_path):

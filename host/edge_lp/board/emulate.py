@@ -42,7 +42,7 @@ class Target:
     it is given last, and the board's line is the emulator's stdin and stdout. small: it has no
     memory for the core beside the kernel. line: QEMU's options for its line on a pseudo-terminal.
     since: the first version of QEMU that has it. timed: its clock runs, so that a recording can
-    take a microphone's place."""
+    take a microphone's place. more: variables of the Makefile."""
 
     board: str
     compiler: str
@@ -56,6 +56,7 @@ class Target:
     line: str = THROUGH_A_BUFFER
     since: str = ""
     timed: bool = True
+    more: tuple[str, ...] = ()
 
 
 def _mps2(board: str, machine: str, hz: float = 25e6) -> Target:
@@ -110,6 +111,14 @@ TARGETS = {
         ("node", "{tools}/pico.cjs", "{uf2}"),
         "gcc-arm-none-eabi nodejs",
         own=True,
+    ),
+    "pico-pdm": Target(
+        "pico",
+        "arm-none-eabi-gcc",
+        ("node", "{tools}/pico.cjs", "{uf2}"),
+        "gcc-arm-none-eabi nodejs",
+        own=True,
+        more=("MICROPHONE=pdm",),
     ),
     "xtensa": Target(
         "xtensa",
@@ -226,6 +235,7 @@ def build(
         "FLASH_BUDGET=4194304",
         "RAM_BUDGET=4194304",
         *(("CORE=1", "STACK_BYTES=4096") if core and not t.small else ()),
+        *t.more,
         *more,
     ]
     if t.cross:
