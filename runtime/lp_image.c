@@ -94,24 +94,21 @@ static int front_end(cursor *c)
 
 static int operating_point(cursor *c, lp_model *m)
 {
-    m->delta = (uint16_t)take16(c);
-    m->steps = (uint16_t)take16(c);
-    m->feedback = (uint16_t)take16(c);
-    m->drive_shift = (int16_t)take16(c);
-    m->synapse_shift = (uint16_t)take16(c);
-    m->output_shift = (uint16_t)take16(c);
-    m->logit_mul = (uint16_t)take16(c);
-    m->logit_shift = (uint16_t)take16(c);
+    /* from, and how far: delta, steps, feedback, three shifts, logit_mul, logit_shift */
+    static const uint16_t ranges[][2] = {{1, 4095}, {1, 255}, {1, 32766}, {(uint16_t)-16, 22},
+                                         {0, 15},   {0, 15},  {1, 254},   {0, 24}};
+    uint16_t x[sizeof ranges / sizeof *ranges];
+    int good = 1;
+    for (uint32_t i = 0; i < sizeof x / sizeof *x; i++) {
+        x[i] = (uint16_t)take16(c);
+        good &= (uint16_t)(x[i] - ranges[i][0]) <= ranges[i][1];
+    }
+    m->delta = x[0], m->steps = x[1], m->feedback = x[2];
+    m->drive_shift = (int16_t)x[3], m->synapse_shift = x[4], m->output_shift = x[5];
+    m->logit_mul = x[6], m->logit_shift = x[7];
     m->ceiling = (int32_t)take32(c);
-    if (c->bad || m->delta < 1 || m->delta > 4096 || m->steps < 1 || m->steps > 256 ||
-        m->feedback < 1 || m->feedback > 32767)
-        return LP_E_FORMAT;
-    if (m->drive_shift < -16 || m->drive_shift > 6 || m->synapse_shift > 15 || m->output_shift > 15)
-        return LP_E_FORMAT;
-    if (m->logit_mul < 1 || m->logit_mul > 255 || m->logit_shift > 24 || m->ceiling < 1 ||
-        m->ceiling > LP_V_LIMIT)
-        return LP_E_FORMAT;
-    return LP_OK;
+    good &= m->ceiling >= 1 && m->ceiling <= LP_V_LIMIT;
+    return good && !c->bad ? LP_OK : LP_E_FORMAT;
 }
 
 /* The first window and the first keyword's threshold, which in a 1.0 file is that of all. */
