@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from core_networks import networks, rebuilt, stimulus
 from edge_lp.errors import OverflowDetected
-from edge_lp.loihi import LimitError, Network
+from edge_lp.loihi import LimitError, Network, Probe, from_nir
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twins import core as oracle
@@ -420,3 +420,42 @@ def test_b13_strict_mode_names_the_group() -> None:
     with pytest.raises(OverflowDetected, match="v of compartment 0 in loud is 8910720") as caught:
         net.run(100, strict=True)
     assert caught.value.where["group"] == 1
+
+
+@pytest.mark.parametrize(
+    "call, told",
+    [
+        (lambda s, g: s.run(10**12), "Unable to allocate .* by fewer steps at a time"),
+        (lambda s, g: s.run(1, record=5), "record is 5, expected a list of any of spikes, u, v"),
+        (lambda s, g: s.run(1, record=[g]), r"record is \['g'\], expected a list"),
+        (lambda s, g: s.run(1).spikes["g"], "spikes of 'g': not in this result"),
+        (lambda s, g: s.run(1).u[g], "^u of g: not in this result, which has what record= named"),
+        (lambda s, g: s.run(1)[Probe(g)], "what was seen of Probe.*: not in this result"),
+        (lambda s, g: s.run(1, record=[Probe(small().groups[0])]), "record: .* is no group of"),
+        (lambda s, g: s.restore("state"), "a state of type str, expected what save"),
+        (lambda s, g: s.restore(None), "a state of type NoneType, expected what save"),
+        (lambda s, g: Network().group(1, 0, 0, name=5), "a group's name is 5, expected text"),
+        (lambda s, g: s._net.run_batch(np.zeros((10**6, 10**6, 0))), "Unable to allocate .* Probe"),
+        (lambda s, g: s._net.run_batch(np.zeros((1, 2, 0)), 7), "record is 7, expected a list"),
+        (lambda s, g: s._net.run_batch(np.zeros((1, 2, 0))).v[g], "v of g: not in this result"),
+    ],
+)  # fmt: skip
+def test_b13_calls_are_told_in_a_line(call, told) -> None:
+    net = Network()
+    g = net.group(4, 0, 0, name="g")
+    s = net.build()
+    s._net = net
+    with pytest.raises((LimitError, ValueError), match=told) as e:
+        call(s, g)
+    assert "\n" not in str(e.value) and len(str(e.value)) < 400
+
+
+@pytest.mark.parametrize("dt", [0, -1e-4, float("nan"), float("inf"), "1e-4", True])
+def test_b13_a_step_is_a_time(dt) -> None:
+    nir = pytest.importorskip("nir", reason="the package nir is not installed")
+    lif = nir.LIF(np.ones(1), np.ones(1), np.zeros(1), np.ones(1))
+    graph = nir.NIRGraph.from_list(nir.Linear(np.ones((1, 1))), lif)
+    with pytest.raises(LimitError, match="^dt is .* expected seconds, more than 0"):
+        from_nir(graph, dt)
+    with pytest.raises(LimitError, match="^int, expected a .nir file or a nir.NIRGraph"):
+        from_nir(5, 1e-4)

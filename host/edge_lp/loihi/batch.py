@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from edge_lp.core import Counts
+from edge_lp.loihi.description import Group
 from edge_lp.loihi.limits import LimitError
-from edge_lp.loihi.recording import KINDS
+from edge_lp.loihi.recording import Kept, entries_of, in_memory
 from edge_lp.loihi.simulation import Result, Simulation
 
 
@@ -27,9 +29,7 @@ def run_batch(
             f"inputs have shape {given.shape}, expected three dimensions: samples, steps, axons"
         )
     samples, steps, _ = given.shape
-    kinds = [record] if isinstance(record, str) else list(record)
-    if isinstance(record, str) or not all(isinstance(k, str) and k in KINDS for k in kinds):
-        raise LimitError(f"record is {record!r}, expected a list of any of {', '.join(KINDS)}")
+    kinds = entries_of(record, probes=False)
     rewards = None if reward is None else np.asarray(reward)
     if rewards is not None and rewards.shape != (samples, steps):
         raise LimitError(
@@ -37,7 +37,10 @@ def run_batch(
         )
     threads = max(1, min(samples, cores()))
     simulations = [build() for _ in range(threads)]
-    out = {kind: _empty(simulations[0], kind, samples, steps) for kind in kinds}
+    result = Result.of(Counts(0, 0, 0, 0, 0))
+    with in_memory():
+        for kind in kinds:
+            _make_room(getattr(result, kind), simulations[0].groups, samples, steps)
 
     def work(first: int) -> Counts:
         """Every threads-th sample from first on."""
@@ -45,11 +48,11 @@ def run_batch(
         for i in range(first, samples, threads):
             simulation.reset(trial=i)
             more = None if rewards is None else rewards[i]
-            result = simulation.run(steps, given[i], kinds, more)
+            one = simulation.run(steps, given[i], kinds, more)
             for kind in kinds:
-                for group, rows in getattr(result, kind).items():
-                    out[kind][group][i] = rows
-            total += result.counts
+                for group, rows in getattr(one, kind).items():
+                    getattr(result, kind)[group][i] = rows
+            total += one.counts
         return total
 
     pool = ThreadPoolExecutor(threads)
@@ -64,7 +67,7 @@ def run_batch(
         for s in simulations:
             s.stop()
         pool.shutdown(wait=False)
-    return Result(out.get("spikes", {}), out.get("u", {}), out.get("v", {}), counts)
+    return replace(result, counts=counts)
 
 
 def cores() -> int:
@@ -74,6 +77,6 @@ def cores() -> int:
     return os.cpu_count() or 1  # macOS
 
 
-def _empty(simulation: Simulation, kind: str, samples: int, steps: int) -> dict:
-    dtype = np.uint8 if kind == "spikes" else np.int32
-    return {g: np.zeros((samples, steps, g.n), dtype) for g in simulation.groups}
+def _make_room(kept: Kept, groups: Sequence[Group], samples: int, steps: int) -> None:
+    dtype = np.uint8 if kept.kind == "spikes" else np.int32
+    kept.update({g: np.zeros((samples, steps, g.n), dtype) for g in groups})

@@ -34,6 +34,11 @@ class Part:
         return hash(self.key)
 
 
+def told(x: object) -> str:
+    """For a message: a part's name, or whatever was given in its place."""
+    return str(x) if isinstance(x, Part) else repr(x)
+
+
 @dataclass(frozen=True, eq=False)
 class Inputs(Part):
     """The input axons: spikes from outside."""
@@ -91,6 +96,9 @@ class Group(Part):
     initial_v: Numbers = 0
     noise: Noise | None = None
     name: str = "group"
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True, eq=False)

@@ -82,6 +82,8 @@ class Network:
             decay_v=decay_v,
             **{"name": f"group {len(self.groups)}", **parameters},
         )
+        if not isinstance(g.name, str):
+            raise LimitError(f"a group's name is {g.name!r}, expected text")
         size = check_number(f"{g.name}: number of compartments", g.n, (1, 65536))
         checked: dict[str, Any] = {"n": size, "silent": check_flag(f"{g.name}: silent", g.silent)}
         for what, range_ in REGISTERS.items():

@@ -11,6 +11,8 @@ scaling.
 
 from __future__ import annotations
 
+import math
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +59,16 @@ def from_nir(
             raise LimitError(
                 f"{file}: no NIR graph that the package nir can read: {said}"
             ) from None
+    if not isinstance(file, nir.NIRGraph):
+        raise LimitError(f"{type(file).__name__}, expected a .nir file or a nir.NIRGraph")
     if dt is None:
         if "dt" not in file.metadata:
             raise LimitError(
                 "the graph's metadata has no dt: give the step in seconds, from_nir(file, dt=1e-4)"
             )
         dt = float(np.asarray(file.metadata["dt"]))
+    if isinstance(dt, bool) or not isinstance(dt, Real) or not 0 < dt < math.inf:
+        raise LimitError(f"dt is {dt!r}, expected seconds, more than 0")
     return convert(read(file, dt), inputs, fine, cores)
 
 

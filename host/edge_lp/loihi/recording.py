@@ -4,6 +4,8 @@ file, so that a long run needs no more memory than what it records."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edge_lp.learning import RECORDED
-from edge_lp.loihi.description import Connection, Group, Part
+from edge_lp.loihi.description import Connection, Group, Part, told
 from edge_lp.loihi.limits import LimitError, check_flag, check_number, check_range
 
 KINDS = ("spikes", "u", "v")
@@ -56,6 +58,57 @@ def shape_of(probe: Probe) -> tuple[int, Any, str]:
 
 def kinds_of(probe: Probe) -> tuple[str, ...]:
     return RECORDED if isinstance(probe.group, Connection) else KINDS
+
+
+def entries_of(record: Any, probes: bool) -> list[Any]:
+    """Kinds and, where there may be any, Probes; LimitError names what is neither."""
+    entries = list(record) if isinstance(record, Iterable) and not isinstance(record, str) else []
+    bad = [r for r in entries if not isinstance(r, Probe) and r not in KINDS]
+    if probes:
+        bad += [r.what for r in entries if isinstance(r, Probe) and r.what not in kinds_of(r)]
+    else:
+        bad += [r for r in entries if isinstance(r, Probe)]
+    if bad or isinstance(record, str) or not isinstance(record, Iterable):
+        found = [r if isinstance(r, str) else str(r) for r in bad] if bad else record
+        raise LimitError(
+            f"record is {found!r}, expected a list of any of {', '.join(KINDS)}"
+            + (", and Probes of them" if probes else "")
+        )
+    return entries
+
+
+@contextmanager
+def in_memory() -> Iterator[None]:
+    """What is to be kept has room in memory, or one line says how much that is."""
+    try:
+        yield
+    except MemoryError as e:
+        raise LimitError(
+            f"{str(e) or 'out of memory'}: record less, by fewer steps at a time, or by a Probe "
+            "with every=, compartments=, events= or out="
+        ) from None
+
+
+class NotRecorded(LimitError, KeyError):
+    """A result was asked for what its run did not keep."""
+
+    __str__ = Exception.__str__  # KeyError's has quotes
+
+
+class Kept(dict):
+    """What of each group, or of each probe, was recorded; NotRecorded says what was not."""
+
+    def __init__(self, kind: str):
+        self.kind = kind
+
+    def __missing__(self, key: object) -> Any:
+        raise NotRecorded(
+            f"{self.kind} of {told(key)}: not in this result, which has what record= named of its "
+            "network"
+        )
+
+    def __reduce__(self) -> Any:
+        return Kept, (self.kind,), None, None, iter(self.items())
 
 
 class Recorder:

@@ -15,10 +15,18 @@ from edge_lp import core
 from edge_lp.errors import OverflowWarning
 from edge_lp.learning import Noise, PlasticCore, rewards_of
 from edge_lp.loihi import limits
-from edge_lp.loihi.description import MANTISSAS, Connection, Group, Inputs, Numbers
+from edge_lp.loihi.description import MANTISSAS, Connection, Group, Inputs, Numbers, told
 from edge_lp.loihi.limits import LimitError, check_each, check_flag, check_number, check_range
 from edge_lp.loihi.plasticity import Plasticity, joined, stored, tags_of
-from edge_lp.loihi.recording import KINDS, Events, Probe, Recorder, kinds_of
+from edge_lp.loihi.recording import (
+    KINDS,
+    Events,
+    Kept,
+    Probe,
+    Recorder,
+    entries_of,
+    in_memory,
+)
 from edge_lp.loihi.synapses import check_matrix
 
 
@@ -36,6 +44,12 @@ class Result:
 
     def __getitem__(self, probe: Probe) -> np.ndarray | Events:
         return self.probes[probe]
+
+    @staticmethod
+    def of(counts: core.Counts) -> Result:
+        """With nothing kept yet."""
+        spikes, u, v = (Kept(kind) for kind in KINDS)
+        return Result(spikes, u, v, counts, Kept("what was seen"))
 
     def plot(
         self, path: str | Path | None = None, groups: Sequence[Group] | None = None, units: int = 5
@@ -131,7 +145,7 @@ class Simulation:
         wanted = self._wanted(record)
         starts, axons = events(inputs, steps, self.inputs.n)
         rows: list[Any]
-        with self._core.lock:
+        with self._core.lock, in_memory():
             before = self._core.counts()
             if any(explicit for _, explicit in wanted):
                 rows = self._stream(steps, starts, axons, [p for p, _ in wanted], more)
@@ -142,7 +156,7 @@ class Simulation:
         if overflows.steps:
             message = f"{overflows.first}; {overflows.steps} of {steps} steps overflow"
             warnings.warn(OverflowWarning(message), stacklevel=2)
-        result = Result({}, {}, {}, counts)
+        result = Result.of(counts)
         for (p, explicit), array in zip(wanted, rows):
             if explicit:
                 result.probes[p] = array
@@ -152,22 +166,15 @@ class Simulation:
 
     def _wanted(self, record: Iterable[str | Probe]) -> list[tuple[Probe, bool]]:
         """A Probe for each group and kind, and those that were given (True)."""
-        entries = [record] if isinstance(record, str) else list(record)
+        entries = entries_of(record, probes=True)
         kinds = [r for r in entries if not isinstance(r, Probe)]
-        bad = [k for k in kinds if k not in KINDS]
-        bad += [r.what for r in entries if isinstance(r, Probe) and r.what not in kinds_of(r)]
-        if isinstance(record, str) or bad:
-            raise LimitError(
-                f"record is {record if isinstance(record, str) else bad!r}, expected a list of any "
-                f"of {', '.join(KINDS)}, and Probes of them"
-            )
         for r in entries:
             if not isinstance(r, Probe):
                 continue
             if isinstance(r.group, Connection):
                 self._plasticity.parts(r.group, r.what)
             elif r.group not in self._index:
-                raise LimitError(f"record: {r.group!r} is no group of this simulation")
+                raise LimitError(f"record: {told(r.group)} is no group of this simulation")
         given = [(r, True) for r in entries if isinstance(r, Probe)]
         return [(p, False) for k in kinds for p in self._probes[k]] + given
 
@@ -209,7 +216,7 @@ class Simulation:
     def set_bias(self, group: Group, bias: Numbers, bias_exponent: Numbers = 0) -> None:
         """New biases from the next step on: mantissa and exponent, each shared or (n,)."""
         if not isinstance(group, Group) or group not in self._index:
-            raise LimitError(f"{group!r} is no group of this simulation")
+            raise LimitError(f"{told(group)} is no group of this simulation")
         mantissa = check_each(f"{group.name}: bias", bias, limits.BIAS_MANTISSA, group.n)
         exponent = check_each(
             f"{group.name}: bias_exponent", bias_exponent, limits.BIAS_EXPONENT, group.n
@@ -220,7 +227,7 @@ class Simulation:
         """(n,) int32: a copy of a group's "u" or "v" after the last step."""
         if not isinstance(group, Group) or group not in self._index or what not in ("u", "v"):
             raise LimitError(
-                f"{what!r} of {group!r}, expected u or v of a group of this simulation"
+                f"{what!r} of {told(group)}, expected u or v of a group of this simulation"
             )
         with self._core.lock:
             return self._core.state(self._index[group], what).copy()
@@ -314,6 +321,8 @@ class Simulation:
     def restore(self, state: bytes) -> None:
         """Goes on from a state of save(). ValueError, and nothing is done: it is damaged, or of a
         network that differs in more than biases and weights."""
+        if not isinstance(state, bytes):
+            raise ValueError(f"a state of type {type(state).__name__}, expected what save() gave")
         self._core.restore(state)
 
 
