@@ -152,7 +152,7 @@ def test_a_damaged_model_in_flash_is_told(tmp_path, model):
         process.stdout.close()
 
 
-@pytest.mark.parametrize("program", ["firmware", "count", "runtime_test"])
+@pytest.mark.parametrize("program", ["firmware", "count", "runtime_test", "audio"])
 def test_every_stack_has_a_bound(tmp_path, model, program):
     """C5: no program is built whose deepest path does not fit; count and runtime_test were."""
     need("arm-none-eabi-gcc")
@@ -184,6 +184,7 @@ def test_damaged_model_is_not_built_in(tmp_path, model):
 # Boards that no test runs within its budgets; how much RAM they may have beside the 16 KB.
 BUILT = {
     "nucleo": 0,
+    "h405": 0,
     "iot01a": 1024,
     "nano33": 0,
     "xiao": 0,
@@ -231,12 +232,13 @@ def test_a_pico_2_starts_and_is_a_pico_2(tmp_path, model):
     assert old_uart not in words and any(w[2:] == uart[2:] for w in words)
 
 
-def test_a_micro_bit_runs_the_shipped_model():
-    """16 KB of RAM, all of it: 12 words, every frame the host's."""
-    need_board("microbit")
+@pytest.mark.parametrize("name, said", [("microbit", "microbit"), ("h405", "stm32-h405")])
+def test_a_board_runs_the_shipped_model(name, said):
+    """12 words, every frame the host's; on a micro:bit in 16 KB of RAM, all of it."""
+    need_board(name)
     model = read_model("commands12")
-    with emulate.Emulator("microbit", model) as e, closing(Board(e.port)) as board:
-        assert board.hello(patience=60).name == "microbit"
+    with emulate.Emulator(name, model) as e, closing(Board(e.port)) as board:
+        assert board.hello(patience=60).name == said
         (verdict,) = verify.verify(Model(model), board, [("babble", count.babble(1))])
         statistics = board.statistics()
     assert verdict.difference is None and verdict.frames == 100
@@ -362,7 +364,7 @@ def test_the_audios_digest_is_the_twins(reference):
     assert f"\naudio {zlib.crc32(data):08x}\n" in reference
 
 
-MACHINES = "m4 m3 m7 m33 m55 pico rv32 xtensa aarch64 s390x mips"
+MACHINES = "m4 h405 m3 m7 m33 m55 pico rv32 xtensa aarch64 s390x mips"
 
 
 @pytest.mark.parametrize("name", MACHINES.split())

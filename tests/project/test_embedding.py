@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """docs/embedding.md is a program: compiled and run as it stands there."""
 
+import ctypes
 import re
 import shutil
 import subprocess
@@ -63,8 +64,8 @@ def test_the_program(tmp_path):
 
 
 def test_the_pieces(tmp_path):
-    """48 kHz, PDM, DMA: what the page shows compiles as it stands, one file each, and links with
-    runtime/audio."""
+    """48 kHz, PDM, DMA: what the page shows compiles as it stands, one file each, links with
+    runtime/audio, and gives as many samples, halves and losses as it says."""
     need("cc")
     assert len(PIECES) == 3
     for i, piece in enumerate(PIECES):
@@ -74,6 +75,19 @@ def test_the_pieces(tmp_path):
     (tmp_path / "main.c").write_text("int main(void) { return 0; }\n")
     audio = sorted((ROOT / "runtime/audio").glob("*.c"))
     run("cc", "main.c", *tmp_path.glob("piece*.o"), *audio, "-o", "main", cwd=tmp_path)
+    run("cc", "-shared", "-fPIC", "-I", ROOT / "runtime", *tmp_path.glob("piece*.c"), *audio,
+        "-o", "pieces.so", cwd=tmp_path)  # fmt: skip
+    pieces = ctypes.CDLL(str(tmp_path / "pieces.so"))
+    pcm, lost = (ctypes.c_int16 * 161)(), ctypes.c_uint()
+    assert pieces.from_48k((ctypes.c_int16 * 480)(), pcm) == 160
+    assert pieces.from_pdm((ctypes.c_uint8 * 1920)(), pcm) == 160
+    halves = ctypes.addressof(ctypes.c_int16.in_dll(pieces, "halves"))
+    pieces.next_half.restype = ctypes.c_void_p
+    for interrupts, half, missing in ((1, 0, 0), (1, 1, 0), (2, 1, 1), (1, 0, 0), (4, 0, 3)):
+        for _ in range(interrupts):
+            pieces.dma_interrupt()
+        assert pieces.next_half(ctypes.byref(lost)) == halves + 640 * half
+        assert lost.value == missing
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,14 @@ TARGETS = {
         "gcc-arm-none-eabi qemu-system-arm",
         small=True,
     ),
+    "h405": Target(
+        "h405",
+        "arm-none-eabi-gcc",
+        ("qemu-system-arm", "-M", "netduinoplus2", "-kernel", "{elf}"),
+        "gcc-arm-none-eabi qemu-system-arm",
+        line="-serial pty",
+        timed=False,
+    ),
     "iot01a": Target(
         "iot01a",
         "arm-none-eabi-gcc",

@@ -15,8 +15,9 @@ from edge_lp.cli.common import JSON, model_bytes
     "--board",
     default="m4",
     show_default=True,
-    help="m3, m4, m7, m33, m55, microbit, iot01a, rv32, xtensa (QEMU), pico, pico-pdm (rp2040js), "
-    "posix (a process), aarch64, s390x, mips (qemu-user; the last two big-endian).",
+    help="m3, m4, m7, m33, m55, microbit, iot01a, h405, rv32, xtensa (QEMU), pico, "
+    "pico-pdm (rp2040js), posix (a process), aarch64, s390x, mips (qemu-user; the last two "
+    "big-endian).",
 )
 @click.option(
     "--microphone",
