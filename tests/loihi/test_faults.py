@@ -422,6 +422,9 @@ def test_b13_strict_mode_names_the_group() -> None:
     assert caught.value.where["group"] == 1
 
 
+CSR_OF_NOTHING = SimpleNamespace(indptr=None, indices=[], data=[])
+
+
 @pytest.mark.parametrize(
     "call, told",
     [
@@ -436,6 +439,8 @@ def test_b13_strict_mode_names_the_group() -> None:
         (lambda s, g: s.restore(None), "a state of type NoneType, expected what save"),
         (lambda s, g: Network().group(1, 0, 0, name=5), "a group's name is 5, expected text"),
         (lambda s, g: s._net.run_batch(np.zeros((10**6, 10**6, 0))), "Unable to allocate .* Probe"),
+        (lambda s, g: s._net.connect(g, g, np.eye(4, dtype=int), tags=5), "tags without learning="),
+        (lambda s, g: s._net.connect(g, g, CSR_OF_NOTHING), "expected CSR"),
         (lambda s, g: s._net.run_batch(np.zeros((1, 2, 0)), 7), "record is 7, expected a list"),
         (lambda s, g: s._net.run_batch(np.zeros((1, 2, 0))).v[g], "v of g: not in this result"),
     ],

@@ -159,6 +159,8 @@ class Network:
         if learning is not None and not isinstance(learning, Rule):
             raise LimitError(f"{where}: learning is {learning!r}, expected a Rule")
         learns = learning is not None
+        if not learns and np.any(tags != 0):
+            raise LimitError(f"{where}: tags without learning=, expected a Rule that has them")
         table = read(where, mantissas, delay, shape, MANTISSAS[sign_mode], sign_mode, learns)
         if isinstance(src, Group) and src.silent and len(table.mantissas):
             raise LimitError(f"{where}: a silent group never spikes, expected one that does")

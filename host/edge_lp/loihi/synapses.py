@@ -109,11 +109,14 @@ def _lists(where: str, given: Any, delay: Any, shape: tuple[int, int]) -> tuple[
     if rows_and_columns:
         return given.row, given.col, given.data, delay
     if compressed:
-        if getattr(given, "format", "csr") != "csr" or len(given.indptr) != shape[0] + 1:
+        by_rows = getattr(given, "format", "csr") == "csr"
+        if not by_rows or np.shape(given.indptr) != (shape[0] + 1,):
             raise LimitError(f"{where}: a compressed matrix that is not by rows, expected CSR")
-        sizes = np.diff(check_range(f"{where}: row offset", given.indptr, (0, len(given.indices))))
-        if (sizes < 0).any() or sizes.sum() != len(given.indices):
-            raise LimitError(f"{where}: row offsets that do not rise to {len(given.indices)}")
+        sizes = np.diff(
+            check_range(f"{where}: row offset", given.indptr, (0, np.size(given.indices)))
+        )
+        if (sizes < 0).any() or sizes.sum() != np.size(given.indices):
+            raise LimitError(f"{where}: row offsets that do not rise to {np.size(given.indices)}")
         return np.repeat(np.arange(shape[0]), sizes), given.indices, given.data, delay
     m = check_matrix(where, given, shape)
     if np.ndim(delay) and np.shape(delay) != shape:
