@@ -208,6 +208,13 @@ def test_boards_that_are_only_built_are_in_their_budgets(tmp_path, name):
     assert ram == 16 * 1024 + BUILT[name]
 
 
+def test_tiny_leaves_a_micro_bit_room(tmp_path):
+    """Of 16 KB, for an application beside the whole firmware."""
+    need("arm-none-eabi-gcc")
+    done = make(tmp_path, read_model("tiny"), "BOARD=microbit", f"RAM_BUDGET={16384 - 2816}")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_pico_2_starts_and_is_a_pico_2(tmp_path, model):
     """Flash begins with the stack, the way in, and the block that the RP2350's bootrom looks for;
     the addresses are that chip's, not the RP2040's of the folder that the code is in."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The B-L475E-IOT01A without the board: its line and what it computes in QEMU, where that has the
-machine; its microphone's driver against the registers as RM0351 has them."""
+"""Microphones' drivers against their registers as the manuals have them: the B-L475E-IOT01A's and
+the nRF52840's. And the former's line, in QEMU where that has the machine."""
 
 import shutil
 import subprocess
@@ -37,24 +37,41 @@ def twin(bits):
     return audio.decimate(out)
 
 
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory):
+def built(folder, board, test, *sources):
+    """A driver with its registers in memory, as 32-bit Arm code."""
     for tool in ("arm-linux-gnueabihf-gcc", "qemu-arm-static"):
         if not shutil.which(tool):
             pytest.skip(f"{tool} is not installed")
-    out = tmp_path_factory.mktemp("dfsdm") / "dfsdm_test"
-    sources = [ROOT / "tests/c/dfsdm_test.c", ROOT / "runtime/audio/lp_rate.c"]
-    folders = [f"-I{ROOT / f}" for f in ("firmware", "runtime", "firmware/boards/iot01a")]
+    folders = [f"-I{ROOT / f}" for f in ("firmware", "runtime", f"firmware/boards/{board}")]
     flags = "-std=c99 -O1 -Wall -Wextra -Werror -static".split()
-    subprocess.run(["arm-linux-gnueabihf-gcc", *flags, *folders, *sources, "-o", out], check=True)
+    command = ["arm-linux-gnueabihf-gcc", *flags, *folders, ROOT / "tests/c" / test, *sources]
+    subprocess.run([*command, "-o", folder / "test"], check=True)
+    return ["qemu-arm-static", folder / "test"]
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dfsdm")
+    command = built(folder, "iot01a", "dfsdm_test.c", ROOT / "runtime/audio/lp_rate.c")
 
     def run(bits, *arguments):
-        done = subprocess.run(["qemu-arm-static", out, *arguments], input=bits, capture_output=True)
+        done = subprocess.run([*command, *arguments], input=bits, capture_output=True)
         assert done.returncode == 0, done.stderr
         said, lost = done.stderr.decode().splitlines()
         return np.frombuffer(done.stdout, "<i2"), [*map(int, said.split())], int(lost.split()[1])
 
     return run
+
+
+@pytest.mark.parametrize("board", ["nano33", "xiao"])
+def test_the_nrf52840s_driver(tmp_path, board):
+    """Two buffers in turn, which the peripheral asks for as it begins one: every sample, in order,
+    twice, with the microphone off in between."""
+    command = built(tmp_path, board, "nrf_pdm_test.c")
+    pcm = np.random.default_rng(3).integers(-32768, 32768, 4000).astype("<i2")
+    done = subprocess.run(command, input=pcm.tobytes(), capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert np.array_equal(np.frombuffer(done.stdout, "<i2"), np.tile(pcm, 2))
 
 
 def test_the_microphones_driver(driver):
