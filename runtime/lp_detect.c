@@ -4,7 +4,7 @@
 #include "lp_detect.h"
 #include "lp_fix.h"
 
-#define PADDED(labels) (LP_VECTORS ? ((labels) + 7) & ~7u : (labels))
+#define PADDED(labels) (LP_WIDE ? ((labels) + 7) & ~7u : (labels))
 
 struct lp_detector {
     lp_detector_config config;
@@ -161,8 +161,8 @@ static void multiply_softmax(lp_detector *d, const int32_t *sum, int32_t window)
 
 /* d->posterior <- the largest q with q^n <= the product x, bit by bit. x <= 32767^n with n <= 4: q
  * has at most 15 bits and no power passes 2^60. */
-#if LP_VECTORS /* all labels side by side */
-LP_INLINE void search(uint32_t *restrict q, const uint64_t *restrict x, uint32_t labels, uint32_t n)
+#if LP_WIDE /* all labels side by side */
+static void search(uint32_t *restrict q, const uint64_t *restrict x, uint32_t labels, uint32_t n)
 {
     for (uint32_t bit = 1u << 14; bit; bit >>= 1)
         for (uint32_t i = 0; i < (labels & ~7u); i++) {
@@ -174,9 +174,7 @@ LP_CLONES static void roots(lp_detector *d)
 {
     uint32_t q[LP_MAX_LABELS] = {0};
     const uint32_t n = PADDED(d->n_labels);
-    if (d->n_windows == 2) search(q, d->product, n, 2);
-    else if (d->n_windows == 3) search(q, d->product, n, 3);
-    else search(q, d->product, n, 4);
+    search(q, d->product, n, d->n_windows);
     for (uint32_t i = 0; i < d->n_labels; i++)
         d->posterior[i] = (uint16_t)(d->n_windows == 1 ? d->product[i] : q[i]);
 }

@@ -20,6 +20,13 @@
 #define LP_CLONES __attribute__((target_clones("avx2", "default")))
 #endif
 
+/* Vectors, and room for more code that they take. */
+#ifdef __OPTIMIZE_SIZE__
+#define LP_WIDE 0
+#else
+#define LP_WIDE LP_VECTORS
+#endif
+
 #if defined(__GNUC__)
 #define LP_INLINE static inline __attribute__((always_inline))
 #define LP_ONCE __attribute__((cold)) /* for size, among what runs always */

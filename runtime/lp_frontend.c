@@ -211,8 +211,8 @@ LP_INLINE uint64_t power(int32_t x, int32_t y)
 LP_CLONES static void powers(int32_t *restrict from, longs *restrict to)
 {
     int32_t *const z = LP_VECTORS ? from : (int32_t *)to;
-    longs mirror[LP_VECTORS ? HALF / 2 : 1];
-    for (uint32_t k = LP_VECTORS ? 0 : 1; k < HALF / 2; k++) { /* 0: nobody's, but vectors' fill */
+    longs mirror[LP_WIDE ? HALF / 2 : 1];
+    for (uint32_t k = LP_WIDE ? 0 : 1; k < HALF / 2; k++) { /* 0: nobody's, but vectors' fill */
         const uint32_t j = HALF - k, w = lp_bin_turns[k];
         const point a = load(z, k), b = load(z, j), o = {a.im + b.im, b.re - a.re};
         const int32_t er = a.re + b.re, ei = a.im - b.im;
@@ -222,10 +222,10 @@ LP_CLONES static void powers(int32_t *restrict from, longs *restrict to)
         const uint64_t at_k = power((er - (ph + (p >> 15))) >> 1, (ei + q) >> 1),
                        at_j = power((er + (ph + ((p + 1) >> 15))) >> 1, (q - ei) >> 1);
         store_long(to, k, at_k);
-        if (LP_VECTORS) store_long(mirror, k, at_j);
+        if (LP_WIDE) store_long(mirror, k, at_j);
         else store_long(to, j, at_j);
     }
-#if LP_VECTORS /* back to front in a loop of its own: else nothing is vectorised */
+#if LP_WIDE /* back to front in a loop of its own: else nothing is vectorised */
     for (uint32_t k = 1; k < HALF / 2; k++) to[HALF - k] = mirror[k];
 #endif
     const point middle = load(z, HALF / 2); /* of k = 128, its own partner */
@@ -252,10 +252,15 @@ LP_CLONES static void bands(longs *restrict z)
         uint64_t all = 0, low = 0;
         uint32_t high = 0; /* a power is below 2^51, a weight below 2^8, a segment 17 bins */
         for (uint32_t k = lp_mel_start[b]; k < lp_mel_start[b + 1]; k++, weight++) {
-            const uint64_t p = load_long(z, k);
-            all += p;
-            low += (LP_VECTORS ? p : (uint32_t)p) * *weight;
-            if (!LP_VECTORS) high += (uint32_t)(p >> 32) * *weight;
+#if LP_VECTORS
+            all += z[k];
+            low += z[k] * *weight;
+#else
+            const point p = load(z, k);
+            all += (uint64_t)(uint32_t)p.im << 32 | (uint32_t)p.re;
+            low += (uint64_t)(uint32_t)p.re * *weight;
+            high += (uint32_t)p.im * *weight;
+#endif
         }
         const uint64_t up = low + ((uint64_t)high << 32);
         if (b) store_long(z, b - 1, (below + 256 * all - up) >> 8);
@@ -272,9 +277,9 @@ static uint32_t slow_shift(uint32_t frames)
     return shift;
 }
 
-LP_CLONES static void level(lp_frontend *f, int16_t features[LP_FEATURES])
+/* Features from the bands, whose slow levels follow with 2^-shift. */
+LP_CLONES static void level(lp_frontend *f, uint32_t shift, int16_t features[LP_FEATURES])
 {
-    const uint32_t shift = slow_shift(f->frames);
     longs *const z = longs_of(f);
     uint64_t all = 0;
     for (uint32_t b = 0; b < LP_FEATURES; b++) { /* stays in 0..2^51 */
@@ -291,13 +296,14 @@ LP_CLONES static void level(lp_frontend *f, int16_t features[LP_FEATURES])
 
 static void frame(lp_frontend *f, int16_t features[LP_FEATURES])
 {
+    const uint32_t shift = slow_shift(f->frames);
     int32_t *z = LP_VECTORS ? f->z : lp_hidden(f->z);
     longs *power = LP_VECTORS ? longs_of(f) : (longs *)z;
     begin(f->samples, z);
     fft(z);
     powers(z, power);
     bands(power);
-    level(f, features);
+    level(f, shift, features);
     if (f->frames < 1u << SLOW) f->frames++;
 }
 

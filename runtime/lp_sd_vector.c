@@ -19,7 +19,8 @@ typedef struct {
     uint32_t n, padded; /* padded: to a multiple of 32, with units that never get anything */
     int32_t *u, *v;     /* [padded] */
     int32_t *b, *next;  /* [padded] of the last step, not complemented; of the one to come */
-    int32_t *bias;      /* the drive in layer 0 */
+    int32_t *bias;      /* the layer's own */
+    int32_t *drive;     /* layer 0: of the frame; else bias */
     uint8_t *fired;     /* [padded] 0 or 1 */
     uint16_t *list;     /* units that spiked in the last step */
     uint32_t spikes;    /* how many */
@@ -30,10 +31,9 @@ typedef struct {
 struct lp_sd {
     const lp_model *model;
     uint32_t shift, counting;
-    int32_t feedback;  /* 64 w_fb */
-    int16_t *acc;      /* q, [padded of the widest layer] */
-    int16_t *high;     /* [padded of layer 0] for its drive, and */
-    int32_t *own_bias; /* its biases, not negated */
+    int32_t feedback; /* 64 w_fb */
+    int16_t *acc;     /* q, [padded of the widest layer] */
+    int16_t *high;    /* [padded of layer 0] for its drive */
     lp_places *places;
     lp_counts counts;
     layer layers[LP_MAX_LAYERS];
@@ -82,14 +82,13 @@ static layer place(const lp_model *m, uint32_t l, lp_arena *a)
     }
     y.below = onto(&spec->w, l ? m->synapse_shift : spec->w.scale, -1, y.padded, a);
     if (spec->recurrent) y.own = onto(&spec->u, m->synapse_shift, -1, y.padded, a);
-    y.v = take32(a, y.padded * sizeof(int32_t));
-    y.b = take32(a, y.padded * sizeof(int32_t));
-    y.next = take32(a, y.padded * sizeof(int32_t));
-    y.bias = take32(a, y.padded * sizeof(int32_t));
+    y.v = take32(a, 5 * y.padded * sizeof(int32_t));
     y.fired = take32(a, y.padded);
     y.list = take32(a, (y.n + 8) * sizeof(uint16_t));
-    for (uint32_t i = 0; a->base && i < y.padded; i++)
-        y.bias[i] = i < y.n ? -lp_bias_of(spec, i) : 0;
+    if (!a->base) return y;
+    y.b = y.v + y.padded, y.next = y.b + y.padded, y.bias = y.next + y.padded;
+    y.drive = l ? y.bias : y.bias + y.padded;
+    for (uint32_t i = 0; i < y.padded; i++) y.bias[i] = i < y.n ? -lp_bias_of(spec, i) : 0;
     return y;
 }
 
@@ -106,13 +105,11 @@ lp_sd *lp_sd_place(const lp_model *m, uint32_t flags, lp_arena *a)
     }
     int16_t *acc = take32(a, widest * sizeof(int16_t));
     int16_t *high = take32(a, widest * sizeof(int16_t));
-    int32_t *own_bias = take32(a, widest * sizeof(int32_t));
     lp_places *places = take32(a, sizeof(lp_places));
     a->used += 32 - skew;
     if (!sd) return NULL;
     lp_zero(acc, widest * sizeof(int16_t));
     lp_zero(high, widest * sizeof(int16_t));
-    for (uint32_t i = 0; i < sd->layers[0].padded; i++) own_bias[i] = -sd->layers[0].bias[i];
     lp_places_fill(places);
     sd->model = m;
     sd->shift = lp_sd_shift(m);
@@ -120,7 +117,6 @@ lp_sd *lp_sd_place(const lp_model *m, uint32_t flags, lp_arena *a)
     sd->feedback = 64 * m->feedback;
     sd->acc = acc;
     sd->high = high;
-    sd->own_bias = own_bias;
     sd->places = places;
     return sd;
 }
@@ -132,10 +128,7 @@ void lp_sd_reset(lp_sd *sd)
         layer *y = &sd->layers[l];
         lp_zero(y->u, y->padded * sizeof(int32_t));
         if (l + 1u == sd->model->n_layers) break;
-        lp_zero(y->v, y->padded * sizeof(int32_t));
-        lp_zero(y->b, y->padded * sizeof(int32_t));
-        lp_zero(y->next, y->padded * sizeof(int32_t));
-        lp_zero(y->fired, y->padded);
+        lp_zero(y->v, 3 * y->padded * sizeof(int32_t)); /* b and next, too */
         y->spikes = y->all = 0;
     }
 }
@@ -170,7 +163,8 @@ LP_CLONES static void sd_add_rows(int16_t *restrict acc, const int8_t *restrict 
     for (uint32_t r = 0; r < count; r += ROWS) {
         const uint32_t some = lp_min(count - r, ROWS);
         uint32_t i = 0;
-        for (; i + 128 <= n; i += 128) add_block(acc + i, rows + i, n, scale, list + r, some, 4);
+        for (; LP_WIDE && i + 128 <= n; i += 128)
+            add_block(acc + i, rows + i, n, scale, list + r, some, 4);
         for (; i < n; i += 32) add_block(acc + i, rows + i, n, scale, list + r, some, 1);
     }
 }
@@ -227,21 +221,21 @@ LP_CLONES static void sd_weigh(int16_t *restrict low, int16_t *restrict high,
 
 /* The drive, negated, from these sums, which are 0 again. */
 LP_CLONES static void sd_drive(const lp_model *m, uint32_t n, int16_t *restrict low,
-                               int16_t *restrict high, const int32_t *restrict own,
-                               int32_t *restrict bias)
+                               int16_t *restrict high, const int32_t *restrict bias,
+                               int32_t *restrict drive)
 {
     for (uint32_t i = 0; i < (n & ~31u); i++) {
-        bias[i] = -lp_drive_of(m, own[i], 256 * high[i] + low[i]);
+        drive[i] = -lp_drive_of(m, -bias[i], 256 * high[i] + low[i]);
         low[i] = high[i] = 0;
     }
 }
 
-/* Of a layer's compartments; a spike counts. */
+/* Of a layer's compartments; a spike counts: of a soma whose b is 0, where v is not. */
 LP_CLONES static uint32_t sd_active(const layer *y)
 {
     uint32_t active = 0;
     for (uint32_t i = 0; i < y->n; i++)
-        active += ((y->u[i] | (y->v ? y->v[i] : 0)) != 0) + (y->b && (y->b[i] | y->fired[i]));
+        active += ((y->u[i] | (y->v ? y->v[i] : 0)) != 0) + (y->b && (y->b[i] | y->v[i]));
     return active;
 }
 
@@ -270,7 +264,7 @@ static void step(lp_sd *sd)
         if (l + 1u == m->n_layers) {
             sd_output(y->u, sd->acc, y->padded, sd->shift);
         } else {
-            sd_update(sd, y->padded, y->u, y->v, y->b, y->next, y->bias, sd->acc, y->fired);
+            sd_update(sd, y->padded, y->u, y->v, y->b, y->next, y->drive, sd->acc, y->fired);
             y->spikes = sd_list_spikes(sd->places, y->fired, y->padded, y->list);
             y->all += y->spikes;
             lp_sd_count_sparse(&sd->counts, &m->layers[l + 1].w, y->list, y->spikes);
@@ -291,7 +285,7 @@ void lp_sd_frame(lp_sd *sd, const int16_t *features)
         high[f] = (int16_t)((features[f] - low[f]) >> 8);
     }
     sd_weigh(sd->acc, sd->high, y->below.rows, y->padded, low, high);
-    sd_drive(sd->model, y->padded, sd->acc, sd->high, sd->own_bias, y->bias);
+    sd_drive(sd->model, y->padded, sd->acc, sd->high, y->bias, y->drive);
     for (uint32_t k = 0; k < sd->model->steps; k++) step(sd);
     for (uint32_t l = 0; l < sd->model->n_layers; l++) {
         lp_sd_count(&sd->counts, sd->model, l, sd->layers[l].all);
@@ -307,7 +301,7 @@ void lp_sd_state(const lp_sd *sd, uint32_t group, int32_t *u, int32_t *v, uint8_
     const layer *y = &sd->layers[group / 2];
     for (uint32_t i = 0; i < y->n; i++) {
         int32_t now = y->u[i], x = lp_max(now, -LP_V_LIMIT), soma = 0;
-        if (y->b) now = -now, x = -y->v[i], soma = y->fired[i] ? ~-y->b[i] : -y->b[i];
+        if (y->b) now = -now, x = -y->v[i], soma = y->v[i] < y->b[i] ? ~-y->b[i] : -y->b[i];
         lp_sd_unit(group % 2, now, x, soma, u ? u + i : NULL, v ? v + i : NULL,
                    spikes ? spikes + i : NULL);
     }

@@ -10,7 +10,7 @@
 
 #define SECONDS 2u
 
-static uint64_t memory[(ARENA_BYTES + 7) / 8], second_frontend[512];
+static uint64_t memory[(ARENA_BYTES + 7) / 8], second_frontend[LP_VECTORS ? 704 : 512];
 static uint32_t digest, failures;
 static int32_t u[LP_MAX_UNITS], v[LP_MAX_UNITS];
 
