@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from edge_lp.audio.signals import babble
 from edge_lp.errors import EdgeLpError
+from edge_lp.measure.calibrate import calibrate
 from edge_lp.measure.stream import Detection, match
 from edge_lp.model.find import write_model
 from edge_lp.model.format import pack
@@ -18,6 +19,7 @@ from paths import ROOT
 from random_model import random_spec
 
 sys.path.insert(0, str(ROOT / "tools"))
+import detectors
 import half_hour
 import presets
 
@@ -105,3 +107,38 @@ def test_models_side_by_side(room, tmp_path, capsys):
     assert f"| m | {len(data):,} | {Model(data).ram()['spotter']:,} |" in lines[2]
     assert rows[0]["clips"] == 4 and len(rows[0]["accuracy"]) == 3 and rows[0]["false"]
     assert (tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_detectors_beside_each_other(room, tmp_path, capsys, monkeypatch):
+    """Each as calibrate measures it by itself; other windows give other curves, in the order asked
+    for; what cannot be is one line."""
+    options = ["--positives", room / "words", "--negatives", room / "speech"]
+    options = [*map(str, options), "--noise", str(room / "noise"), "--out", str(tmp_path / "d.png")]
+    model, drawn = room / "m.lpb", []
+    draw = detectors.draw
+    monkeypatch.setattr(detectors, "draw", lambda rows, out: drawn.append(rows) or draw(rows, out))
+    at = {"per_hour": 7.44, "from": 1.0, "to": 12.25, "threshold": 0.93456}
+    reached = lambda half, keywords, share: at if share >= 0.2 else None
+    monkeypatch.setattr(detectors.det, "false_at", reached)
+    assert detectors.main([*options, f"own={model}", f"other={model}@0.1,0.3"]) == 0
+    head, _, _, *rows = capsys.readouterr().out.splitlines()
+    cells = ["not reached", *["7.4 [1.0 to 12.2] at 0.935"] * 4]
+    own = ", ".join(f"{w / 100:g}" for w in Model(model.read_bytes()).detector.windows)
+    assert head == "4 words, 0.01 h"
+    for row, name, windows in zip(rows, ("own", "other"), (own, "0.1, 0.3"), strict=True):
+        assert row == f"| {name} | {windows} | {' | '.join(cells)} |"
+    assert (tmp_path / "d.png").read_bytes()[:4] == b"\x89PNG"
+    ((one, other),) = drawn
+    found = calibrate(
+        model.read_bytes(), [room / "words"], [room / "speech"], room / "noise", worst=0
+    ).both
+    missed, false = one.curve
+    assert np.allclose(missed, 25 * np.array([t.missed.sum() for t in found.words]))
+    hours = found.speech[0].hours
+    assert np.allclose(false, [max(3, t.false.sum()) / hours for t in found.speech])
+    assert false.max() > 3 / hours and not np.array_equal(false, other.curve[1])
+    capsys.readouterr()
+    for wrong, says in (("own", "NAME=MODEL"), (f"a={model}@ten", "window")):
+        assert detectors.main([*options, wrong]) == 2
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1 and says in err
