@@ -3,5 +3,6 @@ CROSS = arm-none-eabi-
 HAL = boards/nrf
 MEMORY = boards/nano33
 CPU = -mcpu=cortex-m4 -mthumb
-EXTRA = -Iboards/nano33
+# as many requests as the ring of boards/nrf/hal.c holds
+EXTRA = -Iboards/nano33 -DWINDOW=2u
 MICROPHONE ?= pdm

@@ -3,7 +3,8 @@ CROSS = arm-none-eabi-
 HAL = boards/pico
 CPU = -mcpu=cortex-m0plus -mthumb
 UF2 = rp2040
-EXTRA = -Iboards/pico
+# as many requests as hal.c's ring holds
+EXTRA = -Iboards/pico -DWINDOW=2u
 MICROPHONE ?= i2s
 ifeq ($(PROGRAM),firmware)
 STACK_BYTES = $(if $(filter pdm,$(MICROPHONE)),1536,1408)

@@ -4,7 +4,8 @@ HAL = boards/pico
 MEMORY = boards/pico2
 CPU = -mcpu=cortex-m33 -mthumb
 UF2 = rp2350
-EXTRA = -Iboards/pico2
+# as many requests as hal.c's ring holds
+EXTRA = -Iboards/pico2 -DWINDOW=2u
 MICROPHONE ?= i2s
 ifeq ($(PROGRAM),firmware)
 STACK_BYTES = $(if $(filter pdm,$(MICROPHONE)),1328,1232)

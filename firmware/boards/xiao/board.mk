@@ -3,6 +3,7 @@ CROSS = arm-none-eabi-
 HAL = boards/nrf
 MEMORY = boards/xiao
 CPU = -mcpu=cortex-m4 -mthumb
-EXTRA = -Iboards/xiao
+# as many requests as the ring of boards/nrf/hal.c holds
+EXTRA = -Iboards/xiao -DWINDOW=2u
 MICROPHONE ?= pdm
 UF2 = nrf52840
