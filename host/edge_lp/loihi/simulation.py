@@ -321,7 +321,7 @@ class Simulation:
     def restore(self, state: bytes) -> None:
         """Goes on from a state of save(). ValueError, and nothing is done: it is damaged, or of a
         network that differs in more than biases and weights."""
-        if not isinstance(state, bytes):
+        if not isinstance(state, (bytes, bytearray)):
             raise ValueError(f"a state of type {type(state).__name__}, expected what save() gave")
         self._core.restore(state)
 
