@@ -167,6 +167,18 @@ def test_the_lif_example() -> None:
     assert np.abs(made.real(group, result.v[group][1:]) - traces[name]).max() < 0.0001
 
 
+def test_shapes_that_differ_in_ones_alone_are_read(tmp_path) -> None:
+    """As Rockpool writes them; the package nir reads such a file only without its own check."""
+    neurons = nir.LIF(np.full(2, 1e-3), np.ones(2), np.zeros(2), np.full(2, 0.5))
+    nodes = {"in": nir.Input(np.array([2])), "lif": neurons, "out": nir.Output(np.array([1, 1, 2]))}
+    nodes["w"] = nir.Linear(np.eye(2))
+    edges = [("in", "w"), ("w", "lif"), ("lif", "out")]
+    nir.write(tmp_path / "x.nir", nir.NIRGraph(nodes, edges, type_check=False))
+    with pytest.raises(ValueError, match="mismatch"):
+        nir.read(tmp_path / "x.nir")
+    assert [g.n for g in from_nir(tmp_path / "x.nir", DT).groups.values()] == [2]
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_braille_rnn(bias) -> None:
     """12-38-7 on 8 inputs, scaled for them. v, driven by the core's own spikes, within 10 % of 1 +

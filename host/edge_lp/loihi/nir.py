@@ -52,13 +52,7 @@ def from_nir(
             "NIR graphs need the package nir: pip install 'edge-lp[nir]'"
         ) from None
     if isinstance(file, (str, Path)):
-        try:
-            file = nir.read(file)
-        except Exception as e:  # of h5py, or of any node's constructor
-            said = str(e).split("\n")[0] or type(e).__name__
-            raise LimitError(
-                f"{file}: no NIR graph that the package nir can read: {said}"
-            ) from None
+        file = _opened(nir, file)
     if not isinstance(file, nir.NIRGraph):
         raise LimitError(f"{type(file).__name__}, expected a .nir file or a nir.NIRGraph")
     if dt is None:
@@ -70,6 +64,19 @@ def from_nir(
     if isinstance(dt, bool) or not isinstance(dt, Real) or not 0 < dt < math.inf:
         raise LimitError(f"dt is {dt!r}, expected seconds, more than 0")
     return convert(read(file, dt), inputs, fine, cores)
+
+
+def _opened(nir: Any, file: str | Path) -> Any:
+    """Also what the package's own check of shapes refuses, as one unit that is (1,) here and
+    (1, 1, 1) there, which Rockpool writes: sizes are checked below."""
+    try:
+        return nir.read(file)
+    except Exception as e:  # of h5py, or of any node's constructor
+        said = str(e).split("\n")[0] or type(e).__name__
+    try:
+        return nir.read(file, type_check=False)
+    except Exception:
+        raise LimitError(f"{file}: no NIR graph that the package nir can read: {said}") from None
 
 
 def read(graph: Any, dt: float) -> Graph:
