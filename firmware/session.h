@@ -8,7 +8,7 @@
 #include "spot.h"
 
 #define PROTOCOL_VERSION 2
-#ifndef WINDOW /* a board whose ring takes two requests has no use for more */
+#ifndef WINDOW    /* a board whose ring takes two requests has no use for more */
 #define WINDOW 4u /* requests that may be unanswered; so many replies are kept */
 #endif
 /* REPLY_BODY: bytes of the longest reply, from reply_body() of the model, by the build */
