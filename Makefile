@@ -20,6 +20,7 @@ demo: .venv/demo
 
 test: .venv/test
 	tools/system-packages.sh
+	tools/esphome.sh
 	.venv/bin/python -m pytest
 
 lint: .venv/test

@@ -363,16 +363,16 @@ def test_esp_idf_flags(tmp_path):
 
 def test_esp_idf_archive(tmp_path):
     """C9: packed by ESP-IDF's own tool, the component is the runtime and nothing else. It was
-    938 KB with the trainer, the tests and the host tool in it."""
+    938 KB with the trainer, the tests and the host tool in it. Its example is whole, and apart."""
     compote = Path(sys.executable).with_name("compote")
     if not compote.exists():
         pytest.skip("idf-component-manager is not installed")
     for name in ("CMakeLists.txt", "idf_component.yml", "LICENSE", "README.md"):
         shutil.copy(ROOT / name, tmp_path / name)
-    for name in ("runtime", "host", "tests", "firmware"):
-        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ("runtime", "host", "tests", "firmware", "esp-idf"):
+        shutil.copytree(ROOT / name, tmp_path / name, symlinks=True)
     run(compote, "component", "pack", "--name", "edge_lp", cwd=tmp_path)
-    (archive,) = (tmp_path / "dist").glob("*.tgz")
+    archive, examples = sorted((tmp_path / "dist").glob("*.tgz"))
     names = {m.name.removeprefix("./") for m in tarfile.open(archive).getmembers() if m.isfile()}
     assert {n for n in names if not n.startswith("runtime/")} == {
         "CMakeLists.txt", "LICENSE", "README.md", "idf_component.yml"
@@ -381,6 +381,17 @@ def test_esp_idf_archive(tmp_path):
     assert {n for n in names if n.endswith(".c")} == sources
     assert {"runtime/edge_lp.h", "runtime/sources.cmake"} <= names
     assert archive.stat().st_size < 72 * 1024  # 64 before lp_audio.h and lp_status.h
+    example = ROOT / "esp-idf" / "i2s_microphone"
+    with tarfile.open(examples) as packed:
+        found = {
+            m.name.partition("/i2s_microphone/")[2]: packed.extractfile(m).read()
+            for m in packed.getmembers()
+            if m.isfile()
+        }
+    assert found == {
+        str(p.relative_to(example)): p.read_bytes() for p in example.rglob("*") if p.is_file()
+    }
+    assert found["main/model.lpb"] == read_model("commands12")
 
 
 # ----------------------------------------------------------------------------- CMake, pkg-config --
