@@ -103,6 +103,24 @@ def test_every_step_of_random_models(name):
     same(*counting)
 
 
+@pytest.mark.parametrize("low, high", [(-32768, 32767), (-32641, 32640), (-129, 128)])
+def test_the_widest_features(low, high):
+    """Sums of the drive by bytes of the features, where all of them add up in one unit."""
+    layers = list(random_spec(1).layers)
+    codes = np.array(layers[0].w.codes)
+    codes[:, 0], codes[:, 1] = -4, 3
+    layers[0] = replace(layers[0], w=Matrix(codes, layers[0].w.scale))
+    model = runtime.Model(pack(random_spec(1, layers=layers)))
+    kernel, general = runtime.Net(model), runtime.Net(model, core.CORE)
+    assert kernel.kernel
+    for column in range(8):
+        lowest = codes[:, column] < 0
+        for x in (np.where(lowest, low, high), np.where(lowest, high, low)):
+            frame = x.astype(np.int16)
+            assert np.array_equal(kernel.push(frame), general.push(frame))
+            same(kernel, general)
+
+
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
     """tests/c/kernel_test.c with the kernel of boards, under sanitizers."""

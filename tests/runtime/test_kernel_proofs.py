@@ -12,7 +12,8 @@ LIMIT = 2**23
 @pytest.mark.parametrize("shift", range(1, 13))
 def test_decay_of_every_value(shift):
     """y - ceil(y / 2^s), with y = x, and x + 1 below 0, is SPEC's sgn(x) ((|x| (4096 - d)) >> 12)
-    for all 2^24 values of a register: as C shifts it, and as an M4's smmla multiplies it."""
+    for all 2^24 values of a register: as C shifts it, as an M4's smmla multiplies it, and where
+    vectors shift what they keep negated."""
     keep = 4096 - (4096 >> shift)
     for low in range(-LIMIT, LIMIT, 1 << 20):
         x = np.arange(low, low + (1 << 20), dtype=np.int64)
@@ -20,6 +21,8 @@ def test_decay_of_every_value(shift):
         y = x + (x < 0)
         assert np.array_equal(y + (-y >> shift), spec)
         assert np.array_equal(y + ((y * -(1 << (32 - shift))) >> 32), spec)
+        n = -x - (-x > 0)
+        assert np.array_equal(n - (n >> shift), -spec)
 
 
 @pytest.mark.parametrize("shift", range(1, 13))
