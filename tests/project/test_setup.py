@@ -162,6 +162,20 @@ def test_npm_that_fails(machine, ci, expected):
     )
 
 
+@pytest.mark.parametrize("ci, expected", [("", 0), ("true", 1)])
+def test_esphome_needs_a_python_and_an_index(machine, ci, expected):
+    """Its environment is its own, in build/; once it is there nothing is asked again."""
+    tail = "; the tests of its component will skip\n"
+    said = "esphome: it needs Python 3.11 or later" + tail
+    assert machine.run("esphome.sh", CI=ci) == (expected, said)
+    machine.add("python3", "true")  # it makes no environment, so there is no pip
+    machine.add("cmp", "exit 1")
+    status, said = machine.run("esphome.sh", CI=ci)
+    assert status == expected and said.endswith("esphome: pip failed" + tail)
+    machine.add("cmp", "exit 0")
+    assert machine.run("esphome.sh", CI=ci) == (0, "")
+
+
 def test_make_alone_prints_the_targets():
     if not shutil.which("make"):
         pytest.skip("make is not installed")
