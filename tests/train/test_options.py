@@ -10,6 +10,8 @@ pytest.importorskip("tensorflow", reason="training needs TensorFlow: pip install
 
 from edge_lp.cli import main
 from edge_lp.errors import EdgeLpError
+from edge_lp.model.find import read_model
+from edge_lp.model.format import unpack
 from edge_lp_train import fit, net, stage
 from edge_lp_train.check import Quality
 from edge_lp_train.presets import TrainConfig, configure
@@ -149,3 +151,17 @@ def test_the_command_passes_them_on(tmp_path, monkeypatch):
 def test_a_patience_below_nothing_is_refused():
     done = CliRunner().invoke(main, ["train", "--patience", "-1"])
     assert done.exit_code == 2 and "--patience" in done.output
+
+
+def test_the_recipe_exports_the_detector_that_ships():
+    """commands12's; other words get the trainer's own, not what was chosen on the commands."""
+    shipped = unpack(read_model("commands12")).detector
+    own = configure("commands12")
+    assert own.windows == shipped.windows and (own.latency, own.hold) == (
+        shipped.latency, shipped.hold,
+    )  # fmt: skip
+    assert [own.threshold] == pytest.approx(list(shipped.thresholds), abs=1e-4)
+    for other in (configure(None, ("yes",)), configure(None, said=("hey robot",))):
+        assert (other.windows, other.threshold) == (TrainConfig().windows, TrainConfig().threshold)
+        assert other.windows != own.windows
+    assert configure("commands12", said=("hey robot",)).windows == own.windows

@@ -212,6 +212,12 @@ QUICK = {
 }
 
 
+# of other words than a preset's, whose detector was chosen on its own
+_DETECTOR: dict[str, Any] = {
+    k: getattr(TrainConfig(), k) for k in ("windows", "threshold", "latency")
+}
+
+
 def configure(
     preset: str | None = None,
     words: tuple[str, ...] | None = None,
@@ -230,11 +236,12 @@ def configure(
     if words:
         if len(set(words)) != len(words):
             raise EdgeLpError(f"a word is named twice in {','.join(words)}; name each once")
-        config = replace(config, words=tuple(words), wake=(), halves=(), licence="")
+        config = replace(config, words=tuple(words), wake=(), halves=(), licence="", **_DETECTOR)
     if said:
         there = config.words if preset or words else ()
         more = tuple(w for w in dict.fromkeys(said) if w not in there)
         config = replace(config, words=(*there, *more), said=tuple(dict.fromkeys(said)), licence="")
+        config = config if preset else replace(config, **_DETECTOR)
         config = replace(config, synth_clips=SAID_CLIPS)
     if wake:
         wake = tuple(dict.fromkeys(wake))
