@@ -77,6 +77,7 @@ def followed(net: ReferenceNet, drive: np.ndarray, step: float) -> list[np.ndarr
     found: list[np.ndarray] = []
     x = drive @ net.layers[0][0]
     for (_, u, bias), after in zip(net.layers, (net.layers[1][0], net.output[0]), strict=True):
+        assert u is not None
         i, y = np.zeros(len(bias)), np.zeros(len(bias))
         s = np.empty((len(x), len(bias)))
         for t in range(len(x)):
