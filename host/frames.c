@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frames.h"
+#include "lp_fix.h"
 
 size_t frames_of(lp_frontend *f, const int16_t *pcm, size_t n, int16_t *features)
 {
@@ -55,3 +56,5 @@ int steps_of(lp_core *core, uint64_t *work, size_t at_once, size_t steps, const 
 }
 
 int built_for_vectors(void) { return LP_VECTORS; }
+
+size_t board_frontend_size(void) { return lp_frontend_board_size(); }

@@ -27,6 +27,8 @@ int steps_of(lp_core *core, uint64_t *work, size_t at_once, size_t steps, const 
 
 /* Whether the runtime here was built for vectors: memory is then larger than a board's. */
 int built_for_vectors(void);
+/* lp_frontend_size of a board, which has no vectors. */
+size_t board_frontend_size(void);
 
 /* cdef end */
 

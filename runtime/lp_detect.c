@@ -4,8 +4,6 @@
 #include "lp_detect.h"
 #include "lp_fix.h"
 
-#define PADDED(labels) (LP_WIDE ? ((labels) + 7) & ~7u : (labels))
-
 struct lp_detector {
     lp_detector_config config;
     uint32_t n_labels, n_keywords;
@@ -20,7 +18,7 @@ struct lp_detector {
     lp_event candidate;
     int has_candidate;
     int32_t *sums;       /* [LP_MAX_WINDOWS][n_labels] */
-    uint64_t *product;   /* [PADDED(n_labels)], of the windows' posteriors */
+    uint64_t *product;   /* [n_labels], of the windows' posteriors */
     uint16_t *posterior; /* [n_labels] */
     int16_t *ring;       /* [rows][n_labels], the last frames' logits */
 };
@@ -30,7 +28,7 @@ LP_ONCE static lp_detector *place(lp_arena *a, uint32_t n_labels)
 {
     lp_detector *d = lp_take(a, sizeof(lp_detector));
     int32_t *sums = lp_take(a, LP_MAX_WINDOWS * n_labels * sizeof(int32_t));
-    uint64_t *product = lp_take(a, PADDED(n_labels) * sizeof(uint64_t));
+    uint64_t *product = lp_take(a, n_labels * sizeof(uint64_t));
     uint16_t *posterior = lp_take(a, n_labels * sizeof(uint16_t));
     if (d) {
         d->sums = sums;
@@ -173,8 +171,9 @@ static void search(uint32_t *restrict q, const uint64_t *restrict x, uint32_t la
 LP_CLONES static void roots(lp_detector *d)
 {
     uint32_t q[LP_MAX_LABELS] = {0};
-    const uint32_t n = PADDED(d->n_labels);
-    search(q, d->product, n, d->n_windows);
+    uint64_t x[LP_MAX_LABELS] = {0}; /* up to the next eight: nobody's */
+    for (uint32_t i = 0; i < d->n_labels; i++) x[i] = d->product[i];
+    search(q, x, (d->n_labels + 7) & ~7u, d->n_windows);
     for (uint32_t i = 0; i < d->n_labels; i++)
         d->posterior[i] = (uint16_t)(d->n_windows == 1 ? d->product[i] : q[i]);
 }
@@ -202,7 +201,7 @@ LP_INLINE void roots(lp_detector *d)
  * posteriors fall, and that is what keeps false events away (DESIGN.md). */
 static void combine(lp_detector *d)
 {
-    for (uint32_t i = 0; i < PADDED(d->n_labels); i++) d->product[i] = 1;
+    for (uint32_t i = 0; i < d->n_labels; i++) d->product[i] = 1;
     for (uint32_t k = 0; k < d->n_windows; k++)
         multiply_softmax(d, d->sums + k * d->n_labels, d->config.windows[k]);
     roots(d);

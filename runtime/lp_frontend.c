@@ -30,6 +30,15 @@ struct lp_frontend {
 #endif
 };
 
+#if LP_VECTORS
+size_t lp_frontend_board_size(void)
+{
+    lp_arena a = {0};
+    lp_take(&a, offsetof(lp_frontend, z) + 2 * HALF * sizeof(int32_t));
+    return a.used;
+}
+#endif
+
 size_t lp_frontend_size(void)
 {
     lp_arena a = {0};

@@ -22,7 +22,8 @@ int lp_spotter_size(const lp_model *m, uint32_t flags, size_t *bytes)
         return e;
     lp_take(&a, sizeof(lp_spotter));
     lp_take(&a, m->n_labels * sizeof(int32_t));
-    *bytes = a.used + lp_frontend_size() + net + detector;
+    *bytes = a.used + net + detector +
+             (LP_VECTORS && (flags & LP_BOARD) ? lp_frontend_board_size() : lp_frontend_size());
     return LP_OK;
 }
 
@@ -31,7 +32,7 @@ int lp_spotter_init(lp_spotter **out, const lp_model *m, uint32_t flags, void *m
     size_t need, part;
     int e = lp_spotter_size(m, flags, &need);
     if (e) return e;
-    if (!out || !memory) return LP_E_ARG;
+    if (!out || !memory || (LP_VECTORS && (flags & LP_BOARD))) return LP_E_ARG;
     if (bytes < need || (uintptr_t)memory % 8) return LP_E_SPACE;
     lp_arena a = {memory, 0};
     lp_spotter *s = lp_take(&a, sizeof(lp_spotter));

@@ -114,7 +114,7 @@ class Model:
         board False: on this machine."""
         flags = lib.LP_BOARD if board else 0
         return {
-            "front end": lib.lp_frontend_size(),
+            "front end": lib.board_frontend_size() if board else lib.lp_frontend_size(),
             "network": size_of(lib.lp_net_size, self.c, flags),
             "detector": size_of(
                 lib.lp_detector_size, self.c.n_labels, ffi.addressof(self.c, "detector")

@@ -11,6 +11,7 @@ from edge_lp import runtime
 from edge_lp.errors import EdgeLpError, ModelError
 from edge_lp.model.carray import to_c
 from edge_lp.model.format import pack
+from edge_lp.runtime import Model
 from paths import ROOT
 from random_model import random_spec
 
@@ -78,6 +79,32 @@ def test_a_machine_without_vectors_does_not_guess_their_memory(tmp_path, monkeyp
         [*command, "-DLP_VECTORS=1"], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode != 0 and "kws_needs_an_export_on_a_machine_with_vectors" in done.stderr
+
+
+def test_memory_of_a_board_is_that_of_a_machine_without_vectors(tmp_path):
+    """What is written for boards was larger by the front end's arrays for vectors."""
+    if not shutil.which("gcc"):
+        pytest.skip("gcc is not installed")
+    data = pack(random_spec(3, sizes=(4, 4)))
+    (tmp_path / "kws.c").write_text(to_c(data, "kws"))
+    (tmp_path / "main.c").write_text(
+        """#include <stdio.h>
+        #include "edge_lp.h"
+        extern const uint8_t kws[];
+        extern const size_t kws_size;
+        int main(void) {
+            lp_model m;
+            size_t spotter = 0;
+            if (lp_model_open(&m, kws, kws_size) || lp_spotter_size(&m, 0, &spotter)) return 1;
+            printf("%zu %zu", lp_frontend_size(), spotter);
+            return 0;
+        }"""
+    )
+    command = ["gcc", "-std=c99", "-DLP_VECTORS=0", f"-I{RUNTIME}", "kws.c", "main.c", "-o", "main"]
+    subprocess.run([*command, *sorted(RUNTIME.rglob("*.c"))], cwd=tmp_path, check=True)
+    printed = subprocess.run([tmp_path / "main"], capture_output=True, check=True, text=True).stdout
+    ram = Model(data).ram()
+    assert printed.split() == [str(ram["front end"]), str(ram["spotter"])]
 
 
 def test_refuses_bad_names_and_bytes():

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Olimex STM32-H405: an STM32F405 at 168 MHz from its crystal of 8, USART1 on PA9 and PA10. Written
  * from the reference manual (RM0090: FLASH 3, RCC 7, GPIO 8, TIM2 18, USART 30). Its line and its
- * interrupt are run in QEMU (machines olimex-stm32-h405 and netduinoplus2), NEVER on a board. */
+ * interrupt are run in QEMU (machine netduinoplus2, the same chip), NEVER on a board. */
 #include "../cortex_m.h"
 #define RING_BYTES 672u /* two requests of 160 samples, 330 bytes each: one comes, one waits */
 #include "../ring.h"
