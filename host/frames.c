@@ -57,4 +57,4 @@ int steps_of(lp_core *core, uint64_t *work, size_t at_once, size_t steps, const 
 
 int built_for_vectors(void) { return LP_VECTORS; }
 
-size_t board_frontend_size(void) { return lp_frontend_board_size(); }
+size_t board_frontend_size(void) { return LP_BOARD_FRONTEND; }

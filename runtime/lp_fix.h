@@ -307,11 +307,7 @@ static inline int32_t lp_le16s(const uint8_t *p) { return (int16_t)lp_le16(p); }
 static inline int32_t lp_le32s(const uint8_t *p) { return (int32_t)lp_le32(p); }
 
 /* lp_frontend_size of a machine without vectors, in every build: for LP_BOARD. */
-#if LP_VECTORS
-size_t lp_frontend_board_size(void);
-#else
-#define lp_frontend_board_size lp_frontend_size
-#endif
+#define LP_BOARD_FRONTEND (6u * LP_WINDOW + 8u * LP_FEATURES + 8u)
 
 /* Carves aligned pieces out of the caller's memory; with base NULL it only measures. */
 typedef struct {

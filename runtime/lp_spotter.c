@@ -23,7 +23,7 @@ int lp_spotter_size(const lp_model *m, uint32_t flags, size_t *bytes)
     lp_take(&a, sizeof(lp_spotter));
     lp_take(&a, m->n_labels * sizeof(int32_t));
     *bytes = a.used + net + detector +
-             (LP_VECTORS && (flags & LP_BOARD) ? lp_frontend_board_size() : lp_frontend_size());
+             (LP_VECTORS && (flags & LP_BOARD) ? LP_BOARD_FRONTEND : lp_frontend_size());
     return LP_OK;
 }
 

@@ -150,12 +150,13 @@ def test_ctrl_c_does_not_wait_for_a_long_step(monkeypatch) -> None:
 
 
 def test_ctrl_c_does_not_wait_for_a_batch(monkeypatch) -> None:
+    """Its threads are told to stop, not waited for: each ends behind the call that it is in."""
     net, heard = busy(), threading.Event()
 
     def after(k, *_):
         if k == 1:
             press()
-            assert heard.wait(60), "the samples' end was waited for"
+        assert heard.wait(60), "the samples' end was waited for"
 
     monkeypatch.setattr(core, "WORK", 1)
     between = Between(monkeypatch, after)
@@ -163,9 +164,10 @@ def test_ctrl_c_does_not_wait_for_a_batch(monkeypatch) -> None:
         net.run_batch(np.zeros((3, 10_000, 2)))
     heard.set()
     for t in threading.enumerate():
-        if t is not threading.main_thread() and "Pool" in t.name:
+        # Ctrl-C may fall between a thread's being listed and its start: it never has an ident
+        if t.ident is not None and "Pool" in t.name:
             t.join()
-    assert between.calls < 100
+    assert between.calls <= 3
 
 
 def test_what_goes_wrong_aside_is_told(monkeypatch) -> None:
