@@ -16,6 +16,7 @@ import tty
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -59,16 +60,25 @@ class Target:
     more: tuple[str, ...] = ()
 
 
-def _mps2(board: str, machine: str, hz: float = 25e6) -> Target:
-    # The timer counts hz; shift=6 makes an instruction 64 ns, so at 25 MHz a tick is 40/64 of one.
+def _arm(board: str, machine: str, **more: Any) -> Target:
     return Target(
         board,
         "arm-none-eabi-gcc",
         ("qemu-system-arm", "-M", machine, "-kernel", "{elf}"),
         "gcc-arm-none-eabi qemu-system-arm",
-        counting=("-icount", "shift=6,sleep=off"),
-        instructions_per_tick=1e9 / hz / 64,
+        **more,
     )
+
+
+def _mps2(board: str, machine: str, hz: float = 25e6) -> Target:
+    # The timer counts hz; shift=6 makes an instruction 64 ns, so at 25 MHz a tick is 40/64 of one.
+    counting = ("-icount", "shift=6,sleep=off")
+    return _arm(board, machine, counting=counting, instructions_per_tick=1e9 / hz / 64)
+
+
+def _pico(**more: Any) -> Target:
+    run = ("node", "{tools}/pico.cjs", "{uf2}")
+    return Target("pico", "arm-none-eabi-gcc", run, "gcc-arm-none-eabi nodejs", own=True, **more)
 
 
 def _user(cross: str, emulator: str, packages: str) -> Target:
@@ -81,30 +91,9 @@ TARGETS = {
     "m7": _mps2("m7", "mps2-an500"),
     "m33": _mps2("m33", "mps2-an505"),
     "m55": _mps2("m55", "mps3-an547", 32e6),
-    "microbit": Target(
-        "microbit",
-        "arm-none-eabi-gcc",
-        ("qemu-system-arm", "-M", "microbit", "-kernel", "{elf}"),
-        "gcc-arm-none-eabi qemu-system-arm",
-        small=True,
-    ),
-    "h405": Target(
-        "h405",
-        "arm-none-eabi-gcc",
-        ("qemu-system-arm", "-M", "netduinoplus2", "-kernel", "{elf}"),
-        "gcc-arm-none-eabi qemu-system-arm",
-        line="-serial pty",
-        timed=False,
-    ),
-    "iot01a": Target(
-        "iot01a",
-        "arm-none-eabi-gcc",
-        ("qemu-system-arm", "-M", "b-l475e-iot01a", "-kernel", "{elf}"),
-        "gcc-arm-none-eabi qemu-system-arm",
-        line=LOOKING_EVERY_20_US,
-        since="9.1",
-        timed=False,
-    ),
+    "microbit": _arm("microbit", "microbit", small=True),
+    "h405": _arm("h405", "netduinoplus2", line="-serial pty", timed=False),
+    "iot01a": _arm("iot01a", "b-l475e-iot01a", line=LOOKING_EVERY_20_US, since="9.1", timed=False),
     "rv32": Target(
         "rv32",
         "riscv64-unknown-elf-gcc",
@@ -113,21 +102,8 @@ TARGETS = {
         counting=("-icount", "shift=0,sleep=off"),
         instructions_per_tick=1.0,
     ),
-    "pico": Target(
-        "pico",
-        "arm-none-eabi-gcc",
-        ("node", "{tools}/pico.cjs", "{uf2}"),
-        "gcc-arm-none-eabi nodejs",
-        own=True,
-    ),
-    "pico-pdm": Target(
-        "pico",
-        "arm-none-eabi-gcc",
-        ("node", "{tools}/pico.cjs", "{uf2}"),
-        "gcc-arm-none-eabi nodejs",
-        own=True,
-        more=("MICROPHONE=pdm",),
-    ),
+    "pico": _pico(),
+    "pico-pdm": _pico(more=("MICROPHONE=pdm",)),
     "xtensa": Target(
         "xtensa",
         "xtensa-lx106-elf-gcc",
