@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tools/game_speech.py on files made here in the games' formats."""
+
+import base64
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from edge_lp.errors import EdgeLpError
+from paths import ROOT, load
+
+game = load(ROOT / "tools" / "game_speech.py")
+
+UNPACKED = bytes(i * i // 7 % 251 for i in range(64)) * 20 + b"\x80" * 500
+PACKED = base64.b85decode(  # UNPACKED, by RNC ProPack's own method 1
+    "Qcgnw000K`00011#}>(Y00A5c0021w006-R0000$AP4~H0RHm<0s{pH2@4Jp6c`*JBq=U4IX^{9QdwYVaCm@"
+    ";lAEQkxx>!c<nRFv874D8PF!kuhnA(a#nt8Z3>_~)h2ww&"
+)
+
+
+def sound(rate: int, seconds: float, seed: int) -> bytes:
+    pcm = np.random.default_rng(seed).integers(-9000, 9000, int(rate * seconds)).astype(np.int16)
+    file = io.BytesIO()
+    soundfile.write(file, pcm, rate, format="MP3")
+    return file.getvalue()
+
+
+def dialogue(key: int, sentences: dict[int, str]) -> bytes:
+    body = bytes(20) + bytes(4) + key.to_bytes(2, "big") + bytes(20)
+    for number, text in sentences.items():
+        body += bytes(2) + number.to_bytes(2, "big") + bytes([len(text)]) + text.encode() + bytes(3)
+    return body
+
+
+def queen(tmp_path):
+    files = {
+        "BOB1.DOG": dialogue(7, {32: "Where are you going*03", 33: "I'll stop here.*02"}),
+        "C1A.CUT": bytes(20) + b"\0\x01Nobody knows.\0",
+        "070020J1.SB": sound(11025, 1, 1),  # its text has none of the words
+        "070021J1.SB": sound(11025, 2, 2),  # "stop"
+        "C1A01_1.SB": sound(11025, 3, 3),
+        "JOE00011.SB": sound(11025, 4, 4),  # text unknown
+    }
+    head = b"QTBLCEM10\0\0\0\x01" + len(files).to_bytes(2, "big")
+    at = len(head) + 21 * len(files)
+    table = body = b""
+    for name, data in files.items():
+        place = (at + len(body)).to_bytes(4, "big") + len(data).to_bytes(4, "big")
+        table += name.encode().ljust(12, b"\0") + b"\1" + place
+        body += data
+    path = tmp_path / "queen.1c"
+    path.write_bytes(head + table + body)
+    return path
+
+
+def sky(tmp_path):
+    speech = (np.arange(11025) % 200).astype(np.uint8).tobytes()
+    resources = [(7, b"picture"), (50001, bytes(22) + speech), (50002, bytes(22) + PACKED)]
+    index, disk = len(resources).to_bytes(4, "little"), b""
+    for number, data in resources:
+        disk += bytes(-len(disk) % 16)
+        index += number.to_bytes(2, "little") + (len(disk) // 16 | 1 << 23).to_bytes(3, "little")
+        index += len(data).to_bytes(3, "little")
+        disk += data
+    (tmp_path / "sky.dnr").write_bytes(index)
+    (tmp_path / "sky.dsk").write_bytes(disk)
+    return tmp_path / "sky.dnr", tmp_path / "sky.dsk", speech
+
+
+def test_packed_speech_is_unpacked():
+    assert game.unpack(PACKED) == UNPACKED
+
+
+@pytest.mark.parametrize("damage", [b"RNC\2" + PACKED[4:], PACKED[:-40], b"RNC"])
+def test_damaged_packed_speech_is_refused(damage):
+    with pytest.raises(EdgeLpError, match="packed speech"):
+        game.unpack(damage)
+
+
+def test_lines_with_a_keyword_and_of_unknown_text_are_left_out(tmp_path):
+    lines = list(game.queen_lines(queen(tmp_path), {"stop"}))
+    assert [round(len(pcm) / rate) for pcm, rate in lines] == [1, 3]
+    lines = list(game.queen_lines(tmp_path / "queen.1c", {"nobody", "where"}))
+    assert [round(len(pcm) / rate) for pcm, rate in lines] == [2]
+
+
+def test_sky_has_speech_packed_or_not(tmp_path):
+    index, disk, speech = sky(tmp_path)
+    (plain, rate), (packed, _) = game.sky_lines(index, disk)
+    assert rate == 11025
+    assert plain.tolist() == [(b - 128) * 256 for b in speech]
+    assert packed.tolist() == [(b - 128) * 256 for b in UNPACKED]
+
+
+def test_command_writes_recordings_at_16_khz(tmp_path):
+    index, disk, _ = sky(tmp_path)
+    out = tmp_path / "speech"
+    tool = [sys.executable, ROOT / "tools/game_speech.py"]
+    done = subprocess.run([*tool, "sky", index, disk, "--out", out], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "1 lines" in done.stdout  # the packed one is shorter than a fifth of a second
+    (file,) = out.iterdir()
+    assert soundfile.info(file).samplerate == 16000
+    assert 1.05 <= soundfile.info(file).duration <= 1.36
+    done = subprocess.run([*tool, "queen", disk, "--out", out], capture_output=True, text=True)
+    assert done.returncode and "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1 and "QTBL" in done.stderr
