@@ -46,12 +46,12 @@ static void refuse(session *s, refusal why)
 
 /* The detector's parameters as HELLO says and CONFIGURE takes them: the fields of
  * lp_detector_config in their order, a threshold for each keyword. */
-#define DETECTOR_BYTES(n_keywords) (2 * (LP_MAX_WINDOWS + 5 + (n_keywords)))
+#define DETECTOR_BYTES(n_keywords) (2 * (LP_MAX_WINDOWS + 6 + (n_keywords)))
 
 static void put_detector(kept_reply *r, const lp_detector_config *c, uint32_t n_keywords)
 {
     for (uint32_t i = 0; i < LP_MAX_WINDOWS; i++) put16(r, c->windows[i]);
-    put16(r, c->refractory), put16(r, c->latency), put16(r, c->hold);
+    put16(r, c->stride), put16(r, c->refractory), put16(r, c->latency), put16(r, c->hold);
     put16(r, c->wake_words), put16(r, c->wake);
     for (uint32_t i = 0; i < n_keywords; i++) put16(r, c->thresholds[i]);
 }
@@ -63,9 +63,9 @@ static lp_detector_config get_detector(const uint8_t *p, uint32_t n_keywords)
 {
     lp_detector_config c = {0};
     for (uint32_t i = 0; i < LP_MAX_WINDOWS; i++, p += 2) c.windows[i] = le16(p);
-    c.refractory = le16(p), c.latency = le16(p + 2), c.hold = le16(p + 4);
-    c.wake_words = le16(p + 6), c.wake = le16(p + 8);
-    for (uint32_t i = 0; i < n_keywords; i++) c.thresholds[i] = le16(p + 10 + 2 * i);
+    c.stride = le16(p), c.refractory = le16(p + 2), c.latency = le16(p + 4);
+    c.hold = le16(p + 6), c.wake_words = le16(p + 8), c.wake = le16(p + 10);
+    for (uint32_t i = 0; i < n_keywords; i++) c.thresholds[i] = le16(p + 12 + 2 * i);
     return c;
 }
 

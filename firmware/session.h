@@ -7,7 +7,7 @@
 #include "frame.h"
 #include "spot.h"
 
-#define PROTOCOL_VERSION 2
+#define PROTOCOL_VERSION 3
 #ifndef WINDOW    /* a board whose ring takes two requests has no use for more */
 #define WINDOW 4u /* requests that may be unanswered; so many replies are kept */
 #endif

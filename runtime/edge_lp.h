@@ -185,7 +185,7 @@ int lp_weight(int32_t mantissa, uint32_t bits, lp_sign_mode mode, int32_t expone
 /* ------------------------------------------------------------------------------ model (.lpb) -- */
 
 #define LP_FORMAT_MAJOR 1
-#define LP_FORMAT_MINOR 1
+#define LP_FORMAT_MINOR 2
 #define LP_MAX_LAYERS 8
 #define LP_MAX_UNITS 1024
 #define LP_MAX_LABELS 64
@@ -210,10 +210,11 @@ typedef struct {
 } lp_layer;
 
 typedef struct { /* detector parameters; frames are 10 ms */
-    /* frames over which logits are averaged: one to LP_MAX_WINDOWS windows that rise within
-     * 1..LP_MAX_WINDOW, then zeros. The posteriors of several are combined by their geometric mean
-     */
-    uint16_t windows[LP_MAX_WINDOWS];
+    /* windows: frames over which logits are averaged: one to LP_MAX_WINDOWS windows that rise
+     * within 1..LP_MAX_WINDOW, then zeros. The posteriors of several are combined by their
+     * geometric mean. stride: of so many frames the last one's logits are taken and decide, those
+     * of the others are not looked at; 1: of every frame. It divides every window. */
+    uint16_t windows[LP_MAX_WINDOWS], stride;
     /* refractory: frames after an event in which none follows but, behind a wake word, a command;
      * latency: typical frames from a word's middle to its best posterior, subtracted from event
      * times; hold: frames for which a candidate must stay unbeaten before it is an event, 0: at
@@ -307,23 +308,24 @@ typedef struct {
 
 typedef struct lp_detector lp_detector;
 
-/* Bytes for the windows of config: 2 n_labels times the frames of the longest one, and some. More
- * memory makes room for longer windows later. LP_E_ARG: n_labels not 1..LP_MAX_LABELS, or windows
- * that cannot be. */
+/* Bytes for config: 2 n_labels times (longest window / stride + 2 windows), and some. More memory
+ * makes room for longer or more windows later. LP_E_ARG: n_labels not 1..LP_MAX_LABELS, or windows
+ * or a stride that cannot be. */
 int lp_detector_size(uint32_t n_labels, const lp_detector_config *config, size_t *bytes);
 /* LP_E_ARG: n_keywords > n_labels, or as lp_detector_configure */
 int lp_detector_init(lp_detector **detector, uint32_t n_labels, uint32_t n_keywords,
                      const lp_detector_config *config, void *memory, size_t bytes);
-/* Any time; counts from the next frame on. Where windows or the number of wake words change, what
- * was heard is forgotten: windows, candidate, refractory period, open frames. LP_E_ARG: a field out
- * of its range; LP_E_SPACE: a window longer than the memory has room for: then nothing changes. */
+/* Any time; counts from the next frame on. Where windows, stride or the number of wake words
+ * change, what was heard is forgotten: windows, candidate, refractory period, open frames.
+ * LP_E_ARG: a field out of its range; LP_E_SPACE: longer or more windows than the memory has room
+ * for: then nothing changes. */
 int lp_detector_configure(lp_detector *detector, const lp_detector_config *config);
 void lp_detector_reset(lp_detector *detector);
-/* logits[n_labels] Q8. Returns 1 and fills event, or 0. */
+/* logits[n_labels] Q8. Returns 1 and fills event, or 0, as always where the stride passes over. */
 int lp_detector_push(lp_detector *detector, const int32_t *logits, lp_event *event);
 /* frames left in which commands count behind a wake word */
 uint32_t lp_detector_awake(const lp_detector *detector);
-/* [n_labels] Q15, of the last push */
+/* [n_labels] Q15, of the last decision; 0 before the first */
 const uint16_t *lp_detector_posterior(const lp_detector *detector);
 
 /* ----------------------------------------------------------------------------------- spotter -- */

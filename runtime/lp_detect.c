@@ -1,40 +1,62 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Logits -> means over sliding windows -> posteriors, combined by their geometric mean -> events
- * (SPEC.md, "Detector"). */
+ * (SPEC.md, "Detector"). One frame in `stride` is a decision; the others only count as time. */
 #include "lp_detect.h"
 #include "lp_fix.h"
 
 struct lp_detector {
-    lp_detector_config config;
     uint32_t n_labels, n_keywords;
-    uint32_t rows;      /* of the ring: the longest window that the memory has room for */
-    uint32_t n_windows; /* of the configuration, and the longest of them */
+    size_t rows;        /* of n_labels int16: what the memory has for sums and ring */
+    uint32_t n_windows; /* of the configuration, and decisions in the longest of them */
     uint32_t longest;
-    uint32_t frame; /* frames pushed since the last reset */
-    uint32_t at;    /* ring position, below longest */
-    uint32_t quiet; /* frames left of the refractory period */
-    uint32_t awake; /* frames left in which commands count */
-    uint32_t held;  /* frames for which the candidate has stayed unbeaten */
+    uint32_t frame;   /* frames pushed since the last reset */
+    uint32_t skipped; /* frames pushed since the last decision: below stride */
+    uint32_t at;      /* ring position, below longest */
+    uint32_t quiet;   /* decisions left of the refractory period */
+    uint32_t awake;   /* decisions left in which commands count */
+    uint32_t held;    /* decisions for which the candidate has stayed unbeaten */
     lp_event candidate;
     int has_candidate;
-    int32_t *sums;       /* [LP_MAX_WINDOWS][n_labels] */
-    uint64_t *product;   /* [n_labels], of the windows' posteriors */
-    uint16_t *posterior; /* [n_labels] */
-    int16_t *ring;       /* [rows][n_labels], the last frames' logits */
+    uint64_t *product;         /* [n_labels], of the windows' posteriors */
+    uint16_t *posterior;       /* [n_labels] */
+    int32_t *sums;             /* [n_windows][n_labels] */
+    int16_t *ring;             /* [longest][n_labels], the last decisions' logits */
+    lp_detector_config config; /* last: the fields above are near, in shorter instructions */
 };
 
-/* Everything but the ring, which comes last and takes what is left. */
+/* How many windows there are; 0 where they are not multiples of the stride that rise within
+ * 1..LP_MAX_WINDOW, or something follows the last one. */
+LP_ONCE static uint32_t windows(const lp_detector_config *c)
+{
+    uint32_t n = 0, longest = 0;
+    for (uint32_t i = 0; i < LP_MAX_WINDOWS; i++) {
+        const uint32_t window = c->windows[i];
+        if (!window) continue;
+        if (i > n || window <= longest || window > LP_MAX_WINDOW) return 0;
+        if (!c->stride || window % c->stride) return 0;
+        longest = window;
+        n++;
+    }
+    return n;
+}
+
+LP_ONCE int lp_detector_valid(const lp_detector_config *c, uint32_t n_keywords)
+{
+    for (uint32_t i = 0; i < n_keywords; i++)
+        if (c->thresholds[i] > 32767) return 0;
+    return windows(c) && c->wake_words <= n_keywords && (c->wake_words || !c->wake);
+}
+
+/* Everything but sums and ring, which come last and take what is left. */
 LP_ONCE static lp_detector *place(lp_arena *a, uint32_t n_labels)
 {
     lp_detector *d = lp_take(a, sizeof(lp_detector));
-    int32_t *sums = lp_take(a, LP_MAX_WINDOWS * n_labels * sizeof(int32_t));
     uint64_t *product = lp_take(a, n_labels * sizeof(uint64_t));
     uint16_t *posterior = lp_take(a, n_labels * sizeof(uint16_t));
     if (d) {
-        d->sums = sums;
         d->product = product;
         d->posterior = posterior;
-        d->ring = (int16_t *)(void *)(a->base + a->used);
+        d->sums = (int32_t *)(void *)(a->base + a->used);
     }
     return d;
 }
@@ -42,10 +64,10 @@ LP_ONCE static lp_detector *place(lp_arena *a, uint32_t n_labels)
 LP_ONCE int lp_detector_size(uint32_t n_labels, const lp_detector_config *config, size_t *bytes)
 {
     lp_arena a = {0};
-    const uint32_t longest = config ? detector_longest(config) : 0;
-    if (!bytes || n_labels < 1 || n_labels > LP_MAX_LABELS || !longest) return LP_E_ARG;
+    const uint32_t n = config ? windows(config) : 0;
+    if (!bytes || n_labels < 1 || n_labels > LP_MAX_LABELS || !n) return LP_E_ARG;
     place(&a, n_labels);
-    lp_take(&a, (size_t)longest * n_labels * sizeof(int16_t));
+    lp_take(&a, (2 * n + config->windows[n - 1] / config->stride) * n_labels * sizeof(int16_t));
     *bytes = a.used;
     return LP_OK;
 }
@@ -60,10 +82,9 @@ LP_ONCE int lp_detector_init(lp_detector **out, uint32_t n_labels, uint32_t n_ke
     if (bytes < need || (uintptr_t)memory % 8) return LP_E_SPACE;
     lp_arena a = {memory, 0};
     lp_detector *d = place(&a, n_labels);
-    size_t rows = (bytes - a.used) / (n_labels * sizeof(int16_t));
     d->n_labels = n_labels;
     d->n_keywords = n_keywords;
-    d->rows = rows < LP_MAX_WINDOW ? (uint32_t)rows : LP_MAX_WINDOW;
+    d->rows = (bytes - a.used) / (n_labels * sizeof(int16_t));
     d->config.windows[0] = 0; /* no configuration has that: this one is new, and clears */
     if ((e = lp_detector_configure(d, config))) return e;
     d->frame = 0;
@@ -73,10 +94,9 @@ LP_ONCE int lp_detector_init(lp_detector **out, uint32_t n_labels, uint32_t n_ke
 
 LP_ONCE static void clear(lp_detector *d)
 {
-    lp_zero(d->sums, LP_MAX_WINDOWS * d->n_labels * sizeof(int32_t));
-    lp_zero(d->ring, (size_t)d->longest * d->n_labels * sizeof(int16_t));
+    lp_zero(d->sums, (2 * d->n_windows + d->longest) * d->n_labels * sizeof(int16_t));
     lp_zero(d->posterior, d->n_labels * sizeof(uint16_t));
-    d->at = d->quiet = d->awake = d->held = 0;
+    d->skipped = d->at = d->quiet = d->awake = d->held = 0;
     d->has_candidate = 0;
 }
 
@@ -85,19 +105,21 @@ LP_ONCE static int goes_on(const lp_detector_config *a, const lp_detector_config
 {
     for (uint32_t i = 0; i < LP_MAX_WINDOWS; i++)
         if (a->windows[i] != b->windows[i]) return 0;
-    return a->wake_words == b->wake_words;
+    return a->stride == b->stride && a->wake_words == b->wake_words;
 }
 
 LP_ONCE int lp_detector_configure(lp_detector *d, const lp_detector_config *c)
 {
-    if (!d || !c || !detector_valid(c, d->n_keywords)) return LP_E_ARG;
-    if (detector_longest(c) > d->rows) return LP_E_SPACE;
+    if (!d || !c || !lp_detector_valid(c, d->n_keywords)) return LP_E_ARG;
+    const uint32_t n = windows(c);
+    const uint32_t longest = c->windows[n - 1] / c->stride;
+    if (2 * n + longest > d->rows) return LP_E_SPACE;
     const int keep = goes_on(&d->config, c);
     d->config = *c;
     if (keep) return LP_OK;
-    d->longest = detector_longest(c);
-    for (d->n_windows = 1; d->n_windows < LP_MAX_WINDOWS && c->windows[d->n_windows];)
-        d->n_windows++;
+    d->n_windows = n;
+    d->longest = longest;
+    d->ring = (int16_t *)(void *)(d->sums + n * d->n_labels);
     clear(d);
     return LP_OK;
 }
@@ -123,15 +145,15 @@ static uint32_t exp_q15(uint32_t x)
     return ((uint32_t)table[i] * (16 - f) + (uint32_t)table[i + 1] * f) >> (4 + (t >> 8));
 }
 
-/* The ring takes a frame of logits; each window's sum gains it and loses the frame that leaves the
- * window, a zero before the first `window` frames. |sum| <= LP_MAX_WINDOW * 32767 < 2^23. */
+/* The ring takes a frame of logits; each window's sum gains it and loses the one that leaves the
+ * window, a zero before it was full. |sum| <= LP_MAX_WINDOW * 32767 < 2^23. */
 static void take_frame(lp_detector *d, const int32_t *logits)
 {
     const uint32_t n = d->n_labels;
     int16_t *row = d->ring + (size_t)d->at * n, *now = (int16_t *)d->posterior; /* scratch */
     for (uint32_t i = 0; i < n; i++) now[i] = (int16_t)lp_clip(logits[i], -32767, 32767);
     for (uint32_t k = 0; k < d->n_windows; k++) {
-        const uint32_t window = d->config.windows[k];
+        const uint32_t window = d->config.windows[k] / d->config.stride;
         /* for the longest window that is row itself, not yet overwritten */
         const uint32_t back = d->at >= window ? d->at - window : d->at + d->longest - window;
         const int16_t *old = d->ring + (size_t)back * n;
@@ -203,7 +225,7 @@ static void combine(lp_detector *d)
 {
     for (uint32_t i = 0; i < d->n_labels; i++) d->product[i] = 1;
     for (uint32_t k = 0; k < d->n_windows; k++)
-        multiply_softmax(d, d->sums + k * d->n_labels, d->config.windows[k]);
+        multiply_softmax(d, d->sums + k * d->n_labels, d->config.windows[k] / d->config.stride);
     roots(d);
 }
 
@@ -222,10 +244,13 @@ static int counts(const lp_detector *d, uint32_t label, uint32_t awake)
 int lp_detector_push(lp_detector *d, const int32_t *logits, lp_event *event)
 {
     if (!d || !logits || !event) return LP_E_ARG;
+    const uint32_t stride = d->config.stride;
+    d->frame++;
+    if (++d->skipped < stride) return 0;
+    d->skipped = 0;
     uint32_t best = 0, awake = d->awake;
     take_frame(d, logits);
     combine(d);
-    d->frame++;
     if (d->awake) d->awake--;
     for (uint32_t i = 1; i < d->n_labels; i++)
         if (d->posterior[i] > d->posterior[best]) best = i;
@@ -242,13 +267,13 @@ int lp_detector_push(lp_detector *d, const int32_t *logits, lp_event *event)
         d->held++;
     }
     if (d->quiet) d->quiet--;
-    if (!d->has_candidate || d->held < d->config.hold) return 0;
+    if (!d->has_candidate || d->held * stride < d->config.hold) return 0;
     d->has_candidate = 0;
-    d->quiet = d->config.refractory;
-    if (d->candidate.wake) d->awake = d->config.wake;
+    d->quiet = d->config.refractory / stride; /* so many of these frames decide */
+    if (d->candidate.wake) d->awake = d->config.wake / stride;
     *event = d->candidate;
     return 1;
 }
 
 const uint16_t *lp_detector_posterior(const lp_detector *d) { return d ? d->posterior : NULL; }
-uint32_t lp_detector_awake(const lp_detector *d) { return d ? d->awake : 0; }
+uint32_t lp_detector_awake(const lp_detector *d) { return d ? d->awake * d->config.stride : 0; }

@@ -6,25 +6,6 @@
 
 #include "edge_lp.h"
 
-/* Frames of the longest window, the last one; 0 where the windows do not rise within
- * 1..LP_MAX_WINDOW or something follows the last one. */
-static inline uint32_t detector_longest(const lp_detector_config *c)
-{
-    uint32_t longest = 0, i = 0;
-    for (; i < LP_MAX_WINDOWS && c->windows[i]; i++) {
-        if (c->windows[i] <= longest || c->windows[i] > LP_MAX_WINDOW) return 0;
-        longest = c->windows[i];
-    }
-    for (; i < LP_MAX_WINDOWS; i++)
-        if (c->windows[i]) return 0;
-    return longest;
-}
-
-static inline int detector_valid(const lp_detector_config *c, uint32_t n_keywords)
-{
-    for (uint32_t i = 0; i < n_keywords; i++)
-        if (c->thresholds[i] > 32767) return 0;
-    return detector_longest(c) && c->wake_words <= n_keywords && (c->wake_words || !c->wake);
-}
+int lp_detector_valid(const lp_detector_config *c, uint32_t n_keywords);
 
 #endif

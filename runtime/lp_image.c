@@ -120,19 +120,21 @@ static int detector(cursor *c, lp_model *m)
     d->refractory = (uint16_t)take16(c);
     d->latency = (uint16_t)take16(c);
     d->hold = (uint16_t)take16(c);
+    d->stride = 1;
     for (uint32_t i = 1; i < LP_MAX_LABELS; i++) d->thresholds[i] = d->thresholds[0];
-    return !c->bad && detector_valid(d, 1) ? LP_OK : LP_E_FORMAT;
+    return !c->bad && lp_detector_valid(d, 1) ? LP_OK : LP_E_FORMAT;
 }
 
-/* What format 1.1 adds: further windows, wake words, further thresholds. */
-static int detector_1_1(cursor *c, lp_model *m)
+/* Format 1.1: further windows, wake words, further thresholds. 1.2: the stride. */
+static int detector_more(cursor *c, lp_model *m)
 {
     lp_detector_config *d = &m->detector;
     for (uint32_t i = 1; i < LP_MAX_WINDOWS; i++) d->windows[i] = (uint16_t)take16(c);
     d->wake_words = (uint16_t)take16(c);
     d->wake = (uint16_t)take16(c);
     for (uint32_t i = 1; i < m->n_keywords; i++) d->thresholds[i] = (uint16_t)take16(c);
-    return !c->bad && detector_valid(d, m->n_keywords) ? LP_OK : LP_E_FORMAT;
+    if (m->minor >= 2) d->stride = (uint16_t)take16(c);
+    return !c->bad && lp_detector_valid(d, m->n_keywords) ? LP_OK : LP_E_FORMAT;
 }
 
 static int label_list(cursor *c, lp_model *m)
@@ -204,7 +206,7 @@ int lp_model_open(lp_model *m, const uint8_t *bytes, size_t size)
     if ((e = layers(&c, m))) return e;
     m->provenance_bytes = take32(&c);
     m->provenance = take(&c, m->provenance_bytes);
-    if (m->minor >= 1 && (e = detector_1_1(&c, m))) return e;
+    if (m->minor >= 1 && (e = detector_more(&c, m))) return e;
     return c.bad || c.at != c.end ? LP_E_FORMAT : LP_OK;
 }
 

@@ -79,7 +79,14 @@ def model_1_1():
     return replace(spec, logit_mul=60, layers=layers, detector=detector_)
 
 
-MODELS = {"format-1.0": model_1_0, "format-1.1": model_1_1}
+def model_1_2():
+    """The same with every second frame a decision."""
+    spec = model_1_1()
+    detector_ = replace(spec.detector, windows=(4, 8, 20), hold=3, refractory=5, stride=2)
+    return replace(spec, detector=detector_)
+
+
+MODELS = {"format-1.0": model_1_0, "format-1.1": model_1_1, "format-1.2": model_1_2}
 
 
 def main(name):

@@ -2,13 +2,15 @@
 """Misses against false events an hour of several models, or of one with other windows.
 
     python tools/detectors.py --positives WORDS --negatives SPEECH --noise DIR --out PNG \\
-        "before=old.lpb" "now=commands12" "longer=commands12@0.15,0.6,1.04"
+        "before=old.lpb" "now=commands12" "longer=commands12@0.15,0.6,1.04" \\
+        "every fourth frame=commands12@0.16,0.6,1.04/4"
 
-Each is NAME=MODEL, with windows in seconds behind an @ in place of the model's own. Prints a table
-in Markdown, false events an hour where so many words are missed, and draws the curves: each with
-one threshold for all keywords, as `edge-lp calibrate` measures it (the table "one threshold for
-all", and its DET picture), over all speakers. Choose windows with this on other speech than what
-they are reported on. Of a model with a wake word, its commands without the gate.
+Each is NAME=MODEL, with windows in seconds behind an @ in place of the model's own, and a stride in
+frames behind a / (1 if there is none). Prints a table in Markdown, false events an hour where so
+many words are missed, and draws the curves: each with one threshold for all keywords, as `edge-lp
+calibrate` measures it (the table "one threshold for all", and its DET picture), over all speakers.
+Choose windows with this on other speech than what they are reported on. Of a model with a wake
+word, its commands without the gate.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ class Detectors:
 
     name: str
     windows: tuple[int, ...]
+    stride: int
     found: Calibration
 
     @property
@@ -58,26 +61,29 @@ class Detectors:
             for x in at
         ]
         windows = ", ".join(f"{w / 100:g}" for w in self.windows)
-        return f"| {self.name} | {windows} | {' | '.join(cells)} |"
+        every = f", every {self.stride}" if self.stride > 1 else ""
+        return f"| {self.name} | {windows}{every} | {' | '.join(cells)} |"
 
 
 def named(text: str) -> tuple[str, ModelSpec]:
-    """NAME=MODEL[@WINDOWS]. EdgeLpError: no such model, windows that cannot be."""
+    """NAME=MODEL[@WINDOWS[/STRIDE]]. EdgeLpError: no such model, windows that cannot be."""
     name, _, rest = text.partition("=")
-    model, _, windows = rest.partition("@")
-    if not model:
-        raise EdgeLpError(f"{text!r}: expected NAME=MODEL or NAME=MODEL@WINDOWS")
+    model, _, changed = rest.partition("@")
+    windows, _, stride = changed.partition("/")
+    if not model or not (stride or "1").isdecimal():
+        raise EdgeLpError(f"{text!r}: expected NAME=MODEL or NAME=MODEL@WINDOWS[/STRIDE]")
     spec = unpack(read_model(model))
     if windows:
         keywords = spec.labels[: spec.n_keywords]
-        spec = replace(spec, detector=tuned(spec.detector, keywords, window=windows))
+        detector = tuned(spec.detector, keywords, window=windows, stride=int(stride or 1))
+        spec = replace(spec, detector=detector)
     return name, spec
 
 
 def measure(name: str, spec: ModelSpec, o: argparse.Namespace) -> Detectors:
     target = Target(missed=0.2)
     found = calibrate(pack(spec), o.positives, o.negatives, o.noise, o.snr, target, worst=0)
-    return Detectors(name, spec.detector.windows, found)
+    return Detectors(name, spec.detector.windows, spec.detector.stride, found)
 
 
 def table(rows: list[Detectors]) -> str:
@@ -119,7 +125,7 @@ def draw(rows: list[Detectors], path: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    a.add_argument("detectors", nargs="+", metavar="NAME=MODEL[@WINDOWS]")
+    a.add_argument("detectors", nargs="+", metavar="NAME=MODEL[@WINDOWS[/STRIDE]]")
     a.add_argument("--positives", action="append", required=True, help="folder of WORD/*")
     a.add_argument("--negatives", action="append", required=True, help="ordinary speech")
     a.add_argument("--noise", help="recordings of noise, to lie under the words")

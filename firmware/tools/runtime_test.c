@@ -192,11 +192,12 @@ static uint32_t core_digest(void)
 
 /* The detector by itself: three windows, a threshold for each keyword, a wake word, on drawn logits
  * in which one label after the other leads. */
-static uint32_t detector_digest(void)
+static uint32_t detector_digest(uint16_t shortest, uint16_t stride)
 {
     enum { LABELS = 6, KEYWORDS = 4, LONGEST = 40 };
     static uint64_t detector_memory[160];
-    lp_detector_config c = {.windows = {3, 10, LONGEST},
+    lp_detector_config c = {.windows = {shortest, 10, LONGEST},
+                            .stride = stride,
                             .refractory = 8,
                             .latency = 5,
                             .hold = 3,
@@ -286,7 +287,8 @@ int main(void)
         lp_spotter_reset(s);
         check(run(s, &model, 251) == whole, "spotter: pieces of 251, after a reset");
         hex("core", core_digest());
-        hex("detector", detector_digest());
+        hex("detector", detector_digest(3, 1));
+        hex("every_second", detector_digest(4, 2));
         hex("audio", audio_digest());
     }
     text(failures ? "FAILED\n" : "passed\n");

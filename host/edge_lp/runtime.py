@@ -94,6 +94,7 @@ class Model:
         return DetectorConfig.of(
             DetectorIntegers(
                 list(d.windows),
+                d.stride,
                 d.refractory,
                 d.latency,
                 d.hold,
@@ -201,8 +202,8 @@ class Detector:
         lib.lp_detector_reset(self._p)
 
     def configure(self, config: DetectorConfig) -> None:
-        """Counts from the next frame on; what was heard is forgotten only if the windows or the
-        number of wake words change. MemoryError: a longer window."""
+        """Counts from the next frame on; what was heard is forgotten only if the windows, the
+        stride or the number of wake words change. MemoryError: longer or more windows."""
         check(lib.lp_detector_configure(self._p, _detector_config(config, self.n_keywords)))
 
     def push(self, logits: np.ndarray) -> tuple[list[Event], np.ndarray]:
@@ -269,7 +270,7 @@ class Spotter:
         return lib.lp_detector_awake(self._detector)
 
     def posterior(self) -> np.ndarray:
-        """(labels,) posteriors 0..1 of the last frame."""
+        """(labels,) posteriors 0..1 of the last decision; 0 before the first."""
         return (
             np.frombuffer(ffi.buffer(self._posterior, 2 * len(self.model.labels)), np.uint16)
             / 32767

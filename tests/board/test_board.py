@@ -140,10 +140,11 @@ def test_detector_settings(board):
     one = DetectorConfig((10,), (0.2,), 20, 5)
     each = tuple(0.1 + i / 50 for i in range(10))
     # any keyword that leads is a wake word; then there is no command
-    all_wake = DetectorConfig((3, 10, 30), each, 10, 5, 2, wake_words=10, wake=15)
+    all_wake = DetectorConfig((3, 10, 26), each, 10, 5, 2, wake_words=10, wake=15)
     model = Model(MODEL)
     logits = Net(model).push(Frontend().push(PCM))
-    for config in (one, all_wake, replace(all_wake, wake_words=1)):
+    half = replace(all_wake, windows=(4, 10, 26), stride=2)
+    for config in (one, all_wake, half, replace(all_wake, wake_words=1)):
         board.configure(0, config)
         board.reset()
         detector = Detector(12, 10, config)
@@ -156,9 +157,12 @@ def test_detector_settings(board):
         assert any(awake for _, awake in got) == (config.wake_words == 10)
 
 
-def test_a_window_longer_than_the_board_has_memory_for(board):
-    with pytest.raises(session.BoardError, match="31 frames is longer than .* for, 30"):
+def test_windows_that_the_board_has_no_memory_for(board):
+    with pytest.raises(session.BoardError, match="windows of 31 frames with .* for 30 frames with"):
         board.configure(0, replace(board.info.detector, windows=(31,)))
+    with pytest.raises(session.BoardError, match="windows of 3, 10, 27 frames with"):
+        board.configure(0, replace(board.info.detector, windows=(3, 10, 27)))
+    board.configure(0, replace(board.info.detector, windows=(4, 10, 50), stride=2))
 
 
 def test_statistics(board):
@@ -208,7 +212,7 @@ def test_a_stream_that_ends_inside_its_loop(board):
 
 def configuration(outputs, *windows):
     """Body of CONFIGURE for a model of ten keywords."""
-    return struct.pack("<B19H", outputs, *windows, *[0] * (19 - len(windows)))
+    return struct.pack("<B20H", outputs, *windows, *[0] * (4 - len(windows)), 1, *[0] * 15)
 
 
 @pytest.mark.parametrize(
@@ -225,9 +229,9 @@ def configuration(outputs, *windows):
         (session.CONFIGURE, configuration(0, 0), "argument"),
         (session.CONFIGURE, configuration(0, 10, 10), "argument"),
         (session.CONFIGURE, configuration(0, 10, 31), "argument"),  # longer than the model's
-        (session.CONFIGURE, configuration(0, 10)[:-2], "body of 37"),
-        (session.CONFIGURE, configuration(0, 10) + b"\0\0", "body of 41"),
-        (session.HELLO, struct.pack("<BI", 1, 1), "speaks protocol 2"),
+        (session.CONFIGURE, configuration(0, 10)[:-2], "body of 39"),
+        (session.CONFIGURE, configuration(0, 10) + b"\0\0", "body of 43"),
+        (session.HELLO, struct.pack("<BI", 1, 1), "speaks protocol 3"),
     ],
 )
 def test_typed_errors(port, kind, body, message):

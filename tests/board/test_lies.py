@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 LABELS, KEYWORDS = 3, 2
-# three labels, two keywords; detector: windows 20 and 60, one wake word for 500 frames, thresholds
-HELLO = struct.pack("<BBBBIHHBHBB", 2, 0, 1, 0, 7, LABELS, KEYWORDS, 4, 1023, 15, 15)
-HELLO += struct.pack("<11HB", 20, 60, 0, 0, 8, 7, 6, 1, 500, 9, 9, 4)
+# three labels, two keywords; detector: windows 20, 60, stride 2, one wake word, 500 frames, 2 x 9
+HELLO = struct.pack("<BBBBIHHBHBB", 3, 0, 1, 0, 7, LABELS, KEYWORDS, 4, 1023, 15, 15)
+HELLO += struct.pack("<12HB", 20, 60, 0, 0, 2, 8, 7, 6, 1, 500, 9, 9, 4)
 TRUTH = {
     session.HELLO: HELLO + b"liar",
     session.LABEL: b"yes",
@@ -100,8 +100,12 @@ def changed(data, at, layout, value):
         (session.HELLO, changed(TRUTH[session.HELLO], 12, "<B", 0)),  # window
         (session.HELLO, changed(TRUTH[session.HELLO], 17, "<H", 0)),  # the detector's window
         (session.HELLO, changed(TRUTH[session.HELLO], 19, "<H", 20)),  # the second, not longer
-        (session.HELLO, changed(TRUTH[session.HELLO], 31, "<H", 3)),  # wake words of two keywords
-        (session.HELLO, changed(TRUTH[session.HELLO], 37, "<H", 32768)),  # a threshold
+        (
+            session.HELLO,
+            changed(TRUTH[session.HELLO], 25, "<H", 3),
+        ),  # a stride that does not divide
+        (session.HELLO, changed(TRUTH[session.HELLO], 33, "<H", 3)),  # wake words of two keywords
+        (session.HELLO, changed(TRUTH[session.HELLO], 39, "<H", 32768)),  # a threshold
         (session.RESET, b"x"),
         (session.CONFIGURE, b"x"),
         (session.STATISTICS, bytes(87)),

@@ -78,6 +78,8 @@ static void listen(const lp_model *model, uint32_t noise)
         for (uint32_t i = 0; i < model->n_labels; i++)
             logits[i] = (int32_t)(at_most(&noise, 4096) << at_most(&noise, 19)) - 2048;
         if (!lp_detector_push(d, logits, &event)) continue;
+        require((t + 1) % c->stride == 0 && (event.frame + 1) % c->stride == 0,
+                "detector: an event between decisions");
         require(event.frame <= t && event.middle <= event.frame &&
                     event.label < model->n_keywords && event.score <= 32767 &&
                     event.score >= c->thresholds[event.label],

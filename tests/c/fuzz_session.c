@@ -152,12 +152,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
  * ranges. */
 static size_t configuration(uint8_t *p)
 {
-    const uint32_t n = 2 * (LP_MAX_WINDOWS + 5 + board.spot.model.n_keywords);
+    const uint32_t n = 2 * (LP_MAX_WINDOWS + 6 + board.spot.model.n_keywords);
     p[0] = 0x82, p[1] = 0, p[2] = (uint8_t)(n / 2), p[3] = draw() & 15;
+    const uint32_t stride = 1 + draw() % 3;
     for (uint32_t i = 0, window = 0; i < n; i += 2) {
         uint32_t x = draw() % (draw() & 1 ? 40 : 32768), field = i / 2;
-        if (field < LP_MAX_WINDOWS) x = window = window || !i ? window + draw() % 9 : 0;
-        if (field == LP_MAX_WINDOWS + 3) x = 1 + draw() % 3; /* wake words */
+        if (field < LP_MAX_WINDOWS) x = window = window || !i ? window + stride * (draw() % 9) : 0;
+        if (field == LP_MAX_WINDOWS) x = stride;
+        if (field == LP_MAX_WINDOWS + 4) x = 1 + draw() % 3; /* wake words */
         if (draw() % 100 == 0) x = draw();
         p[4 + i] = (uint8_t)x, p[5 + i] = (uint8_t)(x >> 8);
     }

@@ -92,8 +92,7 @@ def events_of(model, wav):
 
 def with_tail(model, pcm):
     """And the zeros that come behind a recording, so that its last word is decided."""
-    c = Model(model.read_bytes()).detector
-    return np.append(pcm, np.zeros((c.windows[-1] + c.hold) * HOP, np.int16))
+    return np.append(pcm, np.zeros(Model(model.read_bytes()).detector.tail * HOP, np.int16))
 
 
 def expected(model, pcm):

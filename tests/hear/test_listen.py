@@ -47,9 +47,7 @@ def _events(model, pcm, config=None):
             "score": round(e.score, 4),
         }
         for e in Spotter(model, config=config).push(
-            np.concatenate(
-                [pcm, np.zeros((model.detector.windows[-1] + model.detector.hold) * 160, np.int16)]
-            )
+            np.concatenate([pcm, np.zeros(model.detector.tail * 160, np.int16)])
         )
     ]
 

@@ -27,7 +27,7 @@ SERVICE = Service(MODEL, MODEL.detector, "m.lpb")
 
 
 def tail(config):
-    return np.zeros((config.windows[-1] + config.hold) * HOP, np.int16)
+    return np.zeros(config.tail * HOP, np.int16)
 
 
 def expected(pcm, service=SERVICE):

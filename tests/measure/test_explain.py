@@ -46,16 +46,17 @@ def logits_of(seed, frames=1500, labels=4):
 @pytest.mark.parametrize("seed", range(12))
 def test_gates_are_the_runtime_s(seed):
     """The frames that are called detected are those in which the C detector reports an event; with
-    one window or three, thresholds for each keyword, and a wake word."""
-    rng = np.random.default_rng(seed)
+    one window or three, thresholds for each keyword, a wake word, and a stride."""
+    rng, stride = np.random.default_rng(seed), 1 + seed % 4 * (seed % 5 > 1)
     config = DetectorConfig(
-        windows=((10,), (5, 20, 60))[seed % 2],
+        windows=((12,), (4 if stride != 3 else 6, 24, 60))[seed % 2],
         thresholds=((0.5,), (0.4, 0.7))[seed // 2 % 2],
         refractory=int(rng.integers(0, 60)),
         latency=5,
         hold=int(rng.integers(0, 20)),
         wake_words=seed % 3 == 0,
         wake=200 * (seed % 3 == 0),
+        stride=stride,
     )
     detector, x = Detector(4, 2, config), logits_of(seed)
     at, posteriors = [], []
@@ -66,6 +67,8 @@ def test_gates_are_the_runtime_s(seed):
     found = explain.gates(np.array(posteriors), 2, config)
     assert [t for t, gate in enumerate(found) if gate == EVENT] == at
     assert at and len(found) == len(x)
+    between = {gate for t, gate in enumerate(found) if (t + 1) % stride}
+    assert not between & {EVENT, CANDIDATE}
 
 
 def test_each_gate_is_met():

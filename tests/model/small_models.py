@@ -68,6 +68,11 @@ def small_1_1(**changes):
     return small(detector=WAKING, **changes)
 
 
+def small_1_2(**changes):
+    """Every second frame of even windows is a decision."""
+    return small(detector=replace(WAKING, windows=(20, 44, 90), stride=2), **changes)
+
+
 def same_spec(a, b):
     for f in fields(a):
         if f.name == "layers":

@@ -29,13 +29,16 @@ SPEC = (ROOT / "SPEC.md").read_text(encoding="utf-8")
 
 @st.composite
 def detectors(draw, n_keywords):
-    windows = draw(st.lists(st.integers(1, 200), min_size=1, max_size=4, unique=True))
+    stride = draw(st.sampled_from([1, 1, 2, 7, 200]))
+    decisions = st.integers(1, 200 // stride)
+    windows = sorted(draw(st.lists(decisions, min_size=1, max_size=4, unique=True)))
     n = n_keywords if n_keywords and draw(st.booleans()) else 1
     thresholds = draw(st.lists(st.floats(0, 1), min_size=n, max_size=n))
     frames, wake_words = st.integers(0, 65535), draw(st.integers(0, n_keywords))
     times = [draw(frames) for _ in range(3)]
     wake = draw(frames) if wake_words else 0
-    return DetectorConfig(tuple(sorted(windows)), tuple(thresholds), *times, wake_words, wake)
+    windows = tuple(stride * w for w in windows)
+    return DetectorConfig(windows, tuple(thresholds), *times, wake_words, wake, stride)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -70,7 +73,7 @@ def test_round_trip(seed, sizes, n_labels, density, data):
     packed = pack(spec)
     q15 = detector.integers(n_keywords).thresholds
     plain = len(detector.windows) == 1 and not detector.wake_words and len(set(q15)) == 1
-    assert packed[4:6] == (b"\1\0" if plain else b"\1\1")
+    assert tuple(packed[4:6]) == (1, 2 if detector.stride > 1 else 0 if plain else 1)
     same_spec(unpack(packed), spec)
     assert pack(unpack(packed)) == packed
     model = runtime.Model(packed)
@@ -184,6 +187,10 @@ def test_pack_says_what_is_wrong():
         "windows are (201,) frames, expected 1 to 4 that rise within 1 to 200": replace(
             good, detector=replace(good.detector, windows=(201,))
         ),
+        "stride is 2 frames, expected 1 or more that divides its windows (20, 45)": replace(
+            good, detector=replace(good.detector, windows=(20, 45), stride=2)
+        ),
+        "stride is 0 frames": replace(good, detector=replace(good.detector, stride=0)),
         "windows are (30, 20) frames": replace(
             good, detector=replace(good.detector, windows=(30, 20))
         ),

@@ -12,11 +12,11 @@ from edge_lp.model import format
 from edge_lp.model.format import pack, unpack
 from edge_lp.model.spec import RANGES, DetectorConfig, Layer, Matrix
 from random_model import random_frames, random_spec
-from small_models import sealed, small, small_1_1, verdict
+from small_models import sealed, small, small_1_1, small_1_2, verdict
 from twins import net as oracle
 
 
-@pytest.mark.parametrize("model", [small, small_1_1])
+@pytest.mark.parametrize("model", [small, small_1_1, small_1_2])
 def test_truncated_at_every_length(model):
     data = pack(model())
     for n in range(len(data)):
@@ -25,7 +25,7 @@ def test_truncated_at_every_length(model):
             assert verdict(sealed(data[:n])) in ("format", "limit", "frontend")
 
 
-@pytest.mark.parametrize("model", [small, small_1_1])
+@pytest.mark.parametrize("model", [small, small_1_1, small_1_2])
 @pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
 def test_every_byte_flipped(model, flip):
     data = pack(model())
@@ -70,12 +70,12 @@ def edit(data, layout, at, *values):
 def test_versions():
     data = pack(small())
     assert verdict(edit(data, "B", 4, 2)) == "major" and verdict(edit(data, "B", 4, 0)) == "major"
-    assert verdict(edit(data, "B", 5, 2)) == "minor"
-    assert verdict(edit(data, "B", 5, 1)) == "format"  # without the section that 1.1 adds
-    newer = pack(small_1_1())
-    assert (data[5], newer[5]) == (0, 1) and verdict(newer) is None
-    assert verdict(edit(newer, "B", 5, 0)) == "format"
-    assert verdict(edit(newer, "B", 5, 2)) == verdict(edit(newer, "B", 5, 255)) == "minor"
+    for minor, model in enumerate((small, small_1_1, small_1_2)):
+        own = pack(model())
+        assert own[5] == minor and verdict(own) is None
+        for other in range(3):  # without a section that it should have, or with one too many
+            assert (verdict(edit(own, "B", 5, other)) == "format") == (other != minor)
+        assert verdict(edit(own, "B", 5, 3)) == verdict(edit(own, "B", 5, 255)) == "minor"
     assert verdict(edit(data, "H", 6, 1)) == "format"
     for at, layout in ((12, "I"), (16, "H"), (18, "H"), (20, "H"), (22, "H")):
         assert (
@@ -145,6 +145,23 @@ def test_fields_of_1_1_at_and_beyond_their_extremes():
         16384 / 32767,
     )
     assert verdict(sealed(data[:-4] + b"\0\0" + data[-4:])) == "format"
+
+
+def test_the_field_of_1_2_at_and_beyond_its_extremes():
+    """It divides all windows: 20, 44 and 90, or 200 alone."""
+    data = pack(small_1_2())
+    at = len(data) - 4 - 2
+    assert struct.unpack_from("<H", data, at) == (2,)
+    for stride in range(300):
+        found = verdict(edit(data, "H", at, stride))
+        assert (found is None) == (stride in (1, 2)) and found in (None, "format"), stride
+    alone = edit(edit(data, "6H", at - 12, 0, 0, 0, 1, 500, 100), "H", 44, 200)
+    for stride in (*range(300), 400, 32768, 65535):
+        reads = stride > 0 and 200 % stride == 0
+        assert (verdict(edit(alone, "H", at, stride)) is None) == reads, stride
+    assert unpack(edit(alone, "H", at, 200)).detector.stride == 200
+    assert verdict(sealed(data[:-4] + b"\0\0" + data[-4:])) == "format"
+    assert verdict(sealed(data[:-6] + data[-4:])) == "format"
 
 
 def test_no_keyword_at_all():
@@ -319,9 +336,10 @@ def test_mutated_models_with_good_checksums(seed):
         pack(random_spec(seed, (6,), 2, 1, steps=3)),
         pack(random_spec(seed, (11, 5, 4), 4, 4, 0.1, steps=3)),
         pack(small_1_1(steps=3)),
+        pack(small_1_2(steps=3)),
     ]
     for _ in range(400):
-        data = mutate(rng, base[int(rng.integers(0, 4))])
+        data = mutate(rng, base[int(rng.integers(0, len(base)))])
         if verdict(data):
             refused += 1
             continue

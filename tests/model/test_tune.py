@@ -33,6 +33,8 @@ NAN, INF = float("nan"), float("inf")
         ({"window": "0.9,0.2,0.45"}, {"windows": (20, 45, 90), "latency": 30}),
         ({"window": "0.01"}, {"windows": (1,), "latency": 6}),
         ({"refractory": 0, "hold": 0.25}, {"refractory": 0, "hold": 25}),
+        ({"stride": 3}, {"stride": 3}),
+        ({"stride": 4, "window": "0.4"}, {"stride": 4, "windows": (40,), "latency": 25}),
     ],
 )
 def test_changes(given, changed):
@@ -57,6 +59,9 @@ def test_wake_seconds():
         ({"window": "0.2,"}, "--window is 0.2,, expected 1 to 4 numbers"),
         ({"window": "0.1,0.2,0.3,0.4,0.5"}, "expected 1 to 4 numbers"),
         ({"window": "0.2,0.201"}, "one is there twice"),
+        ({"stride": 0}, "--stride 0"),
+        ({"stride": 4}, "--window 0.30 does not fit --stride 4: expected multiples of 0.04 s"),
+        ({"stride": 7, "window": "0.1,0.7"}, "--window 0.10,0.70 does not fit --stride 7"),
         ({"refractory": -1}, "--refractory"),
         ({"refractory": INF}, "--refractory"),
         ({"hold": NAN}, "--hold"),
@@ -106,18 +111,24 @@ def test_inspect_shows_it(tmp_path):
     (tmp_path / "m.lpb").write_bytes(pack(random_spec(3, (12, 12), 3, 3, labels=WORDS)))
     command = [sys.executable, "-m", "edge_lp"]
     options = ["--window", "0.2,0.45", "--threshold", "stop=0.8", "--wake-word", "computer"]
+    options += ["--stride", "5"]
     tuning = [*command, "tune", "m.lpb", *options, "-o", "mine.lpb"]
     subprocess.run(tuning, cwd=tmp_path, check=True, capture_output=True)
     out = subprocess.check_output([*command, "inspect", "mine.lpb", "--json"], cwd=tmp_path)
     found = json.loads(out)
-    assert found["format"] == "1.1"
+    assert found["format"] == "1.2"
     detector = found["detector"]
-    assert detector["windows_s"] == [0.2, 0.45]
+    assert detector["windows_s"] == [0.2, 0.45] and detector["stride_s"] == 0.05
     assert detector["thresholds"] == {"computer": 0.5, "on": 0.5, "stop": 0.8}
     assert (detector["wake_words"], detector["wake_s"]) == (["computer"], 5.0)
     shown = subprocess.check_output([*command, "inspect", "mine.lpb"], cwd=tmp_path, text=True)
-    for text in ("0.2 s, 0.45 s", "computer 0.5, on 0.5, stop 0.8", "commands behind them"):
+    for text in (
+        "0.2 s, 0.45 s",
+        "computer 0.5, on 0.5, stop 0.8",
+        "commands behind them",
+    ):
         assert text in shown
+    assert re.search(r"decides every +0\.05 s +\n", shown)
 
 
 def test_the_command(tmp_path):

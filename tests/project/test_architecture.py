@@ -101,11 +101,11 @@ def test_objects_need_nothing_and_keep_nothing(tmp_path, compiler, nm):
     assert not [(kind, name) for kind, name in symbols if kind in "DdBbCGgSs"], "writable data"
     headers = HEADER + "".join(
         (RUNTIME / name).read_text(encoding="utf-8")
-        for name in ("lp_core.h", "lp_drive.h", "lp_sd.h")
+        for name in ("lp_core.h", "lp_detect.h", "lp_drive.h", "lp_sd.h")
     )
     assert defined == set(
         re.findall(r"^[a-z][\w *]*\b(lp_\w+)\([^;{]*\);", "\n".join(code_of(headers)), re.M)
-    ), "the prototypes of the public header, core, drive and kernel are the exported functions"
+    ), "the prototypes of the header and of lp_core, _detect, _drive, _sd are what is exported"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ SANITIZERS = [
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    """Small models: dense, sparse, deep, wide; each as 1.0 and as 1.1."""
+    """Small models: dense, sparse, deep, wide; each as 1.0, 1.1 and 1.2."""
     folder = tmp_path_factory.mktemp("corpus")
     for k, (sizes, density, labels) in enumerate(
         [((3,), 1, 2), ((16, 12), 1, 4), ((20,), 0.1, 3), ((5, 6, 7, 4), 0.5, 5), ((40,), 0.3, 12)]
@@ -41,6 +41,8 @@ def corpus(tmp_path_factory):
         write_model(folder / f"{k}.lpb", pack(spec))
         waking = DetectorConfig((2, 9, 25), (0.1, 0.05), 5, 4, 3, wake_words=1, wake=99)
         write_model(folder / f"{k}-1.1.lpb", pack(replace(spec, detector=waking)))
+        every_third = replace(waking, windows=(3, 9, 24), stride=3)
+        write_model(folder / f"{k}-1.2.lpb", pack(replace(spec, detector=every_third)))
     return folder
 
 

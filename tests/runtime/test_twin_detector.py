@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from detector_cases import ONE, as_twin, config, random_logits, words
 from edge_lp import runtime
 from edge_lp.binding import ffi, lib
 from edge_lp.model.format import pack
@@ -20,33 +21,6 @@ from twins import detector as twin
 from twins import frontend as frontend_twin
 from twins import net as net_twin
 
-ONE = 32767
-
-
-def config(windows, thresholds, *rest):
-    """thresholds in Q15; one of each may be given as it is"""
-    if isinstance(windows, int):
-        windows = (windows,)
-    if isinstance(thresholds, int):
-        thresholds = (thresholds,)
-    return DetectorConfig(tuple(windows), tuple(t / ONE for t in thresholds), *rest)
-
-
-def as_twin(events):
-    return [twin.Event(e.frame, e.middle, e.label, round(e.score * ONE), e.wake) for e in events]
-
-
-def random_logits(rng, n, labels, size):
-    """Q8 logits in which one label after the other stands out for a while."""
-    leader = rng.integers(0, labels, n // 20 + 1).repeat(20)[:n]
-    return (
-        (rng.normal(0, size / 4, (n, labels)) + size * np.eye(labels)[leader])
-        .astype(np.int64)
-        .clip(-(2**31), 2**31 - 1)
-        .astype(np.int32)
-    )
-
-
 FRAMES = st.sampled_from([0, 1, 9, 17, 65535])
 THRESHOLD = st.sampled_from([0, 1, 3000, 16384, 32766, ONE])
 
@@ -56,7 +30,9 @@ def cases(draw):
     """n_labels, n_keywords, and any configuration of them."""
     n_labels = draw(st.sampled_from([1, 2, 3, 4, 6, 12, 12, 64]))
     n_keywords = draw(st.integers(0, n_labels))
-    windows = draw(st.lists(st.integers(1, 200), min_size=1, max_size=4, unique=True))
+    stride = draw(st.sampled_from([1, 1, 2, 3, 4, 8, 50]))
+    decisions = st.integers(1, 200 // stride)
+    windows = draw(st.lists(decisions, min_size=1, max_size=4, unique=True))
     one_each = draw(st.booleans()) and n_keywords > 0
     n_thresholds = n_keywords if one_each else 1
     thresholds = draw(st.lists(THRESHOLD, min_size=n_thresholds, max_size=n_thresholds))
@@ -66,13 +42,14 @@ def cases(draw):
         n_labels,
         n_keywords,
         config(
-            sorted(windows),
+            sorted(stride * w for w in windows),
             thresholds,
             draw(FRAMES),
             draw(st.sampled_from([0, 5, 65535])),
             draw(FRAMES),
             wake_words,
             wake,
+            stride,
         ),
     )
 
@@ -123,16 +100,6 @@ def test_hold_waits_for_the_best_guess():
     )
     assert [(e.frame, e.label) for e in at_once] == [(5, 0)]
     assert [(e.frame, e.label) for e in held] == [(8, 1)]
-
-
-def words(n, *said, loud=4000, labels=4):
-    """Frames of logits in which label i stands out in each frame t of said = (t, i), ..."""
-    logits = np.zeros((n, labels), np.int32)
-    logits[:, -1] = loud  # else silence, the last label
-    for t, i in said:
-        logits[t] = 0
-        logits[t, i] = loud
-    return logits
 
 
 def test_windows_that_disagree_lower_every_posterior():
@@ -227,10 +194,11 @@ def test_without_wake_words_everything_counts_and_without_a_window_only_they_do(
 CONFIGS = [
     config(20, 16000, 30, 10),
     config((5, 20, 45), (9000, 12000, 14000, 8000), 10, 10, 4, 1, 60),
+    config((4, 20, 44), (9000, 12000, 14000, 8000), 10, 10, 4, 1, 60, 4),
 ]
 
 
-@pytest.mark.parametrize("c", CONFIGS, ids=["1.0", "1.1"])
+@pytest.mark.parametrize("c", CONFIGS, ids=["1.0", "1.1", "1.2"])
 def test_reset_equals_fresh_and_any_split_equals_one_run(c):
     logits = random_logits(np.random.default_rng(8), 300, 5, 2000)
     fresh = runtime.Detector(5, 4, c).push(logits)
@@ -242,30 +210,41 @@ def test_reset_equals_fresh_and_any_split_equals_one_run(c):
     assert np.concatenate([p for _, p in parts]).tolist() == fresh[1].tolist()
 
 
-def test_the_ring_is_as_long_as_the_longest_window():
-    """RAM follows the model; a longer window is refused and changes nothing, unless the memory has
-    room; memory need not be zeros."""
+def test_the_memory_is_the_configuration_s():
+    """Two rows of an int16 a label for each window, and one for each decision of the longest one.
+    What does not fit is refused and changes nothing, unless the memory has room; memory need not be
+    zeros."""
 
     def c_of(c):
         return ffi.new("lp_detector_config *", c.integers(10)._asdict())
 
-    short, long = c_of(config((20, 60), 20000, 0, 0)), c_of(config(90, 20000, 0, 0))
+    def bytes_of(c):
+        assert lib.lp_detector_size(12, c_of(c), size) == 0
+        return size[0]
+
     size = ffi.new("size_t *")
-    sizes = []
-    for c in (short, long):
-        assert lib.lp_detector_size(12, c, size) == 0
-        sizes.append(size[0])
-    assert sizes[1] - sizes[0] == 30 * 12 * 2 and sizes[0] < 60 * 12 * 2 + 800
+    short, long = config((20, 60), 20000, 0, 0), config(90, 20000, 0, 0)
+    sizes = [bytes_of(short), bytes_of(long)]
+    assert sizes[1] - sizes[0] == (90 + 2 - 60 - 4) * 12 * 2 and sizes[0] < 64 * 12 * 2 + 600
+    for c in (config((4, 8, 60), 0, 0, 0), config((4, 8, 12, 100), 0, 0, 0)):
+        for stride in (1, 2, 4):
+            strided = replace(c, stride=stride)
+            rows = 2 * len(c.windows) + c.windows[-1] // stride
+            assert strided.rows == rows
+            assert bytes_of(strided) - sizes[0] == -(-(rows - 64) * 12 * 2 // 8) * 8
+    short, long, many = c_of(short), c_of(long), c_of(config((1, 2, 60), 20000, 0, 0))
     memory = ffi.new("uint64_t[]", [2**64 - 1] * (sizes[1] // 8))
     d, event = ffi.new("lp_detector **"), ffi.new("lp_event *")
     assert lib.lp_detector_init(d, 12, 10, short, memory, sizes[0] - 8) == lib.LP_E_SPACE
     assert lib.lp_detector_init(d, 12, 10, short, memory, sizes[0]) == 0
     assert lib.lp_detector_configure(d[0], long) == lib.LP_E_SPACE
+    assert lib.lp_detector_configure(d[0], many) == lib.LP_E_SPACE
     loud = ffi.new("int32_t[12]", [9000])
     found = [lib.lp_detector_push(d[0], loud, event) for _ in range(60)]
     assert sum(found) > 0 and event.frame == 59
     assert lib.lp_detector_init(d, 12, 10, short, memory, sizes[1]) == 0
-    assert lib.lp_detector_configure(d[0], long) == 0
+    for c in (long, many, short):
+        assert lib.lp_detector_configure(d[0], c) == 0
 
 
 @pytest.mark.parametrize(
@@ -276,6 +255,11 @@ def test_the_ring_is_as_long_as_the_longest_window():
         {"windows": [9, 5, 0, 0]},
         {"windows": [5, 0, 7, 0]},
         {"windows": [5, 201, 0, 0]},
+        {"windows": [0, 5, 0, 0]},
+        {"stride": 0},
+        {"stride": 2},
+        {"stride": 10},
+        {"stride": 65535},
         {"thresholds": [0, 0, 32768]},
         {"wake_words": 4},
         {"wake": 1},
@@ -310,18 +294,20 @@ def test_worked_examples():
     for line in worked:
         *p, q = (int(x) for x in re.findall(r"\d+", line))
         assert twin.root(math.prod(p), len(p)) == q
-    block = re.search(r"```detect\n(.*?)```", section, re.DOTALL)[1]
-    n = [int(x) for x in re.findall(r"\d+", block.split("\n")[0])]
-    c = config(n[0], n[1:3], *n[3:])
-    rows = {row.split()[0]: row.split()[1:] for row in block.splitlines()[1:]}
-    said = [(t, int(i)) for t, i in enumerate(rows["leads"]) if i != "-"]
-    logits = words(len(rows["frame"]), *said, labels=3)
-    assert as_twin(runtime.Detector(3, 2, c).push(logits)[0]) == twin.detect(logits, 2, c)[0]
-    d, found = runtime.Detector(3, 2, c), []
-    for row in logits:
-        events, _ = d.push(row)
-        found.append(str(events[0].label) if events else "-")
-    assert found == rows["event"]
+    blocks = re.findall(r"```detect\n(.*?)```", section, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        n = [int(x) for x in re.findall(r"\d+", block.split("\n")[0])]
+        c = config(n[0], n[1:3], *n[3:])
+        rows = {row.split()[0]: row.split()[1:] for row in block.splitlines()[1:]}
+        said = [(t, int(i)) for t, i in enumerate(rows["leads"]) if i != "-"]
+        logits = words(len(rows["frame"]), *said, labels=3)
+        assert as_twin(runtime.Detector(3, 2, c).push(logits)[0]) == twin.detect(logits, 2, c)[0]
+        d, found = runtime.Detector(3, 2, c), []
+        for row in logits:
+            events, _ = d.push(row)
+            found.append(str(events[0].label) if events else "-")
+        assert found == rows["event"]
 
 
 def test_root():
@@ -341,7 +327,7 @@ def test_exponential_and_softmax_are_what_they_say():
         assert np.abs(np.array(twin.posteriors(mean.tolist())) / ONE - real).max() < 0.005
 
 
-@pytest.fixture(scope="module", params=["1.0", "1.1"])
+@pytest.fixture(scope="module", params=["1.0", "1.1", "1.2"])
 def chain(request):
     """Two seconds of sound, a model that detects in it, and what the twins make of it."""
     rng = np.random.default_rng(12)
@@ -351,6 +337,8 @@ def chain(request):
     c = config(6, 3000, 12, 3)
     if request.param == "1.1":
         c = config((2, 6, 17), (3000, 4000, 2000, 500, 12000), 12, 3, 1, 5, 50)
+    if request.param == "1.2":
+        c = config((2, 6, 18), (3000, 4000, 2000, 500, 12000), 12, 3, 1, 5, 50, 2)
     spec = random_spec(5, (24, 24), 6, 5, detector=c)
     run = net_twin.run(spec, frontend_twin.features(pcm.tolist()))
     events, posteriors = twin.detect(run.logits, 5, c)
@@ -421,6 +409,7 @@ def test_a_threshold_may_change_while_it_listens():
         ({"thresholds": (0.1, 0.2)}, True),
         ({"refractory": 1, "hold": 1, "latency": 3, "wake": 9}, True),
         ({"windows": (3,)}, False),
+        ({"stride": 2}, False),
         ({"wake_words": 0, "wake": 0}, False),
     ):
         d = runtime.Detector(3, 2, c)
@@ -428,7 +417,7 @@ def test_a_threshold_may_change_while_it_listens():
         awake = d.awake()
         d.configure(replace(c, **change))
         assert d.awake() == (awake if kept else 0) and awake > 40
-        leads = int(d.push(command)[1][0].argmax())
+        leads = int(d.push(np.tile(command, (change.get("stride", 1), 1)))[1][-1].argmax())
         assert leads == (0 if kept else 1), change  # three of four frames were the wake word's
     with pytest.raises(MemoryError):
         d.configure(config(5, 20000, 0, 0, 0, 1, 50))

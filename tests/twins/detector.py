@@ -55,15 +55,20 @@ class Event:
 def detect(
     logits: Sequence[Sequence[int]], n_keywords: int, config: DetectorConfig
 ) -> tuple[list[Event], list[list[int]]]:
-    """Frames of logits (Q8) from a reset -> events, and the posteriors (Q15) of every frame."""
+    """Frames of logits (Q8) from a reset -> events, and the posteriors (Q15) of every frame: those
+    of the last decision, 0 before the first."""
     c = config.integers(n_keywords)
     clipped = [[max(-LARGEST, min(LARGEST, int(x))) for x in row] for row in logits]
     events: list[Event] = []
     candidate: Event | None = None
     all_posteriors, free, asleep = [], 0, 0  # frames from which on: any event, no commands
     woken = False  # by the last event
+    windows = [w // c.stride for w in config.windows]
     for t in range(len(clipped)):
-        p = combined(clipped[: t + 1], config.windows)
+        if (t + 1) % c.stride:
+            all_posteriors.append(all_posteriors[-1] if t else [0] * len(clipped[t]))
+            continue
+        p = combined(clipped[c.stride - 1 : t + 1 : c.stride], windows)
         all_posteriors.append(p)
         best = p.index(max(p))
         open_to_all = c.wake_words == 0 or t < asleep

@@ -62,7 +62,7 @@ def page():
 
 
 def hear(page, pcm):
-    tail = (MODEL.detector.windows[-1] + MODEL.detector.hold) * FRAME_SECONDS
+    tail = MODEL.detector.tail * FRAME_SECONDS
     for block in framed(with_tail([pcm], tail)):
         page.shown.take(block, page.ear.push(block), 0.0, 0)
 
@@ -122,7 +122,7 @@ def test_the_stream_has_the_bits_of_the_file(page):
         ]
     )
     got = np.frombuffer(b"".join(m for m in came if isinstance(m, bytes)), record)
-    tail = (MODEL.detector.windows[-1] + MODEL.detector.hold) * 160
+    tail = MODEL.detector.tail * 160
     features = Frontend().push(np.append(PCM, np.zeros(tail, np.int16)))
     detector = Detector(n, MODEL.n_keywords, MODEL.detector)
     net, awake, spikes, expected, events = Net(MODEL), [], [], [], []

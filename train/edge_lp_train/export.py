@@ -117,6 +117,7 @@ def to_spec(
             config.hold,
             len(config.wake),
             round(config.wake_seconds * SAMPLE_RATE / HOP) if config.wake else 0,
+            config.stride,
         ),
         layers=layers,
         provenance=provenance,

@@ -65,7 +65,8 @@ class TrainConfig:
     threshold: float = 0.93  # posterior,
     refractory: int = 50  # frames without a further event,
     latency: int = 34  # frames from a word's middle to its best posterior,
-    hold: int = 3  # frames for which that must stay unbeaten
+    hold: int = 3  # frames for which that must stay unbeaten,
+    stride: int = 1  # and one decision in so many frames; it divides the windows
     licence: str = ""  # of the training data, for the model's provenance
     seed: int = 1
 
@@ -89,6 +90,8 @@ class TrainConfig:
                 f"the wake words {', '.join(self.wake)} are not the first of the keywords "
                 f"{', '.join(self.words)}; put them there"
             )
+        if self.stride < 1 or any(w % self.stride for w in self.windows):
+            raise EdgeLpError(f"stride is {self.stride}, expected a divisor of {self.windows}")
         if not 0 <= self.wake_seconds <= MAX_WAKE:
             raise EdgeLpError(f"wake_seconds is {self.wake_seconds}, expected 0 to {MAX_WAKE:g}")
         if self.said and not self.synth_clips:
@@ -214,7 +217,7 @@ QUICK = {
 
 # of other words than a preset's, whose detector was chosen on its own
 _DETECTOR: dict[str, Any] = {
-    k: getattr(TrainConfig(), k) for k in ("windows", "threshold", "latency")
+    k: getattr(TrainConfig(), k) for k in ("windows", "threshold", "latency", "stride")
 }
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from edge_lp.board.frame import decode_frame, encode_frame
 from edge_lp.errors import BoardError
 
-PROTOCOL = 2
+PROTOCOL = 3
 REPLY, REFUSED, ERROR = 0x80, 0xFE, 0xFF
 NO_SESSION = 6
 REFUSALS = {

@@ -146,13 +146,14 @@ class Board:
 
     def configure(self, outputs: int = 0, detector: DetectorConfig | None = None) -> None:
         """outputs: sum of POSTERIORS, LOGITS, SPIKES, FEATURE_OUT; events always come. detector
-        None: the model's. BoardError: a window longer than the model's, for which the board has no
-        memory."""
-        d, longest = detector or self.info.detector, self.info.detector.windows[-1]
-        if d.windows[-1] > longest:
+        None: the model's. BoardError: longer or more windows than the model's, or a smaller stride,
+        for which the board has no memory."""
+        own = self.info.detector
+        d = detector or own
+        if d.rows > own.rows:
             raise BoardError(
-                f"{self.port}: a window of {d.windows[-1]} frames is longer than the board has "
-                f"memory for, {longest}; tune the model and build the firmware with it"
+                f"{self.port}: windows of {_frames(d)} take more memory than the board has, which "
+                f"is for {_frames(own)}; tune the model and build the firmware with it"
             )
         body = bytes([outputs]) + _detector_bytes(d, self.info.n_keywords)
         self.ask(CONFIGURE, body, size=0)
@@ -277,6 +278,10 @@ class Board:
         return Event(frame, middle, label, score / 32767, label < self._detector.wake_words)
 
 
+def _frames(c: DetectorConfig) -> str:
+    return f"{', '.join(map(str, c.windows))} frames with a stride of {c.stride}"
+
+
 def _detector_bytes(c: DetectorConfig, n_keywords: int) -> bytes:
     """As CONFIGURE takes and HELLO says it: all of the runtime's integers in their order."""
     windows, *rest, thresholds = c.integers(n_keywords)
@@ -287,12 +292,11 @@ def _detector_bytes(c: DetectorConfig, n_keywords: int) -> bytes:
 def _detector_of(data: bytes, n_keywords: int) -> tuple[DetectorConfig, str]:
     """The detector and the name behind it, at the end of HELLO. ValueError, struct.error: no board
     says that."""
-    layout = struct.Struct(f"<{MAX_WINDOWS + 5 + n_keywords}HB")
+    n = MAX_WINDOWS + 6  # fields before the thresholds
+    layout = struct.Struct(f"<{n + n_keywords}HB")
     *values, length = layout.unpack_from(data)
-    windows, (refractory, latency, hold, wake_words, wake) = values[:4], values[4:9]
-    config = DetectorConfig.of(
-        DetectorIntegers(windows, refractory, latency, hold, wake_words, wake, values[9:] or [0])
-    )
+    fields = (values[:MAX_WINDOWS], *values[MAX_WINDOWS:n], values[n:] or [0])
+    config = DetectorConfig.of(DetectorIntegers._make(fields))
     config.integers(n_keywords)
     if len(data) != layout.size + length:
         raise ValueError(f"{len(data)} bytes of detector and name, expected {layout.size + length}")

@@ -80,6 +80,12 @@ _DETECTOR = (
         "multiplied (their geometric mean counts).",
     ),
     click.option(
+        "--stride",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Decide every Nth frame of 10 ms; windows are multiples of it.",
+    ),
+    click.option(
         "--refractory", type=float, help="Seconds after a detection in which none follows."
     ),
     click.option(

@@ -227,7 +227,7 @@ def _run(
             shown.keep(pcm)
             yield pcm
 
-    tail = (ear.config.windows[-1] + ear.config.hold) * FRAME_SECONDS
+    tail = ear.config.tail * FRAME_SECONDS
     try:
         with contextlib.ExitStack() as stack:
             run = lambda d: None

@@ -149,9 +149,8 @@ class Conversation:
         if self._streaming:
             assert self._raw
             yield from self._push(self._raw(b"", last=True))
-            c = self.service.config
             heard = self.samples
-            yield from self._push(np.zeros((c.windows[-1] + c.hold) * HOP, np.int16))
+            yield from self._push(np.zeros(self.service.config.tail * HOP, np.int16))
             self.samples = heard
         if not self._found:
             yield NotDetected().event()

@@ -27,6 +27,7 @@ BELOW = "below threshold"
 OTHER = "not a keyword"
 ASLEEP = "no wake word before it"
 REFRACTORY = "refractory"  # too soon after an event
+BEHIND = {EVENT: REFRACTORY, CANDIDATE: HELD}  # what a decision's gate is until the next decision
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,17 @@ def nmse(reference: np.ndarray, decoded: np.ndarray) -> float:
 
 
 def gates(posteriors: np.ndarray, n_keywords: int, c: DetectorConfig) -> list[str]:
-    """(frames, labels) posteriors 0..1 -> what the detector made of each frame. The frames that it
-    calls detected are those in which the runtime reports an event (tests hold that)."""
+    """(frames, labels) posteriors 0..1 -> what the detector made of each frame; of one between two
+    decisions, what the first of them left. The frames that it calls detected are those in which the
+    runtime reports an event (tests hold that)."""
     x = c.integers(n_keywords)
     p = np.rint(np.asarray(posteriors) * 32767).astype(int)
     found: list[str] = []
     free, awake, candidate, score, wakes, woken = 0, 0, -1, 0, False, False
     for t, row in enumerate(p):
+        if (t + 1) % x.stride:
+            found.append(BEHIND.get(found[-1], found[-1]) if found else BELOW)
+            continue
         best = int(row.argmax())
         if t < free and not (woken and best >= x.wake_words):
             gate = REFRACTORY
@@ -92,7 +97,7 @@ def explain(data: bytes, pcm: np.ndarray) -> Explanation:
     is decided."""
     spec = unpack(data)
     c = spec.detector
-    tail = round((max(c.windows) + c.hold) * FRAME_SECONDS * SAMPLE_RATE)
+    tail = round(c.tail * FRAME_SECONDS * SAMPLE_RATE)
     t = trace(data, np.concatenate([pcm, np.zeros(tail, np.int16)]))
     net = ReferenceNet.from_spec(spec)
     states = [layer[0] for layer in net.states(t.features[None])]

@@ -123,6 +123,7 @@ def describe(data: bytes) -> dict[str, Any]:
         },
         "detector": {
             "windows_s": [w * FRAME_SECONDS for w in detector.windows],
+            "stride_s": detector.stride * FRAME_SECONDS,
             "thresholds": thresholds,
             "hold_s": detector.hold * FRAME_SECONDS,
             "refractory_s": detector.refractory * FRAME_SECONDS,
@@ -233,6 +234,7 @@ def tables(d: dict[str, Any]) -> list[Any]:
             "detector",
             {
                 "windows": ", ".join(f"{w:g} s" for w in det["windows_s"]),
+                "decides every": f"{det['stride_s']:g} s",
                 "thresholds": _thresholds(det["thresholds"]),
                 "hold": f"{det['hold_s']:g} s",
                 "refractory": f"{det['refractory_s']:g} s",

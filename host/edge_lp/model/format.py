@@ -31,7 +31,7 @@ from edge_lp.model.spec import (
 )
 
 MAGIC = b"\x89LPB"
-MAJOR, MINOR = 1, 1  # the newest that is read; written is the lowest that holds the model
+MAJOR, MINOR = 1, 2  # the newest that is read; written is the lowest that holds the model
 SPARSE_BYTES = 131070  # offsets are 16 bits wide, in units of 2 bytes
 OPERATING_POINT = struct.Struct("<HHHhHHHHi")
 
@@ -191,16 +191,19 @@ def _provenance(provenance: dict[str, str]) -> bytes:
     return struct.pack("<I", len(text)) + text
 
 
-def _detector(d: DetectorConfig, n_keywords: int) -> tuple[bytes, bytes]:
-    """The detector's fields of a 1.0 file, and what a 1.1 file has more; nothing, where one window,
-    one threshold for all and no wake word say it."""
+def _detector(d: DetectorConfig, n_keywords: int) -> tuple[bytes, list[bytes]]:
+    """The detector's fields of a 1.0 file, and what each further minor version adds, up to the last
+    one that is needed: 1.1 unless one window, one threshold for all and no wake word say it, 1.2
+    unless every frame is a decision."""
     x = d.integers(n_keywords)
     (window, *windows), (threshold, *thresholds) = x.windows, x.thresholds
     first = struct.pack("<HHHHH", window, threshold, x.refractory, x.latency, x.hold)
-    if not any(windows) and not x.wake_words and set(thresholds) <= {threshold}:
-        return first, b""
     more = (*windows, x.wake_words, x.wake, *thresholds)
-    return first, struct.pack(f"<{len(more)}H", *more)
+    added = [struct.pack(f"<{len(more)}H", *more), struct.pack("<H", x.stride)]
+    if x.stride == 1:
+        plain = not any(windows) and not x.wake_words and set(thresholds) <= {threshold}
+        del added[0 if plain else 1 :]
+    return first, added
 
 
 def pack(spec: ModelSpec) -> bytes:
@@ -210,7 +213,7 @@ def pack(spec: ModelSpec) -> bytes:
     for name, (least, greatest) in RANGES.items():
         value = getattr(spec, name)
         _require(least <= value <= greatest, f"{name} is {value}, expected {least} to {greatest}")
-    detector, more = _detector(spec.detector, spec.n_keywords)
+    detector, added = _detector(spec.detector, spec.n_keywords)
     body = b"".join(
         (
             struct.pack("<IHHHH", *FRONT_END),
@@ -219,10 +222,10 @@ def pack(spec: ModelSpec) -> bytes:
             _labels(spec),
             _layers(spec),
             _provenance(spec.provenance),
-            more,
+            *added,
         )
     )
-    head = MAGIC + struct.pack("<BBHI", MAJOR, 1 if more else 0, 0, 12 + len(body) + 4)
+    head = MAGIC + struct.pack("<BBHI", MAJOR, len(added), 0, 12 + len(body) + 4)
     data = head + body + struct.pack("<I", zlib.crc32(head + body))
     unpack(data)
     return data
@@ -376,16 +379,16 @@ def unpack(data: bytes) -> ModelSpec:
         if not least <= point[name] <= greatest:
             raise _format(f"{name} is {point[name]}, expected {least} to {greatest}")
     window, threshold, *times = c.fields("<HHHHH")
-    detector = _read_detector(1, [window], *times, 0, 0, [threshold])
+    detector = _read_detector(1, [window], 1, *times, 0, 0, [threshold])
     labels, n_keywords = _read_labels(c)
     layers = _read_layers(c, len(labels), point["synapse_shift"], point["output_shift"])
     text = c.take(c.fields("<I")[0]).decode("utf-8", "replace")
     if data[5] >= 1:
         *windows, wake_words, wake = c.fields(f"<{MAX_WINDOWS - 1 + 2}H")
-        thresholds = c.fields(f"<{max(0, n_keywords - 1)}H")
-        detector = _read_detector(
-            n_keywords, [window, *windows], *times, wake_words, wake, [threshold, *thresholds]
-        )
+        thresholds = [threshold, *c.fields(f"<{max(0, n_keywords - 1)}H")]
+        (stride,) = c.fields("<H") if data[5] >= 2 else (1,)
+        windows.insert(0, window)
+        detector = _read_detector(n_keywords, windows, stride, *times, wake_words, wake, thresholds)
     if c.at != c.end:
         raise _format(f"{c.end - c.at} bytes behind the last field")
     shown = "".join(x if x.isprintable() or x == "\n" else "\ufffd" for x in text)

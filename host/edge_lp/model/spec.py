@@ -41,6 +41,7 @@ class DetectorIntegers(NamedTuple):
     in Q15 for each keyword, and one where there is no keyword."""
 
     windows: list[int]
+    stride: int
     refractory: int
     latency: int
     hold: int
@@ -56,7 +57,7 @@ class DetectorConfig:
     windows: frames of 10 ms over which logits are averaged, 1 to 4 of them, rising. thresholds:
     posteriors 0..1, one for each keyword, or a single one for all. refractory, latency, hold in
     frames. The first wake_words keywords are wake words; if there are any, the others count only in
-    the `wake` frames behind one."""
+    the `wake` frames behind one. One frame in `stride` is a decision: it divides every window."""
 
     windows: tuple[int, ...]
     thresholds: tuple[float, ...]
@@ -65,6 +66,19 @@ class DetectorConfig:
     hold: int = 0
     wake_words: int = 0
     wake: int = 0
+    stride: int = 1
+
+    @property
+    def tail(self) -> int:
+        """Frames behind a word's end after which nothing more is said of it: its windows are full
+        of what follows, and the last decision's candidate has been held."""
+        return self.windows[-1] + self.hold + self.stride - 1
+
+    @property
+    def rows(self) -> int:
+        """Memory that it takes in a detector, in rows of an int16 a label (edge_lp.h,
+        lp_detector_size): one with as many has room for it."""
+        return 2 * len(self.windows) + self.windows[-1] // self.stride
 
     def integers(self, n_keywords: int) -> DetectorIntegers:
         """The same as integers. ValueError names what is out of its range."""
@@ -75,6 +89,11 @@ class DetectorConfig:
             raise ValueError(
                 f"detector windows are {self.windows} frames, expected 1 to {MAX_WINDOWS} that "
                 f"rise within 1 to {MAX_WINDOW}"
+            )
+        if self.stride < 1 or any(w % self.stride for w in self.windows):
+            raise ValueError(
+                f"detector stride is {self.stride} frames, expected 1 or more that divides its "
+                f"windows {self.windows}"
             )
         if len(self.thresholds) not in (1, n_keywords):
             raise ValueError(f"{len(self.thresholds)} detector thresholds, {n_keywords} keywords")
@@ -91,6 +110,7 @@ class DetectorConfig:
         q15 = [round(t * THRESHOLD_ONE) for t in self.thresholds]
         return DetectorIntegers(
             [*self.windows, *[0] * (MAX_WINDOWS - len(self.windows))],
+            self.stride,
             self.refractory,
             self.latency,
             self.hold,
@@ -112,6 +132,7 @@ class DetectorConfig:
             x.hold,
             x.wake_words,
             x.wake,
+            x.stride,
         )
 
 

@@ -4,7 +4,7 @@ while and `tune` writes into a model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,10 +30,14 @@ def tuned(
     refractory: float | None = None,
     hold: float | None = None,
     wake_seconds: float | None = None,
+    stride: int | None = None,
 ) -> DetectorConfig:
     """threshold: "P" for all keywords or "WORD=P" for one, the later ones count; window: seconds,
-    up to four separated by commas; the others in seconds. Longer windows decide later: half of what
-    they are longer by, on average, is added to the latency. EdgeLpError: what cannot be."""
+    up to four separated by commas; stride: in frames; the others in seconds. Longer windows decide
+    later: half of what they are longer by, on average, is added to the latency. EdgeLpError: what
+    cannot be."""
+    if stride is not None:
+        c = replace(c, stride=stride)
     if threshold:
         c = replace(c, thresholds=_thresholds(c, keywords, threshold))
     if window is not None:
@@ -48,7 +52,16 @@ def tuned(
         if not c.wake_words:
             raise EdgeLpError("--wake-seconds: this model has no wake word, all words always count")
         c = replace(c, wake=_frames("--wake-seconds", wake_seconds, 0, 65535))
+    if c.stride < 1 or any(w % c.stride for w in c.windows):
+        raise EdgeLpError(
+            f"--window {_seconds(c.windows)} does not fit --stride {c.stride}: expected multiples "
+            f"of {_seconds([c.stride])} s, or --stride 1, which fits any window"
+        )
     return c
+
+
+def _seconds(frames: Iterable[int]) -> str:
+    return ",".join(f"{n * FRAME_SECONDS:.2f}" for n in frames)
 
 
 def arguments(before: DetectorConfig, now: DetectorConfig, keywords: Sequence[str]) -> list[str]:
@@ -60,7 +73,9 @@ def arguments(before: DetectorConfig, now: DetectorConfig, keywords: Sequence[st
         if a != b:
             out += ["--threshold", f"{word}={b / THRESHOLD_ONE:.4f}".rstrip("0").rstrip(".")]
     if now.windows != before.windows:
-        out += ["--window", ",".join(f"{w * FRAME_SECONDS:.2f}" for w in now.windows)]
+        out += ["--window", _seconds(now.windows)]
+    if now.stride != before.stride:
+        out += ["--stride", str(now.stride)]
     for name in ("refractory", "hold", "wake"):
         if getattr(now, name) != getattr(before, name):
             option = "--wake-seconds" if name == "wake" else f"--{name}"
