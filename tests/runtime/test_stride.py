@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from detector_cases import as_twin, config, random_logits
 from edge_lp import runtime
+from edge_lp.audio.files import read_file
+from edge_lp.model.find import read_model
+from paths import SHARED
 from twins import detector as twin
 
 
@@ -80,3 +83,32 @@ def test_a_new_configuration_and_a_reset_begin_the_stride_anew():
         assert events[0].frame == first
         before = 0 if first != 11 else 1
         assert (posteriors[0].max() > 0) == before
+
+
+@pytest.fixture(scope="module")
+def spoken():
+    """PCM of a wake word and a command behind it, twelve times, and the net's logits of it."""
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        pytest.skip("no recordings in ../shared")
+    wake = sorted((folder / "wake_words" / "testing" / "computer").iterdir())
+    said = [
+        sorted((folder / "speech_commands" / "testing" / word).glob("*.flac"))[0]
+        for word in ("stop", "left", "yes", "go", "down", "right", "no", "up", "on", "off") * 2
+    ]
+    clips = [read_file(p) for pair in zip(wake, said) for p in pair][:24]
+    pause = np.zeros(4000, np.int16)
+    pcm = np.concatenate([np.concatenate([pause, clip]) for clip in clips])
+    model = runtime.Model(read_model("computer"))
+    return model, pcm, runtime.Net(model).push(runtime.Frontend().push(pcm))
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_recorded_wake_words_and_commands_are_the_twin_s(spoken, stride):
+    model, pcm, logits = spoken
+    c = replace(model.detector, windows=(20, 44, 88), hold=3, stride=stride)
+    expected, posteriors = twin.detect(logits.tolist(), model.n_keywords, c)
+    spotter = runtime.Spotter(model, config=c)
+    assert as_twin(spotter.push(pcm)) == expected
+    assert (spotter.posterior() * 32767).round().astype(int).tolist() == posteriors[-1]
+    assert sum(e.wake for e in expected) > 6 and sum(not e.wake for e in expected) > 4

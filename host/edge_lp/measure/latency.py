@@ -6,7 +6,8 @@ its end come
 
     window  until the candidate's frame, in which the posterior is best: windows that average over
             the word are fullest some time behind it (or before its end: then this is negative);
-    hold    for which no better guess may come, or the candidate is replaced (lp_detect.c);
+    hold    for which no better guess may come, or the candidate is replaced (lp_detect.c); it ends
+            with a decision;
     block   until the samples of the deciding frame are handed over, which are cut into blocks.
 
 What a microphone's buffers add lies before all this and is the machine's: `listen` shows it."""
@@ -124,6 +125,7 @@ def json(x: Latency) -> dict[str, Any]:
         "block": x.block / SAMPLE_RATE,
         "windows": [w * FRAME_SECONDS for w in x.config.windows],
         "hold": x.config.hold * FRAME_SECONDS,
+        "stride": x.config.stride * FRAME_SECONDS,
         "latency": _distribution(x.total),
         "stages": {s: _distribution(x.stages[:, i]) for i, s in enumerate(STAGES)},
         "keywords": {
@@ -151,7 +153,8 @@ def tables(x: Latency) -> list[Any]:
     windows = ", ".join(f"{w:g}" for w in found["windows"])
     return [
         f"{found['hits']} of {found['words']} words hit; windows {windows} s, hold "
-        f"{found['hold']:g} s, blocks of {1000 * found['block']:g} ms",
+        f"{found['hold']:g} s, a decision every {found['stride']:g} s, blocks of "
+        f"{1000 * found['block']:g} ms",
         "seconds from a word's end to its event; in so many percent of the hits, at most",
         t,
     ]
