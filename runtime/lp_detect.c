@@ -145,6 +145,11 @@ static uint32_t exp_q15(uint32_t x)
     return ((uint32_t)table[i] * (16 - f) + (uint32_t)table[i + 1] * f) >> (4 + (t >> 8));
 }
 
+LP_INLINE uint32_t decisions(const lp_detector *d, uint32_t window)
+{
+    return d->config.windows[window] / d->config.stride;
+}
+
 /* The ring takes a frame of logits; each window's sum gains it and loses the one that leaves the
  * window, a zero before it was full. |sum| <= LP_MAX_WINDOW * 32767 < 2^23. */
 static void take_frame(lp_detector *d, const int32_t *logits)
@@ -153,7 +158,7 @@ static void take_frame(lp_detector *d, const int32_t *logits)
     int16_t *row = d->ring + (size_t)d->at * n, *now = (int16_t *)d->posterior; /* scratch */
     for (uint32_t i = 0; i < n; i++) now[i] = (int16_t)lp_clip(logits[i], -32767, 32767);
     for (uint32_t k = 0; k < d->n_windows; k++) {
-        const uint32_t window = d->config.windows[k] / d->config.stride;
+        const uint32_t window = decisions(d, k);
         /* for the longest window that is row itself, not yet overwritten */
         const uint32_t back = d->at >= window ? d->at - window : d->at + d->longest - window;
         const int16_t *old = d->ring + (size_t)back * n;
@@ -164,7 +169,7 @@ static void take_frame(lp_detector *d, const int32_t *logits)
 }
 
 /* product[i] *= posterior Q15 of one window: softmax of its mean. d->posterior is the scratch.
- * Frames before the first count as all-zero logits: a start is never a detection. */
+ * Decisions before the first count as all-zero logits: a start is never a detection. */
 static void multiply_softmax(lp_detector *d, const int32_t *sum, int32_t window)
 {
     int32_t best = INT32_MIN;
@@ -225,7 +230,7 @@ static void combine(lp_detector *d)
 {
     for (uint32_t i = 0; i < d->n_labels; i++) d->product[i] = 1;
     for (uint32_t k = 0; k < d->n_windows; k++)
-        multiply_softmax(d, d->sums + k * d->n_labels, d->config.windows[k] / d->config.stride);
+        multiply_softmax(d, d->sums + k * d->n_labels, (int32_t)decisions(d, k));
     roots(d);
 }
 
