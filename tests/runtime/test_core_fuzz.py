@@ -17,7 +17,7 @@ from edge_lp.model.spec import DetectorConfig
 from paths import ROOT
 from random_model import random_spec
 
-SOURCES = [ROOT / "tests" / "c" / "fuzz_model.c", *sorted((ROOT / "runtime").glob("lp_*.c"))]
+RUNTIME = sorted((ROOT / "runtime").glob("lp_*.c"))
 SANITIZERS = [
     "-std=c99",
     "-g",
@@ -46,10 +46,11 @@ def corpus(tmp_path_factory):
     return folder
 
 
-def build(compiler: str, flags: list[str], folder: Path) -> Path:
+def build(compiler: str, flags: list[str], folder: Path, harness: str = "fuzz_model") -> Path:
     if not shutil.which(compiler):
         pytest.skip(f"{compiler} is not installed")
-    subprocess.run([compiler, *SANITIZERS, *flags, *SOURCES, "-o", folder / "fuzz"], check=True)
+    sources = [ROOT / "tests" / "c" / f"{harness}.c", *RUNTIME]
+    subprocess.run([compiler, *SANITIZERS, *flags, *sources, "-o", folder / "fuzz"], check=True)
     return folder / "fuzz"
 
 
@@ -81,3 +82,14 @@ def test_libfuzzer(corpus, tmp_path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Done 3000 runs" in done.stderr
+
+
+def test_any_sequence_of_a_detectors_calls(tmp_path) -> None:
+    """Configurations with windows and strides that fit or not, logits and resets, in exactly the
+    memory asked for."""
+    program = build("gcc", ["-fsanitize=address,undefined"], tmp_path, "fuzz_detector")
+    done = subprocess.run([program, "300"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    numbers = re.fullmatch(r"taken (\d+), refused (\d+), events (\d+)\n", done.stdout)
+    assert all(int(n) > 300 for n in numbers.groups()), done.stdout
+    assert subprocess.run([program], input=b"").returncode == 0
