@@ -12,8 +12,9 @@ echo "$version" | grep -Eqx '[0-9]+\.[0-9]+\.[0-9]+' ||
 [ -z "$(git status --porcelain)" ] || fail "the tree has uncommitted changes; commit them first"
 [ "$(git branch --show-current)" = main ] || fail "not on main; releases are made from main"
 git rev-parse -q --verify "refs/tags/v$version" >/dev/null && fail "the tag v$version is there"
-! grep -q example.invalid pyproject.toml library.properties ||
-    fail "the addresses in pyproject.toml and library.properties are placeholders; fill them in"
+! grep -q example.invalid pyproject.toml library.properties idf_component.yml ||
+    fail "the addresses in pyproject.toml, library.properties and idf_component.yml are placeholders, \
+the latter's namespace too; fill them in"
 notes=$(sed -n '/^## Unreleased/,/^## [0-9]/p' CHANGELOG.md | grep -c '^- ') || true
 [ "$notes" -gt 0 ] || fail "CHANGELOG.md has no notes under '## Unreleased'"
 

@@ -154,14 +154,15 @@ def test_a_damaged_model_in_flash_is_told(tmp_path, model):
 
 @pytest.mark.parametrize("program", ["firmware", "count", "runtime_test", "audio"])
 def test_every_stack_has_a_bound(tmp_path, model, program):
-    """C5: no program is built whose deepest path does not fit; count and runtime_test were."""
+    """C5: no program is built whose deepest path does not fit; count and runtime_test were. Unless
+    it is given, the stack is as large as its bound."""
     need("arm-none-eabi-gcc")
     (tmp_path / "a.pcm").write_bytes(bytes(320))
     variables = ("BOARD=m4", f"PROGRAM={program}", f"AUDIO={tmp_path / 'a.pcm'}")
     done = make(tmp_path, model, *variables)
     assert done.returncode == 0, done.stderr
     stack, bound = map(int, re.search(r"stack (\d+) \(bound (\d+)\)", done.stdout).groups())
-    assert 300 < bound <= stack
+    assert 300 < bound <= stack < bound + 8
     done = make(tmp_path, model, *variables, f"STACK_BYTES={bound - 1}")
     assert done.returncode != 0 and not (tmp_path / f"{program}.elf").exists()
     assert f"the stack's bound is {bound}, the budget {bound - 1}" in done.stderr
@@ -248,8 +249,9 @@ def test_a_board_runs_the_shipped_model(name, said):
         assert board.hello(patience=60).name == said
         (verdict,) = verify.verify(Model(model), board, [("babble", count.babble(1))])
         statistics = board.statistics()
+        stack = int(re.search(r"stack (\d+) ", e.report)[1])
     assert verdict.difference is None and verdict.frames == 100
-    assert statistics["lost"] == 0 and 0 < statistics["stack"] <= 1408
+    assert statistics["lost"] == 0 and 0 < statistics["stack"] <= stack
 
 
 def test_runtime_objects(tmp_path):
@@ -372,7 +374,7 @@ def test_the_audios_digest_is_the_twins(reference):
     assert f"\naudio {zlib.crc32(data):08x}\n" in reference
 
 
-MACHINES = "m4 h405 m3 m7 m33 m55 pico rv32 xtensa aarch64 s390x mips"
+MACHINES = "m4 h405 m3 m7 m33 m55 pico rv32 xtensa dc233c aarch64 s390x mips"
 
 
 @pytest.mark.parametrize("name", MACHINES.split())

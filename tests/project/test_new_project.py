@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`edge-lp new-project`: what it writes builds, for CMake as it stands and runs, for the pico-sdk,
 Zephyr and Arduino against stand-ins for what the program needs of them (docs/embedding.md says what
-was built with their own tools)."""
+was built with their own tools); for ESP-IDF: test_esp_idf.py."""
 
 import re
 import subprocess
@@ -11,6 +11,7 @@ import pytest
 from edge_lp.audio.signals import babble
 from edge_lp.board.project import RUNTIME, TEMPLATES
 from edge_lp.cli import main
+from edge_lp.cli.boards import new_project
 from edge_lp.model.carray import STACK
 from edge_lp.model.format import pack
 from edge_lp.runtime import Detector, Frontend, Model, Net
@@ -45,8 +46,8 @@ def expected(model, pcm):
 
 def test_there_is_a_template_for_each_board():
     assert {p.name for p in TEMPLATES.iterdir()} == set(RUNTIME)
-    for name in RUNTIME:
-        assert (TEMPLATES / name / "README.md").is_file()
+    (option,) = (p for p in new_project.params if p.name == "board")
+    assert set(option.type.choices) == set(RUNTIME)
 
 
 def test_cmake(tmp_path, model):

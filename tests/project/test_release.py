@@ -36,7 +36,8 @@ def test_the_version_is_set_everywhere_and_only_there(tmp_path):
 
 def test_release_refuses(tmp_path):
     """A version that is none, a tree with changes, a branch that is not main, no notes."""
-    for part in ("tools", "CHANGELOG.md", "pyproject.toml", "library.properties"):
+    placeholders = ("pyproject.toml", "library.properties", "idf_component.yml")
+    for part in ("tools", "CHANGELOG.md", *placeholders):
         source = ROOT / part
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / part)
 
@@ -61,10 +62,11 @@ def test_release_refuses(tmp_path):
     git("checkout", "-q", "main")
     git("tag", "v1.2.3")
     assert "v1.2.3 is there" in refused(["1.2.3"])
-    assert "placeholders" in refused(["1.2.4"])
-    for name in ("pyproject.toml", "library.properties"):
+    for name in placeholders:
+        assert "placeholders" in refused(["1.2.4"])
         text = (tmp_path / name).read_text()
         (tmp_path / name).write_text(text.replace("example.invalid", "example.org"))
+        git("commit", "-qam", "x")
     (tmp_path / "CHANGELOG.md").write_text("# Changes\n\n## Unreleased\n\n## 0.1.0\n\n- x\n")
     git("commit", "-qam", "y")
     assert "no notes" in refused(["1.2.4"])

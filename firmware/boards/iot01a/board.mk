@@ -7,7 +7,4 @@ MICROPHONE ?= $(if $(AUDIO),replay,dfsdm)
 ifeq ($(MICROPHONE),dfsdm)
 # what brings its 48 kHz to 16 is beside what other boards have, and runs in the interrupt
 RAM_BUDGET = 17408
-ifeq ($(PROGRAM),firmware)
-STACK_BYTES = 1296
-endif
 endif

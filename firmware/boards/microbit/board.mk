@@ -4,6 +4,3 @@ HAL = boards/nrf
 MEMORY = boards/microbit
 CPU = -mcpu=cortex-m0 -mthumb
 EXTRA = -Iboards/microbit
-ifeq ($(PROGRAM),firmware)
-STACK_BYTES = 1408
-endif

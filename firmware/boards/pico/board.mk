@@ -6,9 +6,6 @@ UF2 = rp2040
 # as many requests as hal.c's ring holds
 EXTRA = -Iboards/pico -DWINDOW=2u
 MICROPHONE ?= i2s
-ifeq ($(PROGRAM),firmware)
-STACK_BYTES = $(if $(filter pdm,$(MICROPHONE)),1536,1408)
-endif
 ifeq ($(MICROPHONE),pdm)
 # its filter is beside what other boards have, and runs in the interrupt
 RAM_BUDGET = 17408

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What gcc calls where this core has no instruction: in Debian's libgcc of the LX106 these five
- * members are empty. */
+/* What gcc calls where this core has no instruction: in Debian's libgcc of the LX106 these members
+ * are empty, and for register windows there is none. */
 #ifndef ARITHMETIC_H
 #define ARITHMETIC_H
 
@@ -55,5 +55,15 @@ int64_t __muldi3(int64_t a, int64_t b)
     const uint32_t ah = (uint32_t)((uint64_t)a >> 32), bh = (uint32_t)((uint64_t)b >> 32);
     return (int64_t)(__umulsidi3(al, bl) + ((uint64_t)(ah * bl + al * bh) << 32));
 }
+
+#ifdef __XTENSA_WINDOWED_ABI__
+uint64_t __ashldi3(uint64_t a, int n) /* 0 <= n < 64 */
+{
+    const uint32_t low = (uint32_t)a, high = (uint32_t)(a >> 32);
+    if (n == 0) return a;
+    const uint32_t up = n < 32 ? high << n | low >> (32 - n) : low << (n - 32);
+    return (uint64_t)up << 32 | (n < 32 ? low << n : 0);
+}
+#endif
 
 #endif

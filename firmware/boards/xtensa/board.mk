@@ -2,6 +2,3 @@
 CROSS = xtensa-lx106-elf-
 HAL = boards/xtensa
 CPU = -mtext-section-literals -mlongcalls
-ifeq ($(PROGRAM),firmware)
-STACK_BYTES = 1456
-endif

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Xtensa LX106 on QEMU's pseudo machine sim, whose line is the simulator's console: `simcall`, the
- * instruction that Tensilica's own simulator answers (numbers: Linux,
- * arch/xtensa/platforms/iss/include/platform/simcall.h). No interrupts. */
+/* Xtensa, as LX106 or with register windows, on QEMU's pseudo machine sim, whose line is the
+ * simulator's console: `simcall`, the instruction that Tensilica's own simulator answers (numbers:
+ * Linux, arch/xtensa/platforms/iss/include/platform/simcall.h). No interrupts. */
 #include "../start.h"
 #include "arithmetic.h"
 #include "hal.h"
 
 enum { SYS_EXIT = 1, SYS_READ = 3, SYS_WRITE = 4, SYS_SELECT_ONE = 29, SELECT_READ = 1 };
 
-const char hal_name[] = "qemu:xtensa";
+const char hal_name[] = "qemu:" BOARD;
 const uint32_t hal_tick_hz = 0;          /* ticks are of the simulator's time */
 const uint32_t hal_receive_bytes = 1023; /* QEMU holds back what the console has no room for */
 
@@ -28,12 +28,16 @@ __attribute__((used)) static void enter(void)
     hal_exit(0);
 }
 
+#ifdef __XTENSA_WINDOWED_ABI__
+#include "windows.h"
+#else
 __asm__(".section .start, \"ax\"\n"
         "    j go\n" /* reset starts at the first byte; a constant stands before what loads it */
         ".literal_position\n"
         "go: movi a1, stack_top\n"
         "    call0 enter\n"
         ".text\n");
+#endif
 
 void hal_init(void) {}
 

@@ -110,6 +110,12 @@ TARGETS = {
         ("qemu-system-xtensa", "-M", "sim", "-cpu", "lx106", "-kernel", "{elf}"),
         "gcc-xtensa-lx106 qemu-system-misc",
     ),
+    "dc233c": Target(
+        "dc233c",
+        "xtensa-lx106-elf-gcc",
+        ("qemu-system-xtensa", "-M", "sim", "-cpu", "dc233c", "-kernel", "{elf}"),
+        "gcc-xtensa-lx106 qemu-system-misc",
+    ),
     "posix": Target("posix", "cc", ("{elf}",), "gcc libc6-dev"),
     "aarch64": _user(
         "aarch64-linux-gnu-",
@@ -207,8 +213,8 @@ def build(
     more: Sequence[str] = (),
 ) -> tuple[Path, str]:
     """Builds an image with the model (and 16 kHz int16 audio) in its flash -> the ELF file, and
-    what the build said. Budgets are not applied here. core: link the core beside the kernel, with
-    the stack that it takes, so that any model that opens runs; without, as `make` builds it. more:
+    what the build said. Budgets are not applied here. core: link the core beside the kernel, so
+    that any model that opens runs; without, as `make` builds it. more:
     other variables of the Makefile."""
     (folder / "model.lpb").write_bytes(model)
     variables = [
@@ -218,7 +224,7 @@ def build(
         f"PROGRAM={program}",
         "FLASH_BUDGET=4194304",
         "RAM_BUDGET=4194304",
-        *(("CORE=1", "STACK_BYTES=4096") if core and not t.small else ()),
+        *(("CORE=1",) if core and not t.small else ()),
         *t.more,
         *more,
     ]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A project of one's own, for a board's build system: edge-lp new-project. Its files are those of
-projects/, with the runtime's sources and a model as C beside them; it needs nothing else of
-edge-lp."""
+projects/, esp32's also those of the example in esp-idf/, with the runtime's sources and a model
+beside them; it needs nothing else of edge-lp."""
 
 from __future__ import annotations
 
@@ -16,8 +16,14 @@ from edge_lp.errors import EdgeLpError
 from edge_lp.model.carray import to_c
 
 TEMPLATES = Path(__file__).parent / "projects"
-# where the runtime and the model stand in it; Arduino compiles what is below src/
-RUNTIME = {"pico": "edge-lp", "zephyr": "edge-lp", "arduino": "src/edge-lp", "cmake": "edge-lp"}
+# where the runtime stands in it; Arduino compiles what is below src/, ESP-IDF has components
+RUNTIME = {
+    "pico": "edge-lp",
+    "zephyr": "edge-lp",
+    "esp32": "components/edge_lp/runtime",
+    "arduino": "src/edge-lp",
+    "cmake": "edge-lp",
+}
 
 
 def new_project(board: str, folder: str | Path, model: bytes) -> Path:
@@ -34,13 +40,18 @@ def new_project(board: str, folder: str | Path, model: bytes) -> Path:
         )
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise EdgeLpError(f"{folder} is there already, and not an empty folder: name another one")
-    source = to_c(model)
+    source = to_c(model).encode()
     try:
         with tempfile.TemporaryDirectory(prefix=".edge-lp-", dir=target.parent) as work:
             made = Path(work) / "project"
-            shutil.copytree(TEMPLATES / board, made)
+            if board == "esp32":
+                shutil.copytree(sources() / "esp-idf" / "i2s_microphone", made)
+            shutil.copytree(TEMPLATES / board, made, dirs_exist_ok=True)
             copy_runtime(made / RUNTIME[board], pragmas=board == "arduino")
-            (made / RUNTIME[board] / "model.h").write_text(source, encoding="utf-8")
+            if board == "esp32":  # it embeds the file
+                (made / "main" / "model.lpb").write_bytes(model)
+            else:
+                (made / RUNTIME[board] / "model.h").write_bytes(source)
             if board == "arduino":  # a sketch has its folder's name
                 (made / "sketch.ino").rename(made / f"{target.name}.ino")
             made.rename(target)

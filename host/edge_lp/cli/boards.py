@@ -15,8 +15,8 @@ from edge_lp.cli.common import JSON, model_bytes
     "--board",
     default="m4",
     show_default=True,
-    help="m3, m4, m7, m33, m55, microbit, iot01a, h405, rv32, xtensa (QEMU), pico, "
-    "pico-pdm (rp2040js), posix (a process), aarch64, s390x, mips (qemu-user; the last two "
+    help="m3, m4, m7, m33, m55, microbit, iot01a, h405, rv32, xtensa, dc233c (QEMU), "
+    "pico, pico-pdm (rp2040js), posix (a process), aarch64, s390x, mips (qemu-user; the last two "
     "big-endian).",
 )
 @click.option(
@@ -95,9 +95,9 @@ def verify(
 @click.option(
     "--board",
     required=True,
-    type=click.Choice(["pico", "zephyr", "arduino", "cmake"]),
-    help="pico: pico-sdk, with an I2S microphone; zephyr: its DMIC driver; arduino: a sketch; "
-    "cmake: anything else.",
+    type=click.Choice(["pico", "zephyr", "esp32", "arduino", "cmake"]),
+    help="pico: pico-sdk, with an I2S microphone; zephyr: its DMIC driver; esp32: ESP-IDF, "
+    "with an I2S microphone; arduino: a sketch; cmake: anything else.",
 )
 @click.option("--model", default="commands12", show_default=True, help="The model in it.")
 @click.argument("folder", metavar="DIR", type=click.Path())
