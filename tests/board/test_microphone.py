@@ -17,6 +17,7 @@ from edge_lp.errors import EdgeLpError
 from edge_lp.hear.detect import BoardMicrophone
 from edge_lp.model.format import pack
 from edge_lp.runtime import HOP, Model
+from expected import is_expected
 from random_model import random_spec
 
 SPEC = random_spec(1)
@@ -139,10 +140,13 @@ def test_the_command(board):
     expected = [r.event for r in on_the_host() if r.event][:4]
     process = start("listen", "--device", port, "--source", "board", "--json")
     try:
-        lines = [json.loads(process.stdout.readline()) for _ in expected]
+        said = [process.stdout.readline() for _ in expected]
     finally:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
+    for page in ("board-nrf.md", "board-pico.md", "board-stm32.md"):
+        is_expected(page, *said)
+    lines = [json.loads(line) for line in said]
     assert [line["t"] for line in lines] == [round(e.middle / 100, 2) for e in expected]
     assert [line["keyword"] for line in lines] == [SPEC.labels[e.label] for e in expected]
     assert "the board listens by itself" in err and " s heard, " in err

@@ -15,6 +15,7 @@ from edge_lp.board.session import Board
 from edge_lp.errors import EdgeLpError, MissingDependency
 from edge_lp.model.find import read_model
 from edge_lp.runtime import HOP, SAMPLE_RATE, Model
+from expected import is_expected, listed
 from paths import ROOT, SHARED, load
 from pdm import bits_of
 from twins import audio
@@ -93,15 +94,22 @@ def cycles(emulator):
 def heard():
     """By I2S; and then recorded samples over the line, by the same image."""
     pcm = words()
-    return pcm, *listened(
-        "pico", pcm, lambda board: list(verify.verify(Model(MODEL), board, [("words", pcm[:8000])]))
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        return pcm, *listened(
+            "pico",
+            pcm,
+            lambda board: [
+                *verify.verify(Model(MODEL), board, [("words", pcm[:8000])]),
+                listed(patch, "/dev/ttyACM0", board),
+            ],
+        )
 
 
 def test_its_events_are_the_hosts(heard):
-    pcm, _, reports, statistics, (verdict,) = heard
+    pcm, _, reports, statistics, (verdict, line) = heard
     is_the_hosts(reports, statistics, np.concatenate([pcm, np.zeros(HOP * 120, np.int16)]))
     assert verdict.difference is None and verdict.frames == 50
+    is_expected("board-pico.md", line, str(verdict))
 
 
 def test_it_keeps_up_with_head_room(heard, record_property):

@@ -63,6 +63,7 @@ def test_cmake(tmp_path, model):
         [project / "build" / "spotter"], input=pcm.astype("<i2").tobytes(), capture_output=True
     )
     said = [f"{label} at {ms} ms" for label, ms in expected(model, pcm)]
+    assert re.search(r"^    \w+ at \d+ ms$", (project / "README.md").read_text(), re.M)
     assert (done.returncode, done.stdout.decode().splitlines()) == (0, said), done.stderr
 
 
