@@ -14,12 +14,12 @@ static inline int32_t lp_bias_of(const lp_layer *l, uint32_t i)
     return lp_le16s(l->bias + 2 * i) * (1 << l->bias_shift);
 }
 
-/* A unit's drive from its sum, |sum| < 2^24 (below); shifted by at most 6: below 2^30. */
-static inline int32_t lp_drive_of(const lp_model *m, int32_t bias, int32_t sum)
+/* Minus a unit's drive, from its sum, |sum| < 2^24 (below); shifted by at most 6: below 2^30. */
+static inline int32_t lp_minus_drive(const lp_model *m, int32_t bias, int32_t sum)
 {
     const int32_t up = lp_max(m->drive_shift, 0), down = lp_max(-m->drive_shift, 0);
     const int32_t z = (sum * (1 << up)) >> down;
-    return lp_clip22(z + bias);
+    return lp_minus_clip22(z + bias);
 }
 
 /* What the offsets of a dense matrix's codes add, to be taken back. */
@@ -63,7 +63,7 @@ static inline void lp_drive(const lp_model *m, const int16_t *x, int32_t *drive)
     }
     if (w->kind != LP_DENSE3) lp_sparse_sums(w, x, drive, 1);
     for (uint32_t i = 0; i < n; i++)
-        drive[i] = lp_drive_of(m, lp_bias_of(&m->layers[0], i), drive[i]);
+        drive[i] = -lp_minus_drive(m, lp_bias_of(&m->layers[0], i), drive[i]);
 }
 
 #endif

@@ -78,14 +78,15 @@ static inline int32_t lp_clip(int32_t x, int32_t lo, int32_t hi)
 {
     return lp_min(lp_max(x, lo), hi);
 }
-/* x within -(2^22 - 1)..2^22 - 1 */
-static inline int32_t lp_clip22(int32_t x)
+/* -x within -(2^22 - 1)..2^22 - 1 */
+static inline int32_t lp_minus_clip22(int32_t x)
 {
-#if defined(__thumb2__)
-    __asm__("ssat %0, #23, %1" : "=r"(x) : "r"(x)); /* -2^22 is still one too low */
-    return lp_max(x, -LP_DRIVE_MAX);
+#if defined(__thumb2__) /* from -2^22..2^22 - 1 to -(2^22 - 1)..2^22, and that one cut off */
+    __asm__("ssat %0, #23, %1" : "=r"(x) : "r"(x));
+    __asm__("ssat %0, #23, %1" : "=r"(x) : "r"(-x));
+    return x;
 #else
-    return lp_clip(x, -LP_DRIVE_MAX, LP_DRIVE_MAX);
+    return -lp_clip(x, -LP_DRIVE_MAX, LP_DRIVE_MAX);
 #endif
 }
 
@@ -320,6 +321,20 @@ static inline void *lp_take(lp_arena *a, size_t bytes)
     size_t at = a->used;
     a->used += (bytes + 7u) & ~(size_t)7u;
     return a->base ? a->base + at : NULL;
+}
+
+/* What lies in memory is named by its way from the structure that names it, in bytes, and a pointer
+ * to elsewhere is padded to 64 bits: sizes are those of any machine. */
+#define LP_POINTER_PADDING \
+    uint32_t:              \
+    64 - 8 * sizeof(void *)
+static inline uint32_t lp_way(const void *from, const void *to)
+{
+    return (uint32_t)((const uint8_t *)to - (const uint8_t *)from);
+}
+LP_INLINE void *lp_beside(const void *from, uint32_t way)
+{
+    return (void *)(uintptr_t)((const uint8_t *)from + way);
 }
 
 static inline void lp_zero(void *p, size_t n)

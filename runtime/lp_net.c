@@ -24,11 +24,14 @@ typedef struct { /* the core and its description */
     int32_t *bias[LP_MAX_LAYERS]; /* hidden layers' */
 } general;
 
-struct lp_net {
+struct lp_net { /* as long on every machine */
     const lp_model *model;
-    lp_sd *sd; /* one of these two, the other is NULL */
-    general *general;
+    LP_POINTER_PADDING;
+    uint32_t sd, general; /* the way to one of them, the other is 0 */
 };
+
+static lp_sd *sd_of(const lp_net *net) { return lp_beside(net, net->sd); }
+static general *general_of(const lp_net *net) { return lp_beside(net, net->general); }
 
 static void bias_of(const lp_layer *l, int32_t *out)
 {
@@ -114,7 +117,7 @@ static int core_init(lp_net *net, uint32_t flags, lp_arena *a, size_t bytes)
     lp_zero(g, sizeof *g);
     lay_out(g, m, flags, a);
     for (uint32_t i = 0; i + 1u < m->n_layers; i++) bias_of(&m->layers[i], g->bias[i]);
-    net->general = g;
+    net->general = lp_way(net, g);
     return lp_core_init(&g->core, &g->spec, a->base + a->used, bytes - a->used);
 }
 
@@ -143,8 +146,9 @@ LP_ONCE int lp_net_init(lp_net **out, const lp_model *m, uint32_t flags, void *m
     lp_zero(net, sizeof *net);
     net->model = m;
     if (lp_sd_fits(m, flags)) {
-        net->sd = lp_sd_place(m, flags, &a);
-        lp_sd_reset(net->sd);
+        lp_sd *const sd = lp_sd_place(m, flags, &a);
+        lp_sd_reset(sd);
+        net->sd = lp_way(net, sd);
     } else if (HAS_CORE && (e = core_init(net, flags, &a, bytes))) return e;
     *out = net;
     return LP_OK;
@@ -153,17 +157,17 @@ LP_ONCE int lp_net_init(lp_net **out, const lp_model *m, uint32_t flags, void *m
 void lp_net_reset(lp_net *net)
 {
     if (!net) return;
-    if (net->sd) lp_sd_reset(net->sd);
-    else if (HAS_CORE) lp_core_reset(net->general->core);
+    if (net->sd) lp_sd_reset(sd_of(net));
+    else if (HAS_CORE) lp_core_reset(general_of(net)->core);
 }
 
-lp_core *lp_net_core(lp_net *net) { return net && net->general ? net->general->core : NULL; }
+lp_core *lp_net_core(lp_net *net) { return net && net->general ? general_of(net)->core : NULL; }
 
 void lp_net_counts(const lp_net *net, lp_counts *counts)
 {
     if (!net || !counts) return;
-    if (net->sd) lp_sd_counts(net->sd, counts);
-    else if (HAS_CORE) lp_core_counts(net->general->core, counts);
+    if (net->sd) lp_sd_counts(sd_of(net), counts);
+    else if (HAS_CORE) lp_core_counts(general_of(net)->core, counts);
 }
 
 int lp_net_state(const lp_net *net, uint32_t group, int32_t *u, int32_t *v, uint8_t *spikes)
@@ -171,9 +175,9 @@ int lp_net_state(const lp_net *net, uint32_t group, int32_t *u, int32_t *v, uint
     if (!net || group >= 2 * net->model->n_layers - 1u) return LP_E_ARG;
     const uint32_t n = net->model->layers[group / 2].n;
     if (net->sd) {
-        lp_sd_state(net->sd, group, u, v, spikes);
+        lp_sd_state(sd_of(net), group, u, v, spikes);
     } else if (HAS_CORE) {
-        const lp_core *core = net->general->core;
+        const lp_core *core = general_of(net)->core;
         const uint8_t *fired = lp_core_spikes(core, group);
         if (u) lp_copy(u, lp_core_u(core, group), n * sizeof(int32_t));
         if (v) lp_copy(v, lp_core_v(core, group), n * sizeof(int32_t));
@@ -190,15 +194,15 @@ int lp_net_frame(lp_net *net, const int16_t *features, int32_t *logits)
     const lp_layer *out = &m->layers[m->n_layers - 1];
     const int32_t *u = NULL;
     if (net->sd) {
-        lp_sd_frame(net->sd, features);
-        u = lp_sd_output(net->sd);
+        lp_sd_frame(sd_of(net), features);
+        u = lp_sd_output(sd_of(net));
     } else if (HAS_CORE) {
-        int32_t *drive = net->general->bias[0];
-        lp_drive(m, features, drive);
+        const general *g = general_of(net);
+        lp_drive(m, features, g->bias[0]);
         /* strict mode: the core's state is that of the step that failed */
-        int e = lp_core_run(net->general->core, m->steps, NULL, NULL, NULL, 0);
+        int e = lp_core_run(g->core, m->steps, NULL, NULL, NULL, 0);
         if (e) return e;
-        u = lp_core_u(net->general->core, 2 * m->n_layers - 2u);
+        u = lp_core_u(g->core, 2 * m->n_layers - 2u);
     }
     for (uint32_t i = 0; i < out->n; i++) /* |u| <= 2^23, mul <= 255: below 2^31; |bias| <= 2^22 */
         logits[i] = lp_clip((u[i] * m->logit_mul) >> m->logit_shift, -(1 << 24), 1 << 24) +

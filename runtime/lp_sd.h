@@ -87,13 +87,18 @@ static inline void lp_sd_count(lp_counts *c, const lp_model *m, uint32_t l, uint
     c->synops += (uint64_t)n * rows;
 }
 
-/* A step's spikes' rows in m, if that is sparse. */
-static inline void lp_sd_count_sparse(lp_counts *c, const lp_matrix *m, const uint16_t *list,
-                                      uint32_t n)
+/* A step's spikes' rows in those of l's matrices that are sparse. */
+LP_ONCE static inline void lp_sd_sparse_rows(lp_counts *c, const lp_matrix *m, const uint16_t *list,
+                                             uint32_t n)
 {
     const uint8_t *e;
-    if (m->kind == LP_SPARSE3)
-        for (uint32_t r = 0; r < n; r++) c->synops += sparse3_row(m->codes, list[r], &e);
+    for (uint32_t r = 0; r < n; r++) c->synops += sparse3_row(m->codes, list[r], &e);
+}
+static inline void lp_sd_count_sparse(lp_counts *c, const lp_layer *l, const uint16_t *list,
+                                      uint32_t n)
+{
+    if (l[1].w.kind == LP_SPARSE3) lp_sd_sparse_rows(c, &l[1].w, list, n);
+    if (l->recurrent && l->u.kind == LP_SPARSE3) lp_sd_sparse_rows(c, &l->u, list, n);
 }
 
 #endif

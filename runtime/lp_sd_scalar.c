@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sigma-delta kernel (lp_sd.h) where there are no vectors. Rows of codes are read in place, ten
  * codes a word, and added in three registers a word. A unit sleeps while v = 0 and u <= -bias: its
- * dendrite stays at 0 and its soma cannot spike, so only u is kept up; what b decays meanwhile is
- * caught up when it wakes, or after RESTED steps, so no clock runs over. */
+ * dendrite stays at 0 and its soma cannot spike, so only u is kept up. Its b is caught up when it
+ * wakes, or every RESTED + 1 steps: the clock may run over. */
 #include "lp_sd.h"
 
 #define BLOCK 16u /* rows that are summed in registers: -64 <= 16 codes < 64 */
@@ -15,25 +15,27 @@ typedef struct {
     int32_t u;
     int32_t v; /* awake: v + AWAKE; asleep: -bias, so that u > v wakes it and v is 0 */
     int32_t b;
-    int32_t gain; /* bias, the drive in layer 0, + AWAKE / 2^s */
+    int32_t gain; /* awake: bias + AWAKE / 2^s; asleep: sd->clock when b was right.
+                   * bias is the drive in layer 0 */
 } unit;
 
 typedef struct {
-    unit *units;       /* [10 words]: with padding, which never wakes */
-    uint32_t n, words; /* words: of a dense row */
-    uint16_t *awake;   /* units that are awake, in any order; those that spiked in the last step
-                        * come first */
-    uint8_t *slept;    /* steps of sd->clock that a sleeper's b already has */
+    /* bytes from here to unit[10 words], with padding, which never wakes; and to uint16_t[n], those
+     * awake in any order; those that spiked in the last step come first */
+    uint32_t units, awake;
+    uint16_t n, words; /* words: of a dense row */
     uint16_t n_spikes, n_awake;
     uint32_t fired; /* spikes of the frame */
 } layer;
 
+/* As long on every machine: a board's memory is counted on another one. */
 struct lp_sd {
     const lp_model *model;
+    LP_POINTER_PADDING;
     uint32_t shift;
     int32_t feedback; /* 64 w_fb */
-    int32_t *output;  /* u, [10 words]: with padding */
-    uint32_t clock;   /* steps since all sleepers were caught up */
+    uint32_t output;  /* bytes from here to int32_t u[n_labels, to even] */
+    uint32_t clock;   /* steps, modulo 2^32 */
     lp_counts counts;
     layer layers[1]; /* the hidden ones */
 };
@@ -45,24 +47,28 @@ LP_ONCE lp_sd *lp_sd_place_scalar(const lp_model *m, lp_arena *a)
     const uint32_t hidden = m->n_layers - 1u;
     lp_sd *sd = lp_take(a, sizeof(lp_sd) + (hidden - 1) * sizeof(layer));
     for (uint32_t l = 0; l < hidden; l++) {
-        layer y = {0};
-        y.n = m->layers[l].n;
-        y.words = DENSE3_WORDS(y.n);
-        y.units = lp_take(a, 10 * y.words * sizeof(unit));
-        y.awake = lp_take(a, y.n * sizeof(uint16_t));
-        y.slept = lp_take(a, y.n);
-        if (sd) sd->layers[l] = y;
+        const uint32_t n = m->layers[l].n, words = DENSE3_WORDS(n);
+        const void *units = lp_take(a, 10 * words * sizeof(unit));
+        const void *awake = lp_take(a, n * sizeof(uint16_t));
+        if (!sd) continue;
+        layer *y = &sd->layers[l];
+        y->n = (uint16_t)n, y->words = (uint16_t)words;
+        y->units = lp_way(y, units), y->awake = lp_way(y, awake);
     }
-    int32_t *output = lp_take(a, 10 * DENSE3_WORDS(m->n_labels) * sizeof(int32_t));
+    const void *output = lp_take(a, (m->n_labels + 1u) / 2 * 2 * sizeof(int32_t));
     if (!sd) return NULL;
     sd->model = m;
     sd->shift = lp_sd_shift(m);
     sd->feedback = 64 * m->feedback;
-    sd->output = output;
+    sd->output = lp_way(sd, output);
     return sd;
 }
 
 #if !LP_VECTORS
+
+LP_INLINE unit *units_of(const layer *y) { return lp_hidden(lp_beside(y, y->units)); }
+LP_INLINE uint16_t *awake_of(const layer *y) { return lp_beside(y, y->awake); }
+LP_INLINE int32_t *output_of(const lp_sd *sd) { return lp_beside(sd, sd->output); }
 
 lp_sd *lp_sd_place(const lp_model *m, uint32_t flags, lp_arena *a)
 {
@@ -73,17 +79,14 @@ LP_ONCE void lp_sd_reset(lp_sd *sd)
 {
     const lp_model *m = sd->model;
     lp_zero(&sd->counts, sizeof sd->counts);
-    lp_zero(sd->output, 10 * DENSE3_WORDS(m->n_labels) * sizeof(int32_t));
-    sd->clock = 0;
+    lp_zero(output_of(sd), (m->n_labels + 1u) / 2 * 2 * sizeof(int32_t));
+    sd->clock = 0u - 100; /* runs over at once, as after 2^32 steps: differences count */
     for (uint32_t l = 0; l + 1u < m->n_layers; l++) {
         layer *y = &sd->layers[l];
-        const lp_layer *spec = &m->layers[l];
         y->n_spikes = y->n_awake = y->fired = 0;
-        for (uint32_t i = 0; i < 10 * y->words; i++) {
-            int32_t bias = i < y->n ? lp_bias_of(spec, i) : 0;
-            y->units[i] = (unit){0, i < y->n ? -bias : INT32_MAX, 0, bias + (AWAKE >> sd->shift)};
-        }
-        lp_zero(y->slept, y->n);
+        for (uint32_t i = 0; i < 10u * y->words; i++)
+            units_of(y)[i] = (unit){0, i < y->n ? -lp_bias_of(&m->layers[l], i) : INT32_MAX, 0,
+                                    sd->clock};
     }
 }
 
@@ -98,7 +101,7 @@ typedef struct {
 
 static source from(const lp_matrix *m, uint32_t shift, const layer *y)
 {
-    return (source){m, y->awake, y->n_spikes, shift - m->scale};
+    return (source){m, awake_of(y), y->n_spikes, shift - m->scale};
 }
 
 /* Up to two blocks of rows of two matrices, those of the first one in front. Where loads must be
@@ -132,7 +135,6 @@ typedef struct {
 } sums;
 #define FIELDS(x) ((x) * 0x02010201u) /* x in the four fields of a or b */
 #define HALVES(x) ((x) * 0x00010001u)
-#define FLIP 0x8000u
 
 LP_INLINE void add_word(sums *t, uint32_t w, uint32_t fields)
 {
@@ -141,17 +143,17 @@ LP_INLINE void add_word(sums *t, uint32_t w, uint32_t fields)
     t->b += w >> 3 & fields;
 }
 
-/* Word k of the n rows at `at`. */
-LP_INLINE void add_rows(sums *t, const uint8_t *const *at, uint32_t n, uint32_t k, uint32_t skew)
+/* The word from `byte` on of the n rows at `at`. */
+LP_INLINE void add_rows(sums *t, const uint8_t *const *at, uint32_t n, uint32_t byte, uint32_t skew)
 {
     const uint32_t fields = lp_register(FIELDS(7));
     const uint8_t *const *end = lp_hidden((void *)(at + n));
-    if (n & 1) add_word(t, lp_word(*at++ + 4 * k, skew), fields);
+    if (n & 1) add_word(t, lp_word(*at++ + byte, skew), fields);
     while (at < end) {
         const uint8_t *p, *q;
         at = lp_two_pointers(at, &p, &q);
-        add_word(t, lp_word(p + 4 * k, skew), fields);
-        add_word(t, lp_word(q + 4 * k, skew), fields);
+        add_word(t, lp_word(p + byte, skew), fields);
+        add_word(t, lp_word(q + byte, skew), fields);
     }
 }
 
@@ -159,13 +161,13 @@ LP_INLINE void add_rows(sums *t, const uint8_t *const *at, uint32_t n, uint32_t 
 #define add_few_rows add_rows
 #else
 /* The same without a loop, n <= BLOCK. */
-LP_INLINE void add_few_rows(sums *t, const uint8_t *const *at, uint32_t n, uint32_t k,
+LP_INLINE void add_few_rows(sums *t, const uint8_t *const *at, uint32_t n, uint32_t byte,
                             uint32_t skew)
 {
     const uint32_t fields = lp_register(FIELDS(7));
     at = lp_hidden((void *)at); /* all 16 are not to be kept elsewhere */
     /* clang-format off */
-#define ROW(i) case i + 1: add_word(t, lp_word(at[i] + 4 * k, skew), fields); LP_ON;
+#define ROW(i) case i + 1: add_word(t, lp_word(at[i] + byte, skew), fields); LP_ON;
     switch (n) {
         ROW(15) ROW(14) ROW(13) ROW(12) ROW(11) ROW(10) ROW(9) ROW(8)
         ROW(7) ROW(6) ROW(5) ROW(4) ROW(3) ROW(2) ROW(1) ROW(0)
@@ -175,21 +177,21 @@ LP_INLINE void add_few_rows(sums *t, const uint8_t *const *at, uint32_t n, uint3
 }
 #endif
 
-/* Word k of the rows from .. from + n - 1, n <= BLOCK. */
-LP_INLINE sums sums_of(const rows *x, uint32_t k, uint32_t from, uint32_t n, const int few)
+/* The same of the rows from .. from + n - 1, n <= BLOCK. */
+LP_INLINE sums sums_of(const rows *x, uint32_t byte, uint32_t from, uint32_t n, const int few)
 {
     const uint32_t start = FIELDS(128 - 4 * n) - (64u << 9);
     sums t = {start, start, 9 * start + HALVES(64 * (128 - 4 * n))};
     if (!LP_ALIGNED) {
-        if (few) add_few_rows(&t, x->at + from, n, k, 0);
-        else add_rows(&t, x->at + from, n, k, 0);
+        if (few) add_few_rows(&t, x->at + from, n, byte, 0);
+        else add_rows(&t, x->at + from, n, byte, 0);
     } else {
         const uint32_t most = x->first < from ? 0 : x->first - from, m = most < n ? most : n;
-        add_rows(&t, x->at + from, m, k, x->skew[0]);
-        add_rows(&t, x->at + from + m, n - m, k, x->skew[1]);
+        add_rows(&t, x->at + from, m, byte, x->skew[0]);
+        add_rows(&t, x->at + from + m, n - m, byte, x->skew[1]);
     }
     t.c -= t.a + 8 * t.b;
-    t.a ^= FLIP, t.b ^= FLIP;
+    t.a ^= 0x8000u, t.b ^= 0x8000u;
     return t;
 }
 
@@ -233,10 +235,11 @@ LP_INLINE void two_currents(pass *p, unit *x, uint32_t l, uint32_t m, const int 
 /* A layer's currents straight from the sums of rows, all of one scale, at most BLOCK. */
 static void currents_of_block(pass *p, const layer *y, const rows *from)
 {
-    const uint32_t next = 2 * y->words;
-    for (uint32_t k = 0; k < y->words; k++) {
-        const sums t = sums_of(from, k, 0, from->n, 1);
-        unit *x = lp_hidden(y->units + 2 * k);
+    const uint32_t next = 2 * y->words, n = from->n;
+    unit *first = units_of(y), *const end = first + next;
+    for (uint32_t at = 0; first < end; first += 2, at += 4) {
+        const sums t = sums_of(from, at, 0, n, 1);
+        unit *x = lp_hidden(first);
         two_currents(p, x, lp_lanes(t.a, 0), 0, 0), x = lp_hidden(x + next);
         two_currents(p, x, lp_lanes(t.b, 0), 0, 0), x = lp_hidden(x + next);
         two_currents(p, x, lp_lanes(t.c, 6), 0, 0), x = lp_hidden(x + next);
@@ -248,18 +251,19 @@ static void currents_of_block(pass *p, const layer *y, const rows *from)
 /* The same of BLOCK rows and those behind them. */
 static void currents_of_two(pass *p, const layer *y, const rows *from)
 {
+    const uint32_t next = 2 * y->words, n = from->n - BLOCK;
+    unit *first = units_of(y), *const end = first + next;
     if (LP_DSP) p->scale *= 2; /* below 2^30, as lp_sd_fits bounds 64 |weight| tau by 2^23 */
-    for (uint32_t k = 0; k < y->words; k++) {
-        const sums s = sums_of(from, k, 0, BLOCK, 0),
-                   t = sums_of(from, k, BLOCK, from->n - BLOCK, 0);
-        unit *x = y->units + 2 * k;
+    for (uint32_t at = 0; first < end; first += 2, at += 4) {
+        const sums s = sums_of(from, at, 0, BLOCK, 0), t = sums_of(from, at, BLOCK, n, 0);
+        unit *x = first;
 #if LP_DSP
 #define BOTH(field, low) lp_lanes_mean(lp_lanes(s.field, low), lp_lanes(t.field, low))
         const uint32_t l[5] = {BOTH(a, 0), BOTH(b, 0), BOTH(c, 6), BOTH(a, 9), BOTH(b, 9)}, *m = l;
 #else
         const uint32_t l[5] = PAIRS(s), m[5] = PAIRS(t);
 #endif
-        for (int j = 0; j < 5; j++, x += 2 * y->words) two_currents(p, x, l[j], m[j], !LP_DSP);
+        for (int j = 0; j < 5; j++, x += next) two_currents(p, x, l[j], m[j], !LP_DSP);
     }
 }
 
@@ -274,7 +278,7 @@ static void add_all(int32_t *u, uint32_t stride, const source *x)
         block.n = block.skew[1] = 0; /* the latter is read only behind where it is set: for gcc */
         gather(&block, 0, x, r, x->n - r < BLOCK ? x->n - r : BLOCK);
         for (uint32_t k = 0; k < words; k++) {
-            const sums t = sums_of(&block, k, 0, block.n, 0);
+            const sums t = sums_of(&block, 4 * k, 0, block.n, 0);
             const uint32_t l[5] = PAIRS(t);
             int32_t *to = u + 2 * k * stride;
             for (const uint32_t *m = l; to < end; m++, to += 2 * words * stride) {
@@ -303,7 +307,8 @@ static void currents(lp_sd *sd, uint32_t l)
     if (l) below = from(&spec->w, m->synapse_shift, y - 1);
     if (spec->recurrent) own = from(&spec->u, m->synapse_shift, y);
     const uint32_t n = below.n + own.n, shift = below.n ? below.shift : own.shift;
-    pass p = {y->units, y->awake + y->n_awake, sd->shift, lp_lane_scale(64 << shift)};
+    unit *const units = units_of(y), *const end = units + 10 * y->words;
+    pass p = {units, awake_of(y) + y->n_awake, sd->shift, lp_lane_scale(64 << shift)};
     if (n <= 2 * BLOCK && (!below.n || below.m->kind == LP_DENSE3) &&
         (!own.n || (own.m->kind == LP_DENSE3 && own.shift == shift))) {
         rows x;
@@ -313,14 +318,13 @@ static void currents(lp_sd *sd, uint32_t l)
         if (n <= BLOCK) currents_of_block(&p, y, &x);
         else currents_of_two(&p, y, &x);
     } else {
-        unit *const end = y->units + 10 * y->words;
-        for (unit *x = y->units; x < end; x++) x->u = lp_decayed(x->u, p.s, 0);
-        if (below.m) add_all(&y->units->u, sizeof(unit) / sizeof(int32_t), &below);
-        if (own.m) add_all(&y->units->u, sizeof(unit) / sizeof(int32_t), &own);
-        for (unit *x = y->units; x < end; x++)
-            if (x->u > x->v) *p.woken++ = (uint16_t)(x - y->units);
+        for (unit *x = units; x < end; x++) x->u = lp_decayed(x->u, p.s, 0);
+        if (below.m) add_all(&units->u, sizeof(unit) / sizeof(int32_t), &below);
+        if (own.m) add_all(&units->u, sizeof(unit) / sizeof(int32_t), &own);
+        for (unit *x = units; x < end; x++)
+            if (x->u > x->v) *p.woken++ = (uint16_t)(x - units);
     }
-    y->n_awake = (uint16_t)(p.woken - y->awake);
+    y->n_awake = (uint16_t)(p.woken - awake_of(y));
 }
 
 /* The output's currents, before they are wrapped. |64 q| < 2^21, so 32 bits hold them. */
@@ -329,10 +333,10 @@ static void output(lp_sd *sd)
     const lp_model *m = sd->model;
     const source x = from(&m->layers[m->n_layers - 1].w, m->output_shift,
                           &sd->layers[m->n_layers - 2]);
-    int32_t *const end = sd->output + m->n_labels;
+    int32_t *const first = output_of(sd), *const end = first + (m->n_labels + 1u) / 2 * 2;
     const uint32_t shift = sd->shift;
-    for (int32_t *u = sd->output; u < end; u++) *u = lp_decayed(lp_wrap24(*u), shift, 0);
-    add_all(sd->output, 1, &x);
+    for (int32_t *u = first; u < end; u++) *u = lp_decayed(lp_wrap24(*u), shift, 0);
+    add_all(first, 1, &x);
 }
 
 /* ---------------------------------------------------------------------------------- voltages -- */
@@ -348,10 +352,11 @@ static int32_t rested(int32_t b, uint32_t s, uint32_t n)
 
 static void wake(const lp_sd *sd, const layer *y, const uint16_t *from)
 {
-    for (const uint16_t *end = y->awake + y->n_awake; from < end; from++) {
-        unit *x = &y->units[*from];
+    for (const uint16_t *end = awake_of(y) + y->n_awake; from < end; from++) {
+        unit *x = &units_of(y)[*from];
+        x->b = rested(x->b, sd->shift, sd->clock - (uint32_t)x->gain);
+        x->gain = (AWAKE >> sd->shift) - x->v;
         x->v = AWAKE;
-        x->b = rested(x->b, sd->shift, sd->clock - y->slept[*from]);
     }
 }
 
@@ -365,7 +370,7 @@ LP_INLINE void update(const lp_sd *sd, const layer *y, const uint16_t *at, const
 {
     const uint32_t s = sd->shift;
     const int32_t most = sd->model->ceiling + AWAKE, feedback = spiked ? sd->feedback : 0;
-    unit *const units = y->units;
+    unit *const units = units_of(y);
     while (at < end) {
         const uint16_t i = *at++;
         unit *x = lp_hidden(&units[i]);
@@ -375,8 +380,8 @@ LP_INLINE void update(const lp_sd *sd, const layer *y, const uint16_t *at, const
         v = lp_decayed_from(v, s, u + gain);
         b = lp_decayed_from(b, s, feedback);
         if (LP_RARE(v <= AWAKE)) {
-            lp_put_two_words(&x->v, (AWAKE >> s) - gain, b);
-            y->slept[i] = (uint8_t)(sd->clock + 1);
+            x->v = (AWAKE >> s) - gain;
+            lp_put_two_words(&x->b, b, (int32_t)sd->clock + 1);
             continue;
         }
         if (LP_RARE(v > most)) v = (int32_t)lp_register((uint32_t)most);
@@ -396,77 +401,72 @@ static void step(lp_sd *sd)
     output(sd);
     for (uint32_t l = m->n_layers - 1u; l-- > 0;) {
         layer *y = &sd->layers[l];
-        const lp_layer *const spec = &m->layers[l];
-        const uint16_t *const woken = y->awake + y->n_awake, *const others = y->awake + y->n_spikes;
-        lists to = {y->awake, y->awake};
+        uint16_t *const list = awake_of(y), *const others = list + y->n_spikes;
+        const uint16_t *const woken = list + y->n_awake;
+        lists to = {list, list};
         currents(sd, l);
         wake(sd, y, woken);
-        update(sd, y, y->awake, others, &to, 1);
-        update(sd, y, others, y->awake + y->n_awake, &to, 0);
-        y->n_spikes = (uint16_t)(to.spike - y->awake);
-        y->n_awake = (uint16_t)(to.kept - y->awake);
+        update(sd, y, list, others, &to, 1);
+        update(sd, y, others, list + y->n_awake, &to, 0);
+        y->n_spikes = (uint16_t)(to.spike - list);
+        y->n_awake = (uint16_t)(to.kept - list);
         y->fired += y->n_spikes;
-        lp_sd_count_sparse(&sd->counts, &spec[1].w, y->awake, y->n_spikes);
-        if (spec->recurrent) lp_sd_count_sparse(&sd->counts, &spec->u, y->awake, y->n_spikes);
+        lp_sd_count_sparse(&sd->counts, &m->layers[l], list, y->n_spikes);
     }
     sd->clock++;
 }
 
 /* --------------------------------------------------------------------------------- interface -- */
 
-/* The drives of units i, i + next, ... from their sums. */
-LP_INLINE void set_drives(const lp_sd *sd, uint32_t i, uint32_t next, const int32_t *sum)
+/* x's drive from its sum: a sleeper's v, gain of one awake. */
+LP_INLINE void set_drive(const lp_sd *sd, unit *x, uint32_t i, int32_t sum)
 {
-    const int32_t awake = AWAKE >> sd->shift;
-    const uint32_t n = sd->layers[0].n;
-    unit *const units = sd->layers[0].units;
-    for (; i < n; i += next) {
-        unit *x = &units[i];
-        const int32_t bias = lp_drive_of(sd->model, lp_bias_of(sd->model->layers, i), *sum++);
-        x->gain = bias + awake;
-        if (x->v < AWAKE) x->v = -bias;
-    }
+    const int32_t minus = lp_minus_drive(sd->model, lp_bias_of(sd->model->layers, i), sum);
+    if (x->v < AWAKE) x->v = minus;
+    else x->gain = (AWAKE >> sd->shift) - minus;
+}
+
+/* The b of a layer's sleepers by now. */
+LP_ONCE static void catch_up(const lp_sd *sd, const layer *y)
+{
+    for (unit *x = units_of(y), *const end = x + y->n; x < end; x++)
+        if (x->v < AWAKE) {
+            x->b = rested(x->b, sd->shift, sd->clock - (uint32_t)x->gain);
+            x->gain = (int32_t)sd->clock;
+        }
 }
 
 static void drive(lp_sd *sd, const int16_t *features)
 {
     const lp_matrix *w = &sd->model->layers[0].w;
-    const uint32_t columns = 2 * DENSE3_WORDS(w->n_out);
-    unit *x = sd->layers[0].units;
+    const uint32_t n = w->n_out, columns = 2 * DENSE3_WORDS(n);
+    unit *const units = units_of(sd->layers);
     if (w->kind == LP_DENSE3) {
         const int32_t offset = lp_drive_offset(features);
-        for (uint32_t i = 0; i < columns; i++) {
+        for (uint32_t c = 0; c < columns; c++) {
             int32_t sum[5];
-            lp_drive_column(w, i, features, offset, sum);
-            set_drives(sd, i, columns, sum);
+            lp_drive_column(w, c, features, offset, sum);
+            for (uint32_t i = c, j = 0; i < n; i += columns) set_drive(sd, &units[i], i, sum[j++]);
         }
-    } else {
-        lp_sparse_sums(w, features, &x->gain, sizeof(unit) / sizeof(int32_t));
-        for (uint32_t i = 0; i < w->n_out; i++) set_drives(sd, i, w->n_out, &x[i].gain);
+        return;
     }
-}
-
-static void catch_up(lp_sd *sd) /* before `slept` or a loop of `rested` becomes too long */
-{
-    const uint32_t s = sd->shift, clock = sd->clock;
-    for (uint32_t l = 0; l + 1u < sd->model->n_layers; l++) {
-        const layer *y = &sd->layers[l];
-        for (uint32_t i = 0; i < y->n; i++) {
-            unit *x = &y->units[i];
-            if (x->v < AWAKE) x->b = rested(x->b, s, clock - y->slept[i]);
-            y->slept[i] = 0;
-        }
+    catch_up(sd, sd->layers); /* then each gain is free for a sum */
+    lp_sparse_sums(w, features, &units->gain, sizeof(unit) / sizeof(int32_t));
+    for (uint32_t i = 0; i < n; i++) {
+        const int32_t sum = units[i].gain;
+        units[i].gain = (int32_t)sd->clock;
+        set_drive(sd, &units[i], i, sum);
     }
-    sd->clock = 0;
 }
 
 void lp_sd_frame(lp_sd *sd, const int16_t *features)
 {
     const lp_model *m = sd->model;
-    if (sd->clock + m->steps > RESTED) catch_up(sd);
+    for (uint32_t l = 0; l + 1u < m->n_layers && (sd->clock & RESTED) + m->steps > RESTED; l++)
+        catch_up(sd, &sd->layers[l]);
     drive(sd, features);
     for (uint32_t k = 0; k < m->steps; k++) step(sd);
-    for (uint32_t i = 0; i < m->n_labels; i++) sd->output[i] = lp_wrap24(sd->output[i]);
+    for (uint32_t i = 0; i < m->n_labels; i++) output_of(sd)[i] = lp_wrap24(output_of(sd)[i]);
     for (uint32_t l = 0; l < m->n_layers; l++) {
         const int hidden = l + 1u < m->n_layers;
         lp_sd_count(&sd->counts, m, l, hidden ? sd->layers[l].fired : 0);
@@ -474,7 +474,7 @@ void lp_sd_frame(lp_sd *sd, const int16_t *features)
     }
 }
 
-const int32_t *lp_sd_output(const lp_sd *sd) { return sd->output; }
+const int32_t *lp_sd_output(const lp_sd *sd) { return output_of(sd); }
 void lp_sd_counts(const lp_sd *sd, lp_counts *counts) { *counts = sd->counts; }
 
 void lp_sd_state(const lp_sd *sd, uint32_t group, int32_t *u, int32_t *v, uint8_t *spikes)
@@ -485,16 +485,16 @@ void lp_sd_state(const lp_sd *sd, uint32_t group, int32_t *u, int32_t *v, uint8_
     for (uint32_t i = 0; i < sd->model->layers[l].n; i++) {
         unit x = {0};
         if (output) {
-            x.u = sd->output[i], x.v = lp_max(x.u, -LP_V_LIMIT);
+            x.u = output_of(sd)[i], x.v = lp_max(x.u, -LP_V_LIMIT);
         } else {
-            x = y->units[i];
-            if (x.v < AWAKE) x.b = rested(x.b, sd->shift, sd->clock - y->slept[i]);
+            x = units_of(y)[i];
+            if (x.v < AWAKE) x.b = rested(x.b, sd->shift, sd->clock - (uint32_t)x.gain);
             x.v = x.v < AWAKE ? 0 : x.v - AWAKE;
         }
         lp_sd_unit(group % 2, x.u, x.v, x.b, u ? u + i : NULL, v ? v + i : NULL,
                    spikes ? spikes + i : NULL);
     }
-    for (uint32_t r = 0; spikes && group % 2 && r < y->n_spikes; r++) spikes[y->awake[r]] = 1;
+    for (uint32_t r = 0; spikes && group % 2 && r < y->n_spikes; r++) spikes[awake_of(y)[r]] = 1;
 }
 
 #endif

@@ -225,7 +225,7 @@ LP_CLONES static void sd_drive(const lp_model *m, uint32_t n, int16_t *restrict 
                                int32_t *restrict drive)
 {
     for (uint32_t i = 0; i < (n & ~31u); i++) {
-        drive[i] = -lp_drive_of(m, -bias[i], 256 * high[i] + low[i]);
+        drive[i] = lp_minus_drive(m, -bias[i], 256 * high[i] + low[i]);
         low[i] = high[i] = 0;
     }
 }
@@ -267,8 +267,7 @@ static void step(lp_sd *sd)
             sd_update(sd, y->padded, y->u, y->v, y->b, y->next, y->drive, sd->acc, y->fired);
             y->spikes = sd_list_spikes(sd->places, y->fired, y->padded, y->list);
             y->all += y->spikes;
-            lp_sd_count_sparse(&sd->counts, &m->layers[l + 1].w, y->list, y->spikes);
-            if (y->own.rows) lp_sd_count_sparse(&sd->counts, &m->layers[l].u, y->list, y->spikes);
+            lp_sd_count_sparse(&sd->counts, &m->layers[l], y->list, y->spikes);
         }
         if (sd->counting) sd->counts.active += sd_active(y);
     }

@@ -93,3 +93,16 @@ def test_any_sequence_of_a_detectors_calls(tmp_path) -> None:
     numbers = re.fullmatch(r"taken (\d+), refused (\d+), events (\d+)\n", done.stdout)
     assert all(int(n) > 300 for n in numbers.groups()), done.stdout
     assert subprocess.run([program], input=b"").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "harness, flags",
+    [("kernel_test", []), ("kernel_test", ["-DLP_VECTORS=0"]), ("fuzz_frontend", [])],
+)
+def test_other_harnesses(harness, flags, tmp_path) -> None:
+    """The kernel against the core on drawn models; the front end on any cuts."""
+    checks = ["-fsanitize=fuzzer,address,undefined", "-DFUZZER", "-DLP_NO_CLONES"]
+    program = build("clang", [*checks, *flags], tmp_path, harness)
+    command = [program, "-runs=200", "-seed=1", "-max_len=2000"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and "Done 200 runs" in done.stderr, done.stderr[-3000:]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from edge_lp import core, runtime
 from edge_lp.audio.files import read_file
+from edge_lp.model import format
 from edge_lp.model.find import read_model
 from edge_lp.model.format import pack
 from edge_lp.model.spec import Layer, Matrix
@@ -182,6 +183,22 @@ def test_real_speech(program, tmp_path):
         same(kernel, general)
     done = run_program(program, tmp_path, data, frames)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("shift, fits", [(12, False), (4, True)])
+def test_padding_stays_within_32_bits(shift, fits, program, tmp_path, monkeypatch):
+    """A dense row's last word holds ten codes, of however few units: bits 0, which are code -4. Two
+    units that spike all the time would send those behind them below -2^31; nor may what is behind
+    an odd number of labels add up for ever."""
+    monkeypatch.setattr(format, "SPARSE_BYTES", 0)  # no writer writes rows of zeros so
+    zeros, high = np.zeros((2, 2), np.int8), np.full(2, 32767, np.int16)
+    hidden = Layer(Matrix(np.zeros((40, 2), np.int8), 0), Matrix(zeros, 0), high, 7)
+    output = Layer(Matrix(np.zeros((2, 3), np.int8), 0), None, np.zeros(3, np.int16), 0)
+    point = dict(delta=2, steps=255, feedback=1, output_shift=12, ceiling=2**23 - 1)
+    spec = random_spec(1, (2,), 3, 2, layers=[hidden, output], synapse_shift=shift, **point)
+    assert runtime.Net(runtime.Model(pack(spec))).kernel == fits
+    done = run_program(program, tmp_path, pack(spec), random_frames(1, 40))
+    assert done.returncode == (0 if fits else 2), done.stderr
 
 
 REFUSED = {
