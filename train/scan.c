@@ -5,6 +5,13 @@
  *
  *   z_k = d_{k / sub} + y_k U,   y_{k+1} = a y_k + (1 - a) clip(z_k, 0, limit),   y_0 = 0
  *
+ * or, spiking, what the core computes (SPEC.md, "Network"), in float:
+ *
+ *   v_{k+1} = clip(a v_k + (1 - a) z_k, 0, limit),
+ *   y_{k+1} = a y_k + (1 - a) limit [v_{k+1} > y_k]
+ *
+ * whose gradient is taken to be that of the line above (straight through).
+ *
  * Everything is float32, row-major and dense: what there is of each step is (batch, steps, units).
  * The rows of a batch have nothing to do with each other, so a call works on rows first..last-1,
  * and threads may share a batch. Needs vectors as GCC and Clang have them. */
@@ -49,24 +56,38 @@ INLINE void product(const float *x, size_t stride, const float *panel, size_t un
     for (size_t r = 0; r < rows; r++) out[r] = sum[r];
 }
 
-/* `width` units of one row from their products z on; a constant but in the last panel. */
+INLINE float clip(float x, float limit)
+{
+    const float top = x < limit ? x : limit;
+    return top > 0 ? top : 0;
+}
+
+/* `width` units of one row from their products z on; a constant but in the last panel. v: NULL
+ * where nothing spikes. */
 INLINE void settle(float limit, const float *restrict a, const float *restrict z,
-                   const float *restrict drive, const float *restrict y, float *restrict next,
-                   uint8_t *restrict inside, size_t width)
+                   const float *restrict drive, const float *restrict y, float *restrict v,
+                   float *restrict next, uint8_t *restrict inside, size_t width)
 {
     for (size_t j = 0; j < width; j++) {
-        const float x = drive[j] + z[j], top = x < limit ? x : limit;
-        next[j] = a[j] * y[j] + (1 - a[j]) * (top > 0 ? top : 0);
+        const float x = drive[j] + z[j];
+        float gain = clip(x, limit);
+        if (v) {
+            v[j] = clip(a[j] * v[j] + (1 - a[j]) * x, limit);
+            gain = v[j] > y[j] ? limit : 0;
+        }
+        next[j] = a[j] * y[j] + (1 - a[j]) * gain;
         inside[j] = (x >= 0) & (x <= limit);
     }
 }
 
-/* All steps of `rows` rows from `row` on; next (rows, units) is scratch. */
+/* All steps of `rows` rows from `row` on; next (rows, units) and, where it spikes, v behind it are
+ * scratch. */
 INLINE void forward(const lp_scan *s, const float *panels, const float *drive, float *before,
-                    uint8_t *inside, float *out, float *next, size_t row, size_t rows)
+                    uint8_t *inside, float *out, float *next, size_t row, size_t rows,
+                    const int spiking)
 {
     const size_t n = s->units, steps = s->frames * s->sub_steps;
-    memset(next, 0, rows * n * sizeof *next);
+    memset(next, 0, 2 * rows * n * sizeof *next);
     for (size_t k = 0; k < steps; k++) {
         float *y = before + (row * steps + k) * n;
         for (size_t r = 0; r < rows; r++) memcpy(y + r * steps * n, next + r * n, n * sizeof *y);
@@ -78,9 +99,9 @@ INLINE void forward(const lp_scan *s, const float *panels, const float *drive, f
                 const size_t u = ((row + r) * steps + k) * n + at;
                 const float *d = drive + ((row + r) * s->frames + k / s->sub_steps) * n + at;
                 const float *a = s->retention + at, *z = (const float *)&sum[r];
-                if (width == LANES)
-                    settle(s->limit, a, z, d, before + u, next + r * n + at, inside + u, LANES);
-                else settle(s->limit, a, z, d, before + u, next + r * n + at, inside + u, width);
+                float *to = next + r * n + at, *v = spiking ? to + rows * n : NULL;
+                if (width == LANES) settle(s->limit, a, z, d, before + u, v, to, inside + u, LANES);
+                else settle(s->limit, a, z, d, before + u, v, to, inside + u, width);
             }
         }
         if ((k + 1) % s->sub_steps == 0)
@@ -93,11 +114,17 @@ INLINE void forward(const lp_scan *s, const float *panels, const float *drive, f
 CLONES int lp_scan_forward(const lp_scan *s, size_t first, size_t last, const float *recurrent,
                            const float *drive, float *before, uint8_t *inside, float *out)
 {
-    float *panels = panels_of(recurrent, s->units), *next = malloc(ROWS * s->units * sizeof *next);
+    float *panels = panels_of(recurrent, s->units);
+    float *next = malloc(2 * ROWS * s->units * sizeof *next);
     size_t row = panels && next ? first : last;
-    for (; row + ROWS <= last; row += ROWS)
-        forward(s, panels, drive, before, inside, out, next, row, ROWS);
-    for (; row < last; row++) forward(s, panels, drive, before, inside, out, next, row, 1);
+    for (size_t rows; row < last; row += rows) {
+        rows = row + ROWS <= last ? ROWS : 1;
+#define ALL(rows, spiking) forward(s, panels, drive, before, inside, out, next, row, rows, spiking)
+        if (rows == ROWS && s->spiking) ALL(ROWS, 1);
+        else if (rows == ROWS) ALL(ROWS, 0);
+        else if (s->spiking) ALL(1, 1);
+        else ALL(1, 0);
+    }
     const int done = panels && next;
     free(next);
     free(panels);

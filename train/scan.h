@@ -12,6 +12,7 @@ typedef struct {
     size_t frames, sub_steps, batch, units;
     const float *retention; /* (units,) a, of one sub-step, in [0, 1) */
     float limit;            /* I_in > 0 */
+    int spiking;            /* y is what spikes carry, as on the core; see scan.c */
 } lp_scan;
 
 /* recurrent (units, units); drive (batch, frames, units) -> before (batch, steps, units): y before

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""--patience, --rate and --quick: what they change in a run."""
+"""--patience, --rate, --activity, --spiking-epochs and --quick: what they change in a run."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,12 +10,14 @@ from click.testing import CliRunner
 
 pytest.importorskip("tensorflow", reason="training needs TensorFlow: pip install 'edge-lp[train]'")
 
+import keras
 from edge_lp.cli import main
 from edge_lp.errors import EdgeLpError
 from edge_lp.model.find import read_model
 from edge_lp.model.format import unpack
-from edge_lp_train import fit, net, stage
+from edge_lp_train import fit, losses, net, stage
 from edge_lp_train.check import Quality
+from edge_lp_train.layers import LowPassRNN
 from edge_lp_train.presets import TrainConfig, configure
 from edge_lp_train.sampler import Sequences
 
@@ -78,11 +82,11 @@ def test_without_patience_or_with_enough_all_epochs_are_run(tmp_path, monkeypatc
 
 def test_the_rate_is_where_the_stages_begin():
     """Coarse from --rate to a third of it, float from there to nothing; 3 bits have their own."""
-    coarse, fine, quantised = fit._plan(configure(None, rate=0.0012))
+    coarse, fine, quantised, spiking = fit._plan(configure(None, rate=0.0012))
     assert (coarse.rate, fine.rate) == (0.0012, pytest.approx(0.0004))
     assert coarse.last_rate == fine.rate and fine.last_rate == 0
-    assert quantised.rate == configure(None).qat_rate
-    alone, fine, _ = fit._plan(configure(None, rate=0.0012, coarse_epochs=0))
+    assert quantised.rate == 2 * spiking.rate == configure(None).qat_rate
+    alone, fine, *_ = fit._plan(configure(None, rate=0.0012, coarse_epochs=0))
     assert alone.epochs == 0 and fine.rate == 0.0012
 
 
@@ -135,17 +139,67 @@ def test_the_command_passes_them_on(tmp_path, monkeypatch):
     out = tmp_path / "run"
     command = ["train", "--data", tmp_path / "data", "--words", "low,high", "--out", out]
     command += ["--quick", "--rate", 0.004, "--patience", 2, "--hidden", 8, "--batch", 16]
-    command += ["--clips-per-epoch", 64, "--epochs", 2, 1]
+    command += ["--clips-per-epoch", 64, "--epochs", 2, 1, "--spiking-epochs", 1]
+    command += ["--activity", 0.3]
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     done = CliRunner().invoke(main, [str(c) for c in command], catch_exceptions=False)
     assert done.exit_code == 0 and (out / "model.lpb").is_file(), done.output
     config = TrainConfig.read(out / "config.json")
     assert (config.rate, config.patience, config.coarse_epochs) == (0.004, 2, 14)
     assert (config.clips_per_epoch, config.float_epochs, config.qat_epochs) == (64, 2, 1)
+    assert (config.spiking_epochs, config.activity) == (1, 0.3)
     for change, refused in (({"rate": 0.01}, "rate"), ({"quick": True}, "quick")):
         with pytest.raises(EdgeLpError, match=refused):
             fit.train(out, {}, resume=True, **change)
     assert fit._resumed(out, None, None, {"patience": 5}).patience == 5
+
+
+def spikes_of(model, x):
+    """Spikes a unit and step of a spiking net on (n, frames, FEATURES)."""
+    cells = [layer for layer in model.layers if isinstance(layer, LowPassRNN)]
+    states = keras.Model(model.input, [c.output for c in cells])(x)
+    per_step = []
+    for layer, y in zip(cells, states):
+        a = np.asarray(layer.cell.retention()) ** (1 / layer.cell.sub_steps)
+        s = (y[:, 1:] - a * y[:, :-1]) / ((1 - a) * layer.cell.clip)
+        np.testing.assert_allclose(s, np.round(s), atol=1e-3)
+        per_step.append(float(np.mean(s)))
+    return per_step
+
+
+def test_activity_lowers_spikes_and_without_it_the_loss_is_what_it_was(monkeypatch):
+    """The term is the share of spikes that the net fires, so a step along its gradient fires fewer.
+    At a weight of 0 it is not even computed: the loss has the same bits."""
+    config = configure(None, ("yes",), hidden=(12, 8), batch=BATCH, clip=30)
+    batch = next(next(Drawn(config).epochs(0)))
+    codes = {k: 3 for k in ("w0", "u0", "w1", "u1", "w2")}
+
+    def trained(weight, steps):
+        model = net.build(config, codes, spiking=True)
+        model.get_layer("lp0").cell.bias.assign(np.full(12, 1.0))
+        optimizer = keras.optimizers.Adam(0.01)
+        step = stage._step(model, optimizer, replace(config, activity=weight), None)
+        found = [float(step(*batch)[0]) for _ in range(steps)]
+        return found, spikes_of(model, batch.x)
+
+    plain, spikes = trained(0.0, 30)
+    paid, fewer = trained(3.0, 30)
+    assert sum(fewer) < 0.6 * sum(spikes) and min(spikes) > 0.01
+    assert 0 < (paid[0] - plain[0]) / 3.0 < 1
+    monkeypatch.setattr(losses, "activity", None)
+    assert trained(0.0, 2)[0] == plain[:2]
+
+
+def test_the_detector_in_the_loss_has_the_windows_of_the_configuration():
+    """A word in 15 frames fills the short window; the long ones must agree."""
+    logits = np.zeros((1, 120, 3), np.float32)
+    logits[0, 60:75, 0] = 9
+    loss = lambda w: float(losses.detector_loss(logits, np.zeros(1), np.zeros(1, int), w, 1)[0])
+    assert loss((15,)) < 0.01 < loss((15, 60, 104)) / 3 and loss((15, 60)) < loss((15, 104))
+    scores = losses.detector_scores(logits, (15, 60))
+    mean = logits[0, 15:75].mean(axis=0)
+    long, short = (x - np.log(np.exp(x).sum()) for x in (mean, logits[0, 60:75].mean(axis=0)))
+    np.testing.assert_allclose(scores[0, 74], (long + short) / 2, rtol=1e-5)
 
 
 def test_a_patience_below_nothing_is_refused():

@@ -14,17 +14,18 @@ from edge_lp_train import net, scan
 from edge_lp_train.layers import LowPassRNN
 from edge_lp_train.presets import configure
 from edge_lp_train.quantize import CodeQuantizer
+from edge_lp_train.spiking import SpikingRNN
 
 pytestmark = pytest.mark.skipif(scan._scan is None, reason="built without the C module _scan")
 F, T = 5, 23
 
 
-def pair(units, sub_steps, quantised=False, **kwargs):
+def pair(units, sub_steps, quantised=False, kinds=(LowPassRNN, scan.ScanRNN), **kwargs):
     """The layer in Keras and in C with the same weights, strong enough to reach both ends."""
     rng = np.random.default_rng(units)
     codes = [CodeQuantizer(3) for _ in range(2)] if quantised else [None, None]
     out = []
-    for kind in (LowPassRNN, scan.ScanRNN):
+    for kind in kinds:
         layer = kind(
             units, sub_steps=sub_steps, return_sequences=True, kernel_quantizer=codes[0],
             recurrent_quantizer=codes[1], **kwargs,
@@ -73,6 +74,23 @@ def test_equals_the_keras_layer(units, batch, sub_steps, options):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(b).max())
 
 
+@pytest.mark.parametrize("units, batch, tau", [(16, 9, 4), (7, 3, 16)])
+def test_equals_the_spiking_layer(units, batch, tau):
+    """Spikes and gradients: y is a sum of whole spikes that decay, and every spike is the same."""
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(0, 1, (batch, T, F)).astype(np.float32))
+    goal = tf.constant(rng.normal(0, 1, (batch, T, units)).astype(np.float32))
+    kinds = SpikingRNN, scan.ScanSpikingRNN
+    keras_layer, c_layer = pair(units, 3, kinds=kinds, alpha=(1 - 1 / tau) ** 3)
+    (y, grads), (y_c, grads_c) = look(keras_layer, x, goal), look(c_layer, x, goal)
+    spikes = (y[:, 1:] - (1 - 1 / tau) * y[:, :-1]) * tau / keras_layer.cell.clip
+    np.testing.assert_allclose(spikes, np.round(spikes), atol=1e-4)
+    assert not y.numpy()[:, 0].any() and 0.1 < np.mean(spikes) < 0.9
+    np.testing.assert_allclose(y_c, y, rtol=1e-4, atol=1e-4)
+    for a, b in zip(grads_c, grads):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(b).max())
+
+
 def test_the_threads_share_a_batch(monkeypatch):
     rng = np.random.default_rng(0)
     x = rng.normal(0, 1, (29, T, F)).astype(np.float32)
@@ -95,6 +113,7 @@ def test_the_trainers_net_is_made_of_it_and_does_without_it(monkeypatch):
     plain.set_weights(fast.get_weights())
     monkeypatch.undo()
     np.testing.assert_allclose(fast(x), plain(x), rtol=1e-4, atol=1e-5)
+    assert type(net.build(config, spiking=True).get_layer("lp1")) is scan.ScanSpikingRNN
 
 
 def test_what_the_c_code_does_not_do_is_refused():

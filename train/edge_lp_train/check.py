@@ -141,7 +141,7 @@ class Check:
             raw.append(float(hit.mean()))
             recalls = [hit[self.labels == c].mean() for c in np.unique(self.labels)]
             balanced.append(float(np.mean(recalls)))
-        talk = frame_scores(infer(self.speech)) if len(self.speech) else None
+        talk = frame_scores(infer(self.speech), self.config.windows) if len(self.speech) else None
         held = float("nan")
         if len(self.held):
             held = float(np.mean(infer(self.held).mean(axis=1).argmax(1) == self.held_labels))
@@ -155,7 +155,7 @@ class Check:
             return float("nan")
         # (PASSED, labels): what a piece of speech, in which nobody is called, reaches at most
         highest = np.sort(talk.max(axis=1), axis=0)[::-1][:PASSED]
-        scores = frame_scores(infer(self.wake)).max(axis=1)
+        scores = frame_scores(infer(self.wake), self.config.windows).max(axis=1)
         own = np.take_along_axis(scores, self.wake_labels[:, None], 1)[:, 0]
         return float(np.mean(own <= highest[:, self.wake_labels]))
 
@@ -163,7 +163,7 @@ class Check:
         if not len(self.words) or talk is None:
             return float("nan")
         n = len(self.config.words)
-        scores = frame_scores(infer(self.words))
+        scores = frame_scores(infer(self.words), self.config.windows)
         own = scores[np.arange(len(scores)), :, self.word_labels].max(axis=1)
         threshold = np.quantile(own, MISSED)
         events = 0
@@ -175,6 +175,6 @@ class Check:
         return events / self.hours
 
 
-def frame_scores(logits: np.ndarray) -> np.ndarray:
+def frame_scores(logits: np.ndarray, windows: tuple[int, ...]) -> np.ndarray:
     """(n, frames, labels) logits -> the same of the detector's log posteriors."""
-    return np.asarray(detector_scores(logits.astype(np.float32)))
+    return np.asarray(detector_scores(logits.astype(np.float32), windows))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training: a float net, coarse in time and then fine, then 3-bit quantisation-aware fine-tuning,
-then the .lpb model (edge-lp train)."""
+at last in spikes, then the .lpb model (edge-lp train)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ from edge_lp_train.stage import Stage, infer, run_stage
 from edge_lp_train.summary import summary
 
 FOLDERS = "folders.json"
-EPOCHS = ("coarse_epochs", "float_epochs", "qat_epochs", "patience")  # may change on --resume
+# may change on --resume
+EPOCHS = ("coarse_epochs", "float_epochs", "qat_epochs", "spiking_epochs", "patience")
 
 
 def _check_run(out: Path) -> None:
@@ -175,17 +176,19 @@ def train(
 def _plan(config: TrainConfig) -> list[Stage]:
     coarse = min(config.coarse_epochs, config.float_epochs - 1)
     between = config.rate / 3 if coarse else config.rate
+    rounded = config.float_epochs + config.qat_epochs
     return [
         Stage("coarse", coarse, config.rate, between, 0, 1.0),
         Stage("float", config.float_epochs - coarse, between, 0.0, coarse, 1.6),
         Stage("3-bit", config.qat_epochs, config.qat_rate, 0.0, config.float_epochs, 2.2),
+        Stage("spiking", config.spiking_epochs, config.qat_rate / 2, 0.0, rounded, 4.0),
     ]
 
 
 def _stages(
     out: Path, config: TrainConfig, sampler: Sampler, check: Check, start: Path | None
 ) -> dict[str, np.ndarray]:
-    """The three stages; returns the quantised net's weights and scales."""
+    """The four stages; returns the quantised net's weights and scales."""
     plan = _plan(config)
     coarse, fine = build(config, sub_steps=1), build(config)
     if start is not None:
@@ -201,8 +204,12 @@ def _stages(
     quantised.set_weights(fine.get_weights())
     sampler.hard = hard_places(sampler.long_speech, config, infer(fine))
     run_stage(out, plan, 2, quantised, sampler, check, config, guide=fine)
-    _fit_biases(quantised, config, check)
-    return weights_of(quantised, config) | {f"s_{k}": np.array(s) for k, s in scales.items()}
+    spiking = build(config, scales, spiking=True)
+    spiking.set_weights(quantised.get_weights())
+    if plan[3].epochs:
+        run_stage(out, plan, 3, spiking, sampler, check, config, guide=fine)
+    _fit_biases(spiking, config, check)
+    return weights_of(spiking, config) | {f"s_{k}": np.array(s) for k, s in scales.items()}
 
 
 def _scales(weights: dict[str, np.ndarray], config: TrainConfig) -> dict[str, int]:
@@ -221,8 +228,8 @@ def best_so_far(out: Path, config: TrainConfig) -> dict[str, np.ndarray] | None:
             for i, w in enumerate(model.weights):
                 w.assign(f[f"w{i}"])
             weights = weights_of(model, config)
-            scales = _scales(read_arrays(out / FLOAT, []) if stage.name == "3-bit" else weights,
-                             config)  # fmt: skip
+            in_codes = stage.name in ("3-bit", "spiking")
+            scales = _scales(read_arrays(out / FLOAT, []) if in_codes else weights, config)
             return weights | {f"s_{k}": np.array(s) for k, s in scales.items()}
     return None
 

@@ -76,7 +76,8 @@ class LowPassRNNCell(Filtered):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.state_size = self.output_size = self.units
+        self.state_size: Any = self.units
+        self.output_size = self.units
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         self.kernel = self.add_weight(
@@ -93,19 +94,20 @@ class LowPassRNNCell(Filtered):
         )
         self.add_alpha()
 
-    def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Any, list[Any]]:
-        y = states[0]
+    def matrices(self) -> tuple[Any, Any]:
+        """W and U as they are applied, U None without recurrence."""
         w = self.kernel if self.kernel_quantizer is None else self.kernel_quantizer(self.kernel)
+        if not self.recurrent:
+            return w, None
+        u = self.recurrent_kernel
+        return w, u if self.recurrent_quantizer is None else self.recurrent_quantizer(u)
+
+    def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Any, list[Any]]:
+        y, (w, u) = states[0], self.matrices()
         a = ops.power(self.retention(), 1.0 / self.sub_steps)
         drive = ops.matmul(inputs, w) + self.bias
-        if self.recurrent:
-            u = (
-                self.recurrent_kernel
-                if self.recurrent_quantizer is None
-                else self.recurrent_quantizer(self.recurrent_kernel)
-            )
         for _ in range(self.sub_steps):
-            z = drive + ops.matmul(y, u) if self.recurrent else drive
+            z = drive if u is None else drive + ops.matmul(y, u)
             y = a * y + (1.0 - a) * ops.clip(z, 0.0, self.clip)
         return y, [y]
 
@@ -159,6 +161,7 @@ class LowPassRNN(FilteredRNN):
     """
 
     _recurrent = True
+    _cell: type[LowPassRNNCell] = LowPassRNNCell
 
     def __init__(self, units: int, return_sequences: bool = False, **kwargs: Any) -> None:
         if "cell" in kwargs:
@@ -166,7 +169,7 @@ class LowPassRNN(FilteredRNN):
                 f"{type(self).__name__} makes its own cell; for another one take keras.layers.RNN"
             )
         cell_args = {k: kwargs.pop(k) for k in _CELL_ARGS if k in kwargs}
-        cell = LowPassRNNCell(
+        cell = self._cell(
             units,
             recurrent=self._recurrent,
             dtype=self.cell_policy(kwargs.get("dtype")),

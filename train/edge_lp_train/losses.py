@@ -11,8 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
-WINDOWS = (20, 45, 90)  # frames: the detector's posteriors, combined by their geometric mean
-STRIDE = 4
+STRIDE = 4  # frames between two scores of the detector in the loss
 
 
 def clip_logits(logits: Any, start: Any, frames: int) -> Any:
@@ -23,26 +22,28 @@ def clip_logits(logits: Any, start: Any, frames: int) -> Any:
     return ops.sum(logits * inside[..., None], axis=1) / frames
 
 
-def detector_scores(logits: Any, stride: int = 1) -> Any:
+def detector_scores(logits: Any, windows: tuple[int, ...], stride: int = 1) -> Any:
     """(batch, time, labels) logits -> (batch, time / stride, labels): log of the geometric mean
-    over WINDOWS of the posteriors of the mean logits of the frames up to each. Frames before the
-    first count as zeros, as in the runtime."""
+    over windows, of so many frames, of the posteriors of the mean logits of the frames up to each.
+    Frames before the first count as zeros, as in the runtime."""
     total = ops.cumsum(logits, axis=1)
     frames = total.shape[1]
     out = 0.0
-    for w in WINDOWS:
+    for w in windows:
         before = ops.pad(total[:, : max(frames - w, 0)], [[0, 0], [min(w, frames), 0], [0, 0]])
         mean = (total - before)[:, stride - 1 :: stride] / w
         out = out + keras.ops.log_softmax(mean, axis=-1)
-    return out / len(WINDOWS)
+    return out / len(windows)
 
 
-def detector_loss(logits: Any, start: Any, label: Any, words: int, wake: int = 0) -> Any:
+def detector_loss(
+    logits: Any, start: Any, label: Any, windows: tuple[int, ...], words: int, wake: int = 0
+) -> Any:
     """(batch,) loss: a word's -log of its best score, -log(1 - p) of anything else's worst score
     for any word; and, of all but wake words, that of the worst score for one of them, which are the
     first `wake` labels: what is nearest to a command may hide it. Windows that end within the first
     ten frames behind `start` say nothing."""
-    scores = detector_scores(logits, STRIDE)
+    scores = detector_scores(logits, windows, STRIDE)
     t = (ops.arange(ops.shape(scores)[1]) + 1) * STRIDE
     live = t[None] > start[:, None] + 10
     own = ops.take_along_axis(scores, label[:, None, None], axis=2)[..., 0]
@@ -55,6 +56,17 @@ def detector_loss(logits: Any, start: Any, label: Any, words: int, wake: int = 0
 
     loss = ops.where(label < words, hit, wrong(words))
     return loss + ops.where(label < wake, 0.0, wrong(wake)) if wake else loss
+
+
+def activity(states: list[Any], cells: list[Any]) -> Any:
+    """The synapses that a core step works on, as a share of those behind hidden units. states:
+    (batch, time, units) of each hidden layer; cells: theirs. A spike adds limit / tau to what its
+    unit carries, of which 1 / tau leaks away a step: so a unit that carries y spikes y / limit
+    times a step on average, whatever its course."""
+    above = [*(c.units for c in cells[1:]), 0]  # the read-out's synapses are few, and left out
+    sizes = [c.units * (n + c.recurrent * c.units) for c, n in zip(cells, above)]
+    shares = [n * ops.mean(y) / c.clip for n, y, c in zip(sizes, states, cells)]
+    return sum(shares) / max(sum(sizes), 1)
 
 
 def cross_entropy(target: Any, logits: Any) -> Any:

@@ -29,7 +29,7 @@ def hard_places(
         return []
     n = len(config.wake) or len(config.words)
     found = []
-    for i, s in enumerate(frame_scores(infer(x))[..., :n].max(axis=2)):
+    for i, s in enumerate(frame_scores(infer(x), config.windows)[..., :n].max(axis=2)):
         for _ in range(EACH):
             t = int(s.argmax())
             found.append((float(s[t]), i * CHUNK + (t + 1) * HOP))

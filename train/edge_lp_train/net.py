@@ -23,18 +23,25 @@ from edge_lp_train.scan import low_pass_layer
 
 
 def build(
-    config: TrainConfig, scales: dict[str, int] | None = None, sub_steps: int | None = None
+    config: TrainConfig,
+    scales: dict[str, int] | None = None,
+    sub_steps: int | None = None,
+    spiking: bool = False,
 ) -> keras.Model:
-    """(batch, time, 40) features -> (batch, time, labels) logits. With scales: 3-bit weights."""
+    """(batch, time, 40) features -> (batch, time, labels) logits. With scales: 3-bit weights.
+    spiking: as the core runs it, features held over a frame's core steps, logits read in its last
+    one."""
 
     def quantizer(name: str) -> CodeQuantizer | None:
         return CodeQuantizer(scales[name]) if scales else None
 
     x = features = keras.Input((None, FEATURES), name="features")
+    if spiking:
+        x, sub_steps = keras.layers.UpSampling1D(config.steps)(x), config.steps
     for i, units in enumerate(config.hidden):
         recurrent = i >= config.feed_forward
         more = {"recurrent_quantizer": quantizer(f"u{i}")} if recurrent else {}
-        x = low_pass_layer(recurrent)(
+        x = low_pass_layer(recurrent, spiking)(
             units,
             alpha=frame_alpha(config.delta, config.steps),
             sub_steps=sub_steps or config.sub_steps,
@@ -45,6 +52,8 @@ def build(
             name=f"lp{i}",
             **more,
         )(x)
+    if spiking:
+        x = x[:, config.steps - 1 :: config.steps]
     last = quantizer(f"w{len(config.hidden)}")
     read_out = ReadOut(len(config.labels), kernel_quantizer=last, seed=config.seed, name="readout")
     return keras.Model(features, read_out(x))

@@ -27,6 +27,7 @@ class TrainConfig:
     coarse_epochs: int = 18  # of the float stage, at first, with one sub-step: half the time
     float_epochs: int = 28
     qat_epochs: int = 16
+    spiking_epochs: int = 0  # behind these, of the net as the core runs it
     clips_per_epoch: int = 12800
     reuse: int = 4  # epochs in which a sequence is seen, each time with other masks
     batch: int = 128
@@ -45,6 +46,7 @@ class TrainConfig:
     speech_loss: float = 0.5  # the same in continuous speech
     wake_loss: float = 0.5  # the same of wake words
     distil: float = 0.5  # share of the 3-bit stage's loss: the float net's posterior
+    activity: float = 0.0  # weight in the loss of the synapses that a step works on (losses.py)
     patience: int = 0  # epochs without a better check that end a stage; 0: all are run
     teacher: float = 0.4  # share of the teacher's posterior in a clip's target, if there is one
     said: tuple[str, ...] = ()  # keywords that need no recordings: voices speak them
@@ -79,7 +81,14 @@ class TrainConfig:
         reserved = [w for w in self.words if w in (UNKNOWN, SILENCE) or not w.strip()]
         if reserved or not self.words:
             raise EdgeLpError(f"{reserved or 'nothing'} cannot be a keyword; name one of the words")
-        for name in ("coarse_epochs", "patience", "synth_clips", "seed"):
+        for name in (
+            "coarse_epochs",
+            "spiking_epochs",
+            "activity",
+            "patience",
+            "synth_clips",
+            "seed",
+        ):
             if getattr(self, name) < 0:
                 raise EdgeLpError(f"{name} is {getattr(self, name)}, expected 0 or more")
         for name in ("float_epochs", "qat_epochs", "batch", "reuse"):

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from edge_lp_train.layers import LowPassDense, LowPassRNN
+from edge_lp_train.spiking import SpikingDense, SpikingRNN
 
 try:
     import edge_lp_train._scan as _scan
@@ -25,12 +26,14 @@ THREADS = int(os.environ.get("TF_NUM_INTRAOP_THREADS") or os.cpu_count() or 1)
 _pool = ThreadPoolExecutor(THREADS)
 
 
-def low_pass_layer(recurrent: bool) -> type[LowPassRNN]:
+def low_pass_layer(recurrent: bool, spiking: bool = False) -> type[LowPassRNN]:
     """The fastest low-pass layer there is."""
     fast = _scan is not None and keras.backend.backend() == "tensorflow"
-    if recurrent:
-        return ScanRNN if fast else LowPassRNN
-    return ScanDense if fast else LowPassDense
+    if spiking:
+        kinds = (ScanSpikingRNN, ScanSpikingDense) if fast else (SpikingRNN, SpikingDense)
+    else:
+        kinds = (ScanRNN, ScanDense) if fast else (LowPassRNN, LowPassDense)
+    return kinds[0] if recurrent else kinds[1]
 
 
 def _pointer(a: np.ndarray) -> Any:
@@ -58,12 +61,14 @@ class _Scan:
     """A call of the C code. a (units,): retention of a sub-step; limit: I_in; shape: of the drive,
     (batch, frames, units). Other arrays: scan.h."""
 
-    def __init__(self, a: np.ndarray, limit: float, sub_steps: int, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, a: np.ndarray, limit: float, sub_steps: int, spiking: bool, shape: tuple[int, ...]
+    ) -> None:
         batch, frames, units = self.shape = shape
         self.steps = (batch, frames * sub_steps, units)
         self.a = np.ascontiguousarray(a)  # the C struct points to it
         self.c = _scan.ffi.new(
-            "lp_scan *", (frames, sub_steps, batch, units, _pointer(self.a), limit)
+            "lp_scan *", (frames, sub_steps, batch, units, _pointer(self.a), limit, spiking)
         )
 
     def forward(self, drive: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -84,22 +89,28 @@ class _Scan:
         return d_drive, dz
 
 
-def recurrence(drive: Any, u: Any, a: Any, limit: float, sub_steps: int) -> Any:
+def recurrence(
+    drive: Any, u: Any, a: Any, limit: float, sub_steps: int, spiking: bool = False
+) -> Any:
     """drive (batch, frames, units), u (units, units), a (units,) -> y (batch, frames, units) of
-    each frame's last sub-step. There is no gradient for a."""
+    each frame's last sub-step; spiking (sub_steps is 1): y before each step. There is no gradient
+    for a."""
     import tensorflow as tf
 
-    limit, real = float(limit), tf.float32
+    fixed, real = (float(limit), sub_steps, spiking), tf.float32
 
     def forward(d: np.ndarray, u: np.ndarray, a: np.ndarray) -> Any:
-        return _Scan(a, limit, sub_steps, d.shape).forward(d, u)
+        return _Scan(a, *fixed, d.shape).forward(d, u)
 
     def backward(dy: np.ndarray, a: np.ndarray, *kept: np.ndarray) -> Any:
-        return _Scan(a, limit, sub_steps, dy.shape).backward(dy, *kept)
+        if spiking:  # y before a step is y behind the one before
+            dy = np.concatenate([dy[:, 1:], np.zeros_like(dy[:, :1])], axis=1)
+        return _Scan(a, *fixed, dy.shape).backward(dy, *kept)
 
     @tf.custom_gradient
     def run(drive: Any, u: Any, a: Any) -> Any:
-        y, before, inside = tf.numpy_function(forward, [drive, u, a], [real, real, tf.uint8])
+        after, before, inside = tf.numpy_function(forward, [drive, u, a], [real, real, tf.uint8])
+        y = before if spiking else after
         y.set_shape(drive.shape)
 
         def grad(dy: Any) -> Any:
@@ -113,8 +124,10 @@ def recurrence(drive: Any, u: Any, a: Any, limit: float, sub_steps: int) -> Any:
     return run(drive, u, a)
 
 
-class ScanRNN(LowPassRNN):
-    """LowPassRNN for whole sequences from a state of zero, in float32, with alpha not learnt."""
+class _InC(LowPassRNN):
+    """A layer for whole sequences from a state of zero, in float32, with alpha not learnt."""
+
+    _spiking = False
 
     def __init__(self, units: int, **kwargs: Any) -> None:
         super().__init__(units, **kwargs)
@@ -129,17 +142,32 @@ class ScanRNN(LowPassRNN):
         if initial_state is not None or mask is not None:
             return super().call(sequences, initial_state, mask, training)
         cell = self.cell
-        w = cell.kernel if cell.kernel_quantizer is None else cell.kernel_quantizer(cell.kernel)
-        u = cell.recurrent_kernel if cell.recurrent else tf.zeros((cell.units, cell.units))
-        if cell.recurrent and cell.recurrent_quantizer is not None:
-            u = cell.recurrent_quantizer(u)
-        w, u = tf.convert_to_tensor(w), tf.convert_to_tensor(u)
+        w, u = cell.matrices()
+        w = tf.convert_to_tensor(w)
+        u = tf.zeros((cell.units, cell.units)) if u is None else tf.convert_to_tensor(u)
         drive = tf.matmul(sequences, w) + cell.bias
         a = tf.pow(tf.convert_to_tensor(cell.retention()), 1.0 / cell.sub_steps)
-        return recurrence(drive, u, a, cell.clip, cell.sub_steps)
+        sub_steps = 1 if self._spiking else cell.sub_steps
+        return recurrence(drive, u, a, cell.clip, sub_steps, self._spiking)
+
+
+class ScanRNN(_InC):
+    """LowPassRNN in C."""
 
 
 class ScanDense(ScanRNN):
     """LowPassDense in the same code: a recurrence of zeros costs little beside what is around."""
+
+    _recurrent = False
+
+
+class ScanSpikingRNN(_InC, SpikingRNN):
+    """SpikingRNN in C."""
+
+    _spiking = True
+
+
+class ScanSpikingDense(ScanSpikingRNN):
+    """SpikingDense in C."""
 
     _recurrent = False

@@ -21,6 +21,7 @@ from edge_lp_train import losses
 from edge_lp_train.check import Check, Infer, Quality
 from edge_lp_train.distribute import mean_gradients, spread
 from edge_lp_train.files import log, read_arrays, write_arrays
+from edge_lp_train.layers import LowPassRNN
 from edge_lp_train.presets import TrainConfig
 from edge_lp_train.quantize import CodeQuantizer
 from edge_lp_train.sampler import Sampler, Sequences
@@ -63,6 +64,8 @@ def _step(
     of the strategy in whose scope it is made."""
     words, wake, weights = len(config.words), len(config.wake), model.trainable_variables
     limits = [(w, *quantizer.limits()) for quantizer, w in quantised_weights(model)]
+    cells = [x for x in model.layers if isinstance(x, LowPassRNN)]
+    watched = keras.Model(model.input, [model.output, *(x.output for x in cells)])
     strategy = tf.distribute.get_strategy()
 
     def part(x: Any, start: Any, target: Any, label: Any, speech: Any) -> Any:
@@ -73,13 +76,15 @@ def _step(
             )
             goal = (1 - config.distil) * target + config.distil * opinion
         with tf.GradientTape() as tape:
-            logits = model(x, training=True)
+            logits, *states = watched(x, training=True)
             mean = losses.clip_logits(logits, start, config.clip)
             share = tf.where(speech, config.speech_loss, config.detector_loss)
             share = tf.where(label < wake, config.wake_loss, share)
             loss = (1 - share) * losses.cross_entropy(goal, mean)
-            loss += share * losses.detector_loss(logits, start, label, words, wake)
+            loss += share * losses.detector_loss(logits, start, label, config.windows, words, wake)
             loss = tf.reduce_mean(loss)
+            if config.activity:
+                loss += config.activity * losses.activity(states, [x.cell for x in cells])
         mean_of_all = mean_gradients(tape.gradient(loss, weights))
         # Keras adds up what the replicas give it
         each = [tf.clip_by_norm(g, CLIP_NORM) / strategy.num_replicas_in_sync for g in mean_of_all]

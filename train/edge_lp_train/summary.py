@@ -17,14 +17,16 @@ from edge_lp_train.data import Material
 from edge_lp_train.presets import UNKNOWN, TrainConfig
 
 FEW_CLIPS, FEW_SPEAKERS = 50, 5
-# CPU ms: a fresh sequence, and a sequence in the coarse, float and 3-bit stage (docs/training.md)
-COST_MS = (1.2, 0.8, 1.5, 1.9)
+# CPU ms: a fresh sequence, and a sequence in the coarse, float, 3-bit and spiking stage
+# (docs/training.md)
+COST_MS = (1.2, 0.8, 1.5, 1.9, 3.5)
 
 
 def minutes(config: TrainConfig) -> float:
     """About how long training takes on one free core of 2025 at 128,128; larger nets longer."""
     coarse = min(config.coarse_epochs, config.float_epochs - 1)
-    epochs = (coarse, config.float_epochs - coarse, config.qat_epochs)
+    floating = config.float_epochs - coarse
+    epochs = (coarse, floating, config.qat_epochs, config.spiking_epochs)
     model = sum(n * ms for n, ms in zip(epochs, COST_MS[1:]))
     fresh = COST_MS[0] * (sum(epochs) + config.reuse - 1) / config.reuse
     size = sum(n * n for n in config.hidden) / (2 * 128**2)

@@ -72,6 +72,16 @@ from edge_lp.text import without_descriptor_2
     help="Epochs in float, then with 3-bit weights.",
 )
 @click.option(
+    "--spiking-epochs",
+    type=click.IntRange(0),
+    help="Epochs behind these, of the net as the core runs it.  [default: 0]",
+)
+@click.option(
+    "--activity",
+    type=click.FloatRange(0),
+    help="Weight in the loss of the synapses that a step works on: fewer spikes.  [default: 0]",
+)
+@click.option(
     "--hidden", help="Units of the recurrent layers, separated by commas.  [default: 128,128]"
 )
 @click.option(
@@ -124,6 +134,8 @@ def train(
     start: str | None,
     out: str,
     epochs: tuple[int, int] | None,
+    spiking_epochs: int | None,
+    activity: float | None,
     hidden: str | None,
     say: tuple[str, ...],
     synth: int | None,
@@ -178,6 +190,8 @@ def train(
         words_of(words),
         resume,
         epochs,
+        spiking_epochs=spiking_epochs,
+        activity=activity,
         seed=seed,
         hidden=units,
         said=tuple(w.strip() for w in say) or None,
