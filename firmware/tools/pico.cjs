@@ -3,9 +3,10 @@
 //
 // The chip is npm's rp2040js (found by NODE_PATH). Its UART is this program's stdin and stdout, at
 // 460800 baud of its own time; a microphone is on GP10 to GP12, I2S where word select is driven, else
-// PDM, and hears AUDIO (16 kHz int16) each time that its clock starts, then silence. A breakpoint ends it, with r0 as its exit code. On
-// SIGTERM it tells the cycles in which the core did not sleep, per second of audio, and how long it
-// heard. The time is the chip's: nothing depends on this machine's.
+// PDM, and hears AUDIO (16 kHz int16) each time that its clock starts, then silence. A breakpoint
+// ends it, with r0 as its exit code. On SIGTERM it tells the cycles in which the core did not sleep,
+// per second of audio, how long it heard, and how often each keyword's pin, GP13 to GP22, changed.
+// The time is the chip's: nothing depends on this machine's.
 "use strict";
 const fs = require("fs");
 const { RP2040 } = require("rp2040js");
@@ -86,6 +87,16 @@ function slots(rises, falls, pins) {
   } else if (falls) data = 0;
 }
 
+// ---- the keywords' pins, looked at every millisecond
+
+const changes = new Array(10).fill(0);
+let pins = 0;
+function look() {
+  const different = pins ^ chip.sio.gpioValue;
+  pins ^= different;
+  changes.forEach((_, i) => (changes[i] += (different >> (13 + i)) & 1));
+}
+
 // ---- the line
 
 let input = [], output = [], asked = false;
@@ -145,6 +156,7 @@ function run(cycles) {
 // A millisecond of the chip's at a time, then what came in meanwhile. Nothing to do: it rests.
 function turn() {
   run(CLOCK / 1000);
+  look();
   flush();
   const idle = chip.core.waiting && !machine.enabled && !input.length;
   setTimeout(turn, idle ? 2 : 0);
@@ -153,7 +165,7 @@ function turn() {
 process.on("SIGTERM", () => {
   const each = heard ? Math.round((awake / heard) * CLOCK) : 0;
   const seconds = (heard / CLOCK).toFixed(2);
-  fs.writeSync(2, `pico: ${each} cycles a second of audio, ${seconds} s\n`);
+  fs.writeSync(2, `pico: ${each} cycles a second of audio, ${seconds} s\npico: pins ${changes.join(" ")}\n`);
   process.exit(0);
 });
 turn();

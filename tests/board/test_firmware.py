@@ -171,11 +171,15 @@ def test_every_stack_has_a_bound(tmp_path, model, program):
 
 @pytest.mark.parametrize(
     "variables,message",
-    [(("BOARD=m5",), "no board 'm5'"), (("MODEL=/nowhere.lpb",), "is not a file")],
+    [
+        (("BOARD=m5",), "no board 'm5'"),
+        (("MODEL=/nowhere.lpb",), "is not a file"),
+        (("BOARD=m4", "CROSS=no-such-"), "needs the compiler no-such-gcc"),
+    ],
 )
 def test_wrong_variables(tmp_path, model, variables, message):
     done = make(tmp_path, model, *variables)
-    assert done.returncode != 0 and message in done.stderr
+    assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_damaged_model_is_not_built_in(tmp_path, model):

@@ -112,6 +112,15 @@ def test_its_events_are_the_hosts(heard):
     is_expected("board-pico.md", line, str(verdict))
 
 
+def test_each_keyword_changes_its_pin(heard):
+    """GP13 is the first one's. It hears the recording from the start once more for the reports."""
+    _, emulator, reports, *_ = heard
+    changes = [int(n) for n in re.search(r"pico: pins ([\d ]+)", emulator.said)[1].split()]
+    events = [r.result.event.label for r in reports if r.result.event]
+    assert len(changes) == 10 and {i for i, n in enumerate(changes) if n} == set(events)
+    assert all(changes[i] >= events.count(i) for i in events)
+
+
 def test_it_keeps_up_with_head_room(heard, record_property):
     found = cycles(heard[1])
     record_property("cycles", found)

@@ -37,7 +37,9 @@ def test_what_is_in_it(wheel):
     assert {"edge_lp/c/runtime/edge_lp.h", "edge_lp/c/firmware/Makefile"} <= set(names)
     host, projects = ROOT / "host", ROOT / "host/edge_lp/board/projects"
     templates = {str(p.relative_to(host)) for p in projects.rglob("*") if p.is_file()}
-    assert {"edge_lp/c/src/edge_lp_fast.h", *templates} <= set(names) and len(templates) > 12
+    example = "edge_lp/c/esp-idf/i2s_microphone/main/main.c"
+    assert {"edge_lp/c/src/edge_lp_fast.h", example, *templates} <= set(names)
+    assert len(templates) > 12
     # what `edge-lp listen --web` serves, the WebAssembly where it can be built
     page = {"index.html", "style.css", "app.js", "picture.js", "sources.js", "spotter.js"}
     assert {f"edge_lp/web/{name}" for name in page | {"worklet.js"}} <= set(names)
