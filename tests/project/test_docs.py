@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from expected import printed
 from paths import ROOT
 
 PAGES = [p for p in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))]
@@ -46,3 +47,15 @@ def test_files_that_are_cited_are_in_the_tree(page):
     folders = "runtime|firmware|host|train|tests|tools|examples|docs|zephyr|src"
     for path in re.findall(rf"`((?:{folders})/[\w./-]+)`", page.read_text(encoding="utf-8")):
         assert (ROOT / path).exists(), f"{page.name} cites {path}"
+
+
+def test_the_pages_name_boards_that_are_there():
+    """As `devices` shows them, and with another line for each command."""
+    boards = {p.parent.name for p in (ROOT / "firmware" / "boards").glob("*/board.mk")}
+    sources = (ROOT / "firmware" / "boards").rglob("*.[ch]")
+    for text in (p.read_text() for p in sources):
+        boards |= set(re.findall(r'(?:hal_name\[\] =|define NAME) "([\w-]+)"', text))
+    for page in ("board-nrf.md", "board-pico.md", "board-stm32.md"):
+        _, port, word, _, verdict = printed(page)
+        assert port.split()[1] in boards, page
+        assert word.startswith('{"t": ') and " equal: " in verdict

@@ -8,6 +8,7 @@ import bisect
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +79,15 @@ def _by_function(t: Target, elf: Path, profile: Path, seconds: float) -> dict[st
 
 
 def count(
-    name: str, model: bytes, pcm: np.ndarray | None = None, functions: bool = True
+    name: str,
+    model: bytes,
+    pcm: np.ndarray | None = None,
+    functions: bool = True,
+    more: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Board name (m3, m4, m7, m33, m55, rv32), model -> instructions per second of audio: of each
-    part, "total", and "functions". pcm: int16 at 16 kHz; None: five seconds of babble."""
+    part, "total", and "functions". pcm: int16 at 16 kHz; None: five seconds of babble. more: other
+    variables of the Makefile."""
     t = target(name)
     if not t.counting:
         known = ", ".join(n for n, other in TARGETS.items() if other.counting)
@@ -89,7 +95,7 @@ def count(
     pcm = babble(SECONDS) if pcm is None else pcm
     with build_folder() as f:
         folder = Path(f)
-        elf, _ = build(t, model, folder, "count", pcm.astype("<i2").tobytes())
+        elf, _ = build(t, model, folder, "count", pcm.astype("<i2").tobytes(), more=more)
         plugin = _plugin(folder) if functions and shutil.which("cc") else None
         said = {
             line.split()[0]: [int(x) for x in line.split()[1:]]
