@@ -161,7 +161,12 @@ _LICENCE = "trained on CC BY 4.0 recordings (Speech Commands, Warden 2018)"
 PRESETS = {
     "commands12": Preset(
         TrainConfig(
-            held=0.03, licence=_LICENCE, windows=(15, 60, 104), threshold=0.905, latency=38
+            held=0.03,
+            licence=_LICENCE,
+            windows=(16, 60, 120),
+            stride=4,
+            threshold=0.87,
+            latency=39,
         ),
         "ten commands, unknown and silence: the 12 classes of Speech Commands",
     ),
