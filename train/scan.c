@@ -80,11 +80,18 @@ INLINE void settle(float limit, const float *restrict a, const float *restrict z
     }
 }
 
+/* The same in the last panel, in few instructions: there are three clones of what calls it. */
+__attribute__((noinline)) static void settle_few(float limit, const float *a, const float *z,
+                                                 const float *drive, const float *y, float *v,
+                                                 float *next, uint8_t *inside, size_t width)
+{
+    settle(limit, a, z, drive, y, v, next, inside, width);
+}
+
 /* All steps of `rows` rows from `row` on; next (rows, units) and, where it spikes, v behind it are
  * scratch. */
 INLINE void forward(const lp_scan *s, const float *panels, const float *drive, float *before,
-                    uint8_t *inside, float *out, float *next, size_t row, size_t rows,
-                    const int spiking)
+                    uint8_t *inside, float *out, float *next, size_t row, size_t rows)
 {
     const size_t n = s->units, steps = s->frames * s->sub_steps;
     memset(next, 0, 2 * rows * n * sizeof *next);
@@ -99,9 +106,9 @@ INLINE void forward(const lp_scan *s, const float *panels, const float *drive, f
                 const size_t u = ((row + r) * steps + k) * n + at;
                 const float *d = drive + ((row + r) * s->frames + k / s->sub_steps) * n + at;
                 const float *a = s->retention + at, *z = (const float *)&sum[r];
-                float *to = next + r * n + at, *v = spiking ? to + rows * n : NULL;
+                float *to = next + r * n + at, *v = s->spiking ? to + rows * n : NULL;
                 if (width == LANES) settle(s->limit, a, z, d, before + u, v, to, inside + u, LANES);
-                else settle(s->limit, a, z, d, before + u, v, to, inside + u, width);
+                else settle_few(s->limit, a, z, d, before + u, v, to, inside + u, width);
             }
         }
         if ((k + 1) % s->sub_steps == 0)
@@ -119,11 +126,8 @@ CLONES int lp_scan_forward(const lp_scan *s, size_t first, size_t last, const fl
     size_t row = panels && next ? first : last;
     for (size_t rows; row < last; row += rows) {
         rows = row + ROWS <= last ? ROWS : 1;
-#define ALL(rows, spiking) forward(s, panels, drive, before, inside, out, next, row, rows, spiking)
-        if (rows == ROWS && s->spiking) ALL(ROWS, 1);
-        else if (rows == ROWS) ALL(ROWS, 0);
-        else if (s->spiking) ALL(1, 1);
-        else ALL(1, 0);
+        if (rows == ROWS) forward(s, panels, drive, before, inside, out, next, row, ROWS);
+        else forward(s, panels, drive, before, inside, out, next, row, 1);
     }
     const int done = panels && next;
     free(next);
