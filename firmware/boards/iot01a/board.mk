@@ -4,7 +4,3 @@ HAL = boards/l4
 CPU = -mcpu=cortex-m4 -mthumb
 EXTRA = -Iboards/iot01a
 MICROPHONE ?= $(if $(AUDIO),replay,dfsdm)
-ifeq ($(MICROPHONE),dfsdm)
-# what brings its 48 kHz to 16 is beside what other boards have, and runs in the interrupt
-RAM_BUDGET = 17408
-endif

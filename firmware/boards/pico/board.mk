@@ -7,7 +7,6 @@ UF2 = rp2040
 EXTRA = -Iboards/pico -DWINDOW=2u
 MICROPHONE ?= i2s
 ifeq ($(MICROPHONE),pdm)
-# its filter is beside what other boards have, and runs in the interrupt
-RAM_BUDGET = 17408
+# its filter is beside what other boards have
 FLASH_BUDGET = 51200
 endif

@@ -7,7 +7,3 @@ UF2 = rp2350
 # as many requests as hal.c's ring holds
 EXTRA = -Iboards/pico2 -DWINDOW=2u
 MICROPHONE ?= i2s
-ifeq ($(MICROPHONE),pdm)
-# its filter is beside what other boards have, and runs in the interrupt
-RAM_BUDGET = 17408
-endif
