@@ -2,6 +2,7 @@
 """edge-lp in ESPHome: keywords from a microphone, with the keys, actions and conditions of its own
 micro_wake_word (docs/board-esp32.md). Runs inside ESPHome, where no edge-lp is installed."""
 
+import re
 import zlib
 from pathlib import Path
 
@@ -24,6 +25,7 @@ DEPENDENCIES = ["microphone"]
 
 ROOT = Path(__file__).parents[3]  # of edge-lp: its runtime and its models are taken from there
 RUNTIME = ROOT / "esp-idf" / "edge_lp"
+HEADER = ROOT / "runtime" / "edge_lp.h"
 SHIPPED = {path.stem: path for path in (ROOT / "host" / "edge_lp" / "models").glob("*.lpb")}
 
 CONF_ON_WAKE_WORD_DETECTED = "on_wake_word_detected"
@@ -35,6 +37,11 @@ Spotter = namespace.class_("Spotter", cg.Component)
 StartAction = namespace.class_("StartAction", automation.Action)
 StopAction = namespace.class_("StopAction", automation.Action)
 IsRunningCondition = namespace.class_("IsRunningCondition", automation.Condition)
+
+
+def _version(part):
+    """LP_FORMAT_MAJOR or LP_FORMAT_MINOR of the runtime."""
+    return int(re.search(rf"#define LP_FORMAT_{part} (\d+)", HEADER.read_text())[1])
 
 
 def _model(value):
@@ -51,10 +58,11 @@ def _model(value):
     size = int.from_bytes(data[8:12], "little")
     if data[:4] != b"\x89LPB" or len(data) < 20:
         raise cv.Invalid(f"{path} is no edge-lp model (.lpb).")
-    if data[4] != 1 or data[5] > 1:
+    major, minor = _version("MAJOR"), _version("MINOR")
+    if data[4] != major or data[5] > minor:
         raise cv.Invalid(
-            f"{path} is of format {data[4]}.{data[5]}, this component reads 1.0 and 1.1: "
-            "take the component of the edge-lp that wrote it."
+            f"{path} is of format {data[4]}.{data[5]}, this component reads {major}.0 to "
+            f"{major}.{minor}: take the component of the edge-lp that wrote it."
         )
     if len(data) != size or zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "little"):
         raise cv.Invalid(f"{path} is damaged (size or checksum): export it again.")
@@ -62,7 +70,7 @@ def _model(value):
 
 
 def _runtime(config):
-    if not RUNTIME.is_dir():
+    if not RUNTIME.is_dir() or not HEADER.is_file():
         raise cv.Invalid(
             f"The runtime is not in {ROOT}: take the whole edge-lp repository as the source, not "
             "the component's folder alone."
@@ -71,6 +79,7 @@ def _runtime(config):
 
 
 CONFIG_SCHEMA = cv.All(
+    _runtime,  # first: the model is looked at with it
     cv.Schema(
         {
             cv.GenerateID(): cv.declare_id(Spotter),
@@ -85,7 +94,6 @@ CONFIG_SCHEMA = cv.All(
     cv.only_on(
         [PLATFORM_ESP32, PLATFORM_HOST]
     ),  # on the host the tests bring microphone and runtime
-    _runtime,
 )
 
 FINAL_VALIDATE_SCHEMA = cv.Schema(
