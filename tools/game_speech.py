@@ -47,10 +47,14 @@ def queen_lines(path: Path, without: set[str]) -> Iterator[tuple[np.ndarray, int
     data = path.read_bytes()
     if data[:4] != b"QTBL" or len(data) < 15 or data[12] != 1:
         raise EdgeLpError(f"{path}: not the game's resources with MP3 sound (queen.1c, QTBL)")
-    table = {}
-    for i in range(struct.unpack(">H", data[13:15])[0]):
+    table, count = {}, struct.unpack(">H", data[13:15])[0]
+    if len(data) < 15 + 21 * count:
+        raise EdgeLpError(f"{path}: cut short, {len(data)} bytes: fetch it again")
+    for i in range(count):
         name, _, at, size = struct.unpack(">12sBII", data[15 + 21 * i : 36 + 21 * i])
-        table[name.rstrip(b"\0").decode("ascii")] = data[at : at + size]
+        if at + size > len(data):
+            raise EdgeLpError(f"{path}: cut short, {len(data)} bytes: fetch it again")
+        table[name.rstrip(b"\0").decode("ascii", "replace")] = data[at : at + size]
     texts = _queen_texts(table)
     scenes = sorted((k for k in texts if k[0] == "C"), key=len)
     for name in sorted(n[:-3] for n in table if n.endswith(".SB")):
@@ -69,7 +73,7 @@ def _queen_texts(table: dict[str, bytes]) -> dict[str, list[str]]:
     texts: dict[str, list[str]] = {}
     for name, data in table.items():
         body = data[20:]  # behind the container's header
-        if name.endswith(".DOG"):
+        if name.endswith(".DOG") and len(body) >= 6:
             key = struct.unpack(">h", body[4:6])[0]
             for sentence, text in _strings(body):
                 texts.setdefault(f"{key:02d}{sentence:04X}", []).append(text)
@@ -105,6 +109,8 @@ def sky_lines(index: Path, disk: Path) -> Iterator[tuple[np.ndarray, int]]:
     if not count or len(entries) != 4 + 8 * count:
         raise EdgeLpError(f"{index}: not the game's index (sky.dnr)")
     for number, place, size in _resources(entries[4:]):
+        if place + size > len(data):
+            raise EdgeLpError(f"{disk}: cut short, {len(data)} bytes: fetch it again")
         body = data[place + SKY_HEADER : place + size]
         if number < SPEECH_FILES or size < SKY_HEADER + 2:
             continue

@@ -21,14 +21,13 @@ from edge_lp.audio.files import read_file
 from edge_lp.errors import EdgeLpError
 from edge_lp.measure.calibrate import ungated
 from edge_lp.measure.clips import recordings, walk
-from edge_lp.measure.embed import LOUD, embed
+from edge_lp.measure.embed import embed
 from edge_lp.measure.stream import Detection, Said, match
 from edge_lp.model.find import read_model
 from edge_lp.runtime import FRAME_SECONDS, SAMPLE_RATE, Model, Spotter
 
 GAPS = (3.0, 1.0, 0.5, 0.2)
 EDGE = 0.025  # seconds around a word
-SNR = 20.0  # dB
 
 
 def cut(word: str, pcm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -36,23 +35,6 @@ def cut(word: str, pcm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     loud, (said,) = embed([(word, pcm)], rng)
     first, last = ((t * SAMPLE_RATE) for t in (said.start - EDGE, said.end + EDGE))
     return loud[max(0, int(first)) : int(last)]
-
-
-def row(
-    words: list[tuple[str, np.ndarray]], gap: float, noise: np.ndarray | None
-) -> tuple[np.ndarray, list[Said]]:
-    """(int16 samples, what is said where): the words with `gap` seconds between them."""
-    pause = np.zeros(int(gap * SAMPLE_RATE))
-    parts, said, at = [], [], 0
-    for word, pcm in words:
-        said.append(Said(word, at / SAMPLE_RATE, (at + len(pcm)) / SAMPLE_RATE))
-        parts += [pcm.astype(np.float64), pause]
-        at += len(pcm) + len(pause)
-    mix = np.concatenate([*parts, np.zeros(SAMPLE_RATE)])
-    if noise is not None:
-        under = np.resize(noise.astype(np.float64), len(mix))
-        mix += under * LOUD * 10 ** (-SNR / 20) / max(1.0, under.std())
-    return np.clip(np.rint(mix), -32768, 32767).astype(np.int16), said
 
 
 def found(model: Model, pcm: np.ndarray, said: list[Said]) -> tuple[int, int]:
@@ -92,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
         noise = read_file(recordings([o.noise])[0][0]) if o.noise else None
         print(f"of {o.count} words found (false)" + "".join(f" | {g:g} s" for g in o.gaps))
         print("|".join(["---"] * (1 + len(o.gaps))))
-        streams = [row(words, gap, noise) for gap in o.gaps]
+        streams = [embed(words, rng, noise, gap=(gap, gap)) for gap in o.gaps]
         for name, model in models:
             cells = ["{} ({})".format(*found(model, *s)) for s in streams]
             print(" | ".join([name, *cells]))

@@ -95,6 +95,19 @@ def test_sky_has_speech_packed_or_not(tmp_path):
     assert packed.tolist() == [(b - 128) * 256 for b in UNPACKED]
 
 
+def test_files_cut_short_are_told(tmp_path):
+    path = queen(tmp_path)
+    whole = path.read_bytes()
+    for size in (40, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(EdgeLpError, match="cut short"):
+            list(game.queen_lines(path, set()))
+    index, disk, _ = sky(tmp_path)
+    disk.write_bytes(disk.read_bytes()[:-1])
+    with pytest.raises(EdgeLpError, match="cut short"):
+        list(game.sky_lines(index, disk))
+
+
 def test_command_writes_recordings_at_16_khz(tmp_path):
     index, disk, _ = sky(tmp_path)
     out = tmp_path / "speech"

@@ -5,7 +5,6 @@ import re
 
 import numpy as np
 import soundfile
-from edge_lp.measure.stream import Said
 from paths import ROOT, load
 
 tool = load(ROOT / "tools" / "in_a_row.py")
@@ -22,15 +21,10 @@ def burst(seconds: float) -> np.ndarray:
 def test_words_are_cut_to_where_they_are_loud_and_lie_gap_seconds_apart():
     word = tool.cut("yes", burst(0.4), np.random.default_rng(1))
     assert abs(len(word) / 16000 - 0.45) < 0.06
-    pcm, said = tool.row([("yes", word), ("no", word[:3200])], 0.5, None)
-    length = len(word) / 16000
-    assert said == [
-        Said("yes", 0.0, length),
-        Said("no", (len(word) + 8000) / 16000, (len(word) + 8000 + 3200) / 16000),
-    ]
-    assert len(pcm) == len(word) + 3200 + 2 * 8000 + 16000
-    assert not pcm[len(word) : len(word) + 8000].any()
-    assert np.abs(pcm[: len(word)]).max() > 3000
+    pcm, said = tool.embed([("yes", word), ("no", word)], np.random.default_rng(1), gap=(0.5, 0.5))
+    assert [s.word for s in said] == ["yes", "no"]
+    assert abs(said[1].start - said[0].end - 0.5 - 2 * tool.EDGE) < 0.06
+    assert not pcm[8000 + len(word) : 16000 + len(word)].any()
 
 
 def test_table_has_a_row_a_model_and_a_column_a_gap(tmp_path, capsys):

@@ -22,19 +22,21 @@ def embed(
     rng: np.random.Generator,
     noise: np.ndarray | None = None,
     snr: float = 20.0,
+    gap: tuple[float, float] = GAP,
 ) -> tuple[np.ndarray, list[Said]]:
     """(word, int16 samples) in their order -> (n,) int16 and where the words are. Every word is as
-    loud as every other, gaps are drawn, and noise (its first samples, over and over) lies under
-    all, snr dB below the words' loudest 50 ms; without noise, the gaps are zeros."""
+    loud as every other, the gap before each is drawn between two lengths in seconds, and noise (its
+    first samples, over and over) lies under all, snr dB below the words' loudest 50 ms; without
+    noise, the gaps are zeros."""
     parts, said, at = [], [], 0
     for word, pcm in clips:
-        gap, clip = np.zeros(int(rng.uniform(*GAP) * SAMPLE_RATE)), pcm.astype(np.float64)
+        pause, clip = np.zeros(int(rng.uniform(*gap) * SAMPLE_RATE)), pcm.astype(np.float64)
         power = np.convolve(clip**2, np.ones(LOUDEST) / LOUDEST, "same")
         loud = np.flatnonzero(power > HEARD * power.max())
         first, last = (loud[0], loud[-1]) if len(loud) else (0, len(clip))
-        start = at + len(gap)
+        start = at + len(pause)
         said.append(Said(word, (start + first) / SAMPLE_RATE, (start + last) / SAMPLE_RATE))
-        parts += [gap, clip * LOUD / max(1.0, np.sqrt(power.max()))]
+        parts += [pause, clip * LOUD / max(1.0, np.sqrt(power.max()))]
         at = start + len(clip)
     mix = np.concatenate([*parts, np.zeros(int(TAIL * SAMPLE_RATE))])
     if noise is not None:
