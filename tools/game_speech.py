@@ -225,7 +225,7 @@ def join(lines: Iterable[tuple[np.ndarray, int]], out: Path, seed: int = 2) -> t
     return count, samples / SAMPLE_RATE / 3600
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     games = parser.add_subparsers(dest="game", required=True)
     queen = games.add_parser("queen", help="Flight of the Amazon Queen, with its texts")
@@ -243,9 +243,11 @@ def main() -> None:
         else:
             count, hours = join(sky_lines(a.index, a.disk), a.out)
     except (EdgeLpError, OSError) as e:
-        sys.exit(f"game_speech: {e}")
+        print(f"game_speech: {e}", file=sys.stderr)
+        return 2
     print(f"{count} lines, {hours:.2f} h: {a.out}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
