@@ -80,6 +80,38 @@ def test_without_patience_or_with_enough_all_epochs_are_run(tmp_path, monkeypatc
     assert all(np.array_equal(w, best) for w, best in zip(model.weights, after[4]))
 
 
+def test_what_is_checked_and_kept_is_an_average(tmp_path, monkeypatch):
+    """Over half of a stage's twelve steps here: each step takes a sixth of the way to its weights.
+    Training goes on from its own weights, not from the averages."""
+    monkeypatch.setattr(stage, "AVERAGED", 0.5)
+    made, each = stage._step, []
+
+    def watched(model, *more):
+        step = made(model, *more)
+
+        def run(*batch):
+            found = step(*batch)
+            each.append([np.array(w) for w in model.trainable_variables])
+            return found
+
+        return run
+
+    monkeypatch.setattr(stage, "_step", watched)
+    model, after = staged(tmp_path, monkeypatch, SCORES)
+    average, kept = each[0], []
+    for k, weights in enumerate(each):
+        average = [a + (w - a) / 6 for a, w in zip(average, weights)]
+        kept += [average] if k % STEPS else []
+    trained = [i for i, w in enumerate(model.weights) if w.trainable]
+    for weights, expected in zip(after, kept, strict=True):
+        found = [weights[i] for i in trained]
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    for w, best in zip(model.trainable_variables, kept[4], strict=True):
+        np.testing.assert_allclose(w, best, rtol=1e-4, atol=1e-6)
+    assert any(not np.allclose(a, b, rtol=1e-2) for a, b in zip(kept[4], each[2 * STEPS + 1]))
+
+
 def test_the_rate_is_where_the_stages_begin():
     """Coarse from --rate to a third of it, float from there to nothing; 3 bits have their own."""
     coarse, fine, quantised, spiking = fit._plan(configure(None, rate=0.0012))
