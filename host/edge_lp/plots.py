@@ -166,13 +166,18 @@ def _colours(n: int) -> list[Any]:
 
 @_picture
 def learning_curve(history: Sequence[dict[str, Any]], path: str | Path) -> Path:
-    """history: one row an epoch, in order, with stage, loss, accuracy, validation, balanced (the
-    last three as shares of 1)."""
+    """history: one row a check, in order, with stage, epoch of the stage, loss, accuracy,
+    validation, balanced (the last three as shares of 1)."""
     figure, (loss, accuracy) = _figure(9, 6, 2, sharex=True, height_ratios=[1, 2])
-    epochs = np.arange(1, len(history) + 1)
+    begins: list[tuple[float, str]] = []  # epochs before a stage, its name
+    epochs: list[float] = []
+    for row in history:
+        if not begins or row["stage"] != begins[-1][1]:
+            begins.append((epochs[-1] if epochs else 0.0, str(row["stage"])))
+        epochs.append(begins[-1][0] + float(row["epoch"]))
     column = lambda name: [float(row[name]) for row in history]
     loss.plot(epochs, column("loss"), color="0.3")
-    loss.set(ylabel="loss (training)", ylim=(0, None), xlim=(0.5, len(history) + 0.5))
+    loss.set(ylabel="loss (training)", ylim=(0, None), xlim=(0, epochs[-1] + 1))
     for name, text, style in (
         ("accuracy", "training, augmented", "0.6"),
         ("validation", "validation", "tab:blue"),
@@ -181,14 +186,12 @@ def learning_curve(history: Sequence[dict[str, Any]], path: str | Path) -> Path:
         accuracy.plot(epochs, 100 * np.array(column(name)), color=style, label=text)
     accuracy.set(ylabel="accuracy, %", xlabel="epoch")
     accuracy.xaxis.get_major_locator().set_params(integer=True)
-    accuracy.legend(loc="lower right")
+    accuracy.legend(loc="best")
     accuracy.grid(alpha=0.3)
-    stages = [str(row["stage"]) for row in history]
-    for i in range(len(stages)):
-        if i == 0 or stages[i] != stages[i - 1]:
-            for axes in (loss, accuracy):
-                axes.axvline(i + 0.5, color="0.7", linewidth=0.8)
-            loss.text(i + 0.5, 1.02, stages[i], transform=loss.get_xaxis_transform())
+    for at, name in begins:
+        for axes in (loss, accuracy):
+            axes.axvline(at, color="0.7", linewidth=0.8)
+        loss.text(at, 1.02, name, transform=loss.get_xaxis_transform())
     return _save(figure, path)
 
 

@@ -60,6 +60,25 @@ def test_evaluate(here, tmp_path):
     assert json.loads((tmp_path / "o.json").read_text())["n"] == 8
     bad("evaluate", here / "m.lpb", here / "words", "--snr", "10", says="--noise")
     bad("evaluate", here / "m.lpb", here / "words", "--snr", "a,b", says="20,10,0")
+    bad("evaluate", here / "m.lpb", here / "words", "--noise", here / "noise", says="--snr")
+    bad("evaluate", here / "m.lpb", here / "words", "--beside", here / "m.lpb", says="--curve")
+
+
+@pytest.mark.parametrize("value, says", [("nan", "finite"), ("inf", "range"), ("1e9", "range")])
+def test_a14_a_number_that_is_none(here, value, says):
+    """Not measured with: nan is in every range that click knows, and 10 ** 1e8 is no float."""
+    model, words = here / "m.lpb", here / "words"
+    clip, streams = words / "yes" / "s0_nohash_0.wav", ["--positives", words]
+    for option in ("--snr", "--gain", "--shift"):
+        bad("explain", model, clip, option, value, says=says)
+        bad("evaluate", model, words, option, f"1,{value}", says=says)
+    bad("calibrate", model, *streams, "--negatives", here / "talk", "--snr", value, says=says)
+    bad("bench", "latency", model, *streams, "--block", value, says=says)
+    if value != "1e9":
+        more = ["--negatives", here / "talk", "--target-fah", value]
+        bad("calibrate", model, *streams, *more, says="finite")
+        for option in ("--rate", "--activity"):
+            bad("train", "--data", words, option, value, says="finite")
 
 
 def test_calibrate(here, tmp_path):
@@ -95,4 +114,5 @@ def test_explain(here, tmp_path):
     done = run("explain", here / "m.lpb", clip, "--snr", 5, "--noise", here / "noise", "--json")
     assert len(json.loads(done.stdout)["nmse"]) == 2
     bad("explain", here / "m.lpb", clip, "--snr", 5, says="--noise")
+    bad("explain", here / "m.lpb", clip, "--noise", here / "noise", says="--snr")
     bad("explain", here / "m.lpb", here / "none.wav", says="none.wav")

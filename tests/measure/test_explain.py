@@ -29,6 +29,18 @@ def test_nmse():
     noisy = explain.nmse(x, x + rng.normal(0, 0.5, x.shape))
     assert noisy == pytest.approx(0.75, abs=0.05)
     assert np.isnan(explain.nmse(x[:, 3:], x[:, 3:]))
+    x[:, 2] = 0.01 * np.sign(x[:, 2])  # less than a spike: its own rounding is a hundred times that
+    coarse = 0.2 * np.rint(x / 0.2)
+    coarse[:, 2] += 0.1
+    assert explain.nmse(x, coarse) < -30 and explain.nmse(x, coarse, 0.2**2 / 12) > 0.97
+
+
+def test_a_layer_in_which_nothing_moves(spec):
+    """Is told as nothing, not as NaN, which is no JSON."""
+    e = explain.explain(pack(spec), np.zeros(4000, np.int16))
+    e = replace(e, nmse=[float("nan"), 0.5])
+    assert json.loads(json.dumps(explain.json(e), allow_nan=False))["nmse"] == [None, 0.5]
+    assert explain.tables(e)[-1].endswith("–, 0.500")
 
 
 def logits_of(seed, frames=1500, labels=4):

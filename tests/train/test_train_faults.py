@@ -211,14 +211,24 @@ def test_t9_a_damaged_state_is_named(tmp_path, keep):
 
 
 def test_t12_pictures_say_what_they_rest_on(tmp_path, monkeypatch):
-    """A class without clips has no recall; epochs are whole."""
+    """A class without clips has no recall; epochs are whole, and those of the run: checks are made
+    every third one."""
     monkeypatch.setattr(plots, "_save", lambda figure, path: figure)
     labels = ["yes", "no"]
     axes = plots.confusion(np.array([[3, 1], [0, 0]]), labels, tmp_path / "c.png").axes[0]
     assert [t.get_text() for t in axes.get_yticklabels()] == ["yes  75.0 %", "no  –"]
-    row = dict(stage="float", loss=1.0, accuracy=0.5, validation=0.5, balanced=0.5)
-    figure = plots.learning_curve([row, row, row], tmp_path / "l.png")
-    assert all(float(t).is_integer() for t in figure.axes[1].get_xticks())
+    row = dict(loss=1.0, accuracy=0.5, validation=0.5, balanced=0.5)
+    checks = [("coarse", 3), ("coarse", 6), ("float", 3), ("3-bit", 3), ("3-bit", 4)]
+    rows = [{**row, "stage": stage, "epoch": float(epoch)} for stage, epoch in checks]
+    figure = plots.learning_curve(rows, tmp_path / "l.png")
+    loss, accuracy = figure.axes
+    assert all(float(t).is_integer() for t in accuracy.get_xticks())
+    assert [*accuracy.lines[0].get_xdata()] == [3, 6, 9, 12, 13]
+    assert [(t.get_position()[0], t.get_text()) for t in loss.texts] == [
+        (0, "coarse"),
+        (6, "float"),
+        (9, "3-bit"),
+    ]
 
 
 def test_t12_nothing_goes_to_stdout_and_a_closed_stderr_stops_nothing(capsys, monkeypatch):

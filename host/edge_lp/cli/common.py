@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -59,6 +60,31 @@ def fail(line: str) -> int:
     return 2
 
 
+class Number(click.FloatRange):
+    """A number of a range. Nan is in every range of click's, and inf in those without an end."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        x = float(super().convert(value, param, ctx))
+        if not math.isfinite(x):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return x
+
+
+class Numbers(Number):
+    """Such numbers with commas between them, as a tuple."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(
+                super(Numbers, self).convert(float(x), param, ctx) for x in value.split(",")
+            )
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 20,10,0", param, ctx)
+
+
+DECIBELS = (-100, 100)  # beyond, nothing is left of the other sound in 16 bits
 MODEL = click.argument("model", default="commands12")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON in place of text.")
 OUTPUT = click.option(
@@ -111,7 +137,11 @@ _CLIPS = (
         "--noise", metavar="DIR", help="Recordings to lie under the clips.  [default: none]"
     ),
     click.option(
-        "--snr", type=float, default=20, show_default=True, help="dB by which they lie below."
+        "--snr",
+        type=Number(*DECIBELS),
+        default=20,
+        show_default=True,
+        help="dB by which they lie below.",
     ),
     click.option(
         "--each",
@@ -188,23 +218,6 @@ def numbers_of(text: str | None) -> tuple[int, ...] | None:
         return tuple(int(n) for n in words_of(text) or ()) or None
     except ValueError:
         raise click.BadParameter(f"{text!r} is not a list of numbers such as 128,128") from None
-
-
-class _Numbers(click.ParamType):
-    """Numbers with commas between them, as a tuple of floats."""
-
-    name = "N[,N...]"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(float(x) for x in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not a list of numbers such as 20,10,0", param, ctx)
-
-
-NUMBERS = _Numbers()
 
 
 def model_bytes(model: str) -> bytes:

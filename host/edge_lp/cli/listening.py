@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edge_lp.cli.common import JSON, detector_options, show, show_json
+from edge_lp.cli.common import JSON, Number, detector_options, show, show_json
 
 
 @click.command()
@@ -36,7 +36,7 @@ from edge_lp.cli.common import JSON, detector_options, show, show_json
     type=click.IntRange(1),
     help="The channel to listen to, from 1.  [default: a recording's mean, a microphone's first]",
 )
-@click.option("--gain", type=click.FloatRange(-60, 60), default=0, metavar="DB", help="Amplify.")
+@click.option("--gain", type=Number(-60, 60), default=0, metavar="DB", help="Amplify.")
 @click.option("--reconnect", is_flag=True, help="Wait for a microphone that is unplugged.")
 @click.option("--plain", "as_lines", is_flag=True, help="Lines on a terminal too, no live view.")
 @click.option(
@@ -57,7 +57,7 @@ from edge_lp.cli.common import JSON, detector_options, show, show_json
 @click.option(
     "--exec-timeout",
     "timeout",
-    type=click.FloatRange(0.1),
+    type=Number(0.1),
     default=10,
     show_default=True,
     metavar="S",

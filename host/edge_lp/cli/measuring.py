@@ -9,9 +9,11 @@ from typing import Any
 import click
 
 from edge_lp.cli.common import (
+    DECIBELS,
     JSON,
-    NUMBERS,
     OUTPUT,
+    Number,
+    Numbers,
     clip_options,
     detector_options,
     model_bytes,
@@ -22,6 +24,8 @@ from edge_lp.cli.common import (
 )
 
 BACKENDS = click.Choice(["snn", "ann", "float"])
+SHIFTS = (-2000, 2000)  # a clip has two seconds at most
+BOARDS = ("m4", "m3", "m7", "m0", "rv32")  # of those whose instructions can be counted
 
 
 @click.command()
@@ -41,10 +45,13 @@ BACKENDS = click.Choice(["snn", "ann", "float"])
     help="Only the clips that `train` on DIR keeps for this.",
 )
 @click.option("--agreement", type=BACKENDS, help="Also how often this backend decides the same.")
-@click.option("--snr", type=NUMBERS, default=(), help="Also in noise, so many dB below the clip.")
+@click.option("--snr", type=Numbers(*DECIBELS), default=(), metavar="N[,N...]",
+              help="Also in noise, so many dB below the clip.")  # fmt: skip
 @click.option("--noise", metavar="DIR", help="Recordings of noise, for --snr.")
-@click.option("--gain", type=NUMBERS, default=(), help="Also louder or softer, in dB.")
-@click.option("--shift", type=NUMBERS, default=(), help="Also later, in ms; < 0: earlier.")
+@click.option("--gain", type=Numbers(*DECIBELS), default=(), metavar="N[,N...]",
+              help="Also louder or softer, in dB.")  # fmt: skip
+@click.option("--shift", type=Numbers(*SHIFTS), default=(), metavar="N[,N...]",
+              help="Also later, in ms; < 0: earlier.")  # fmt: skip
 @click.option("--rooms", metavar="DIR", help="Also in rooms, whose impulse responses are here.")
 @click.option("--curve", metavar="PNG", help="Draw accuracy over these conditions.")
 @click.option("--beside", metavar="FILE", help="Draw with it what `peers.py accuracy` printed.")
@@ -82,6 +89,8 @@ def evaluate(
     for path in (output, curve):
         if path is not None:
             check_writable(path)
+    if beside and not curve:
+        raise click.UsageError("--beside is drawn with the curve: name a picture with --curve")
     others = sweep.peers(beside) if beside else []
     under = conditions(snr, gain, shift, rooms is not None)
     bar = progress("evaluating")
@@ -104,12 +113,12 @@ def evaluate(
 )
 @click.option(
     "--target-fah",
-    type=click.FloatRange(0),
+    type=Number(0),
     help="False events an hour, at most; of a wake word, if there is one.  [default: 1]",
 )
 @click.option(
     "--missed",
-    type=click.FloatRange(0, 100),
+    type=Number(0, 100),
     help="Percent of the words that may be missed, in place of a limit to false events; of the "
     "commands behind a wake word, if there is one.",
 )
@@ -167,10 +176,12 @@ def calibrate(
 @click.command()
 @click.argument("model")
 @click.argument("clip")
-@click.option("--snr", type=float, help="In noise, as `evaluate --snr` draws it for this clip.")
+@click.option(
+    "--snr", type=Number(*DECIBELS), help="In noise, as `evaluate --snr` draws it for this clip."
+)
 @click.option("--noise", metavar="DIR", help="Recordings of noise, for --snr.")
-@click.option("--gain", type=float, help="Louder or softer, dB.")
-@click.option("--shift", type=float, default=0.0, help="Later, ms; < 0: earlier.")
+@click.option("--gain", type=Number(*DECIBELS), help="Louder or softer, dB.")
+@click.option("--shift", type=Number(*SHIFTS), default=0.0, help="Later, ms; < 0: earlier.")
 @click.option("--rooms", metavar="DIR", help="In a room, as `evaluate --rooms` draws it.")
 @click.option("-o", "--output", metavar="PNG", help="Draw it.")
 @JSON
@@ -305,7 +316,7 @@ def bench_core(by_size: bool, peers: tuple[str, ...], learning: bool, as_json: b
     "--board",
     "boards",
     multiple=True,
-    type=click.Choice(["m4", "m3", "m7", "rv32"]),
+    type=click.Choice(BOARDS),
     help="Only these; may be repeated.  [default: all]",
 )
 @click.option(
@@ -319,7 +330,7 @@ def bench_board(model: str, boards: tuple[str, ...], audio: str | None, as_json:
     from edge_lp.board import count
 
     data, pcm = model_bytes(model), read_file(audio) if audio else None
-    found = {name: count.count(name, data, pcm) for name in boards or ("m4", "m3", "m7", "rv32")}
+    found = {name: count.count(name, data, pcm) for name in boards or BOARDS}
     if as_json:
         show_json(found)
     else:
@@ -331,7 +342,7 @@ def bench_board(model: str, boards: tuple[str, ...], audio: str | None, as_json:
 @clip_options
 @click.option(
     "--block",
-    type=click.FloatRange(1, 1000),
+    type=Number(1, 1000),
     default=20,
     show_default=True,
     metavar="MS",

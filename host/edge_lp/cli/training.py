@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from edge_lp.cli.common import numbers_of, words_of
+from edge_lp.cli.common import Number, numbers_of, words_of
 from edge_lp.errors import MissingDependency
 from edge_lp.text import without_descriptor_2
 
@@ -27,7 +27,7 @@ from edge_lp.text import without_descriptor_2
     "--wake",
     help="Keywords that are wake words: the others count only in the seconds behind one.",
 )
-@click.option("--wake-seconds", type=click.FloatRange(0, 655), help="These seconds.  [default: 5]")
+@click.option("--wake-seconds", type=Number(0, 655), help="These seconds.  [default: 5]")
 @click.option(
     "--noise",
     type=click.Path(),
@@ -78,7 +78,7 @@ from edge_lp.text import without_descriptor_2
 )
 @click.option(
     "--activity",
-    type=click.FloatRange(0),
+    type=Number(0),
     help="Weight in the loss of the synapses that a step works on: fewer spikes.  [default: 0]",
 )
 @click.option(
@@ -98,7 +98,11 @@ from edge_lp.text import without_descriptor_2
 )
 @click.option("--clips-per-epoch", type=click.IntRange(1), help="[default: 12800]")
 @click.option("--batch", type=click.IntRange(1), help="Sequences a step.  [default: 128]")
-@click.option("--rate", type=float, help="Adam's rate at first, in float.  [default: 0.003]")
+@click.option(
+    "--rate",
+    type=Number(0, min_open=True),
+    help="Adam's rate at first, in float.  [default: 0.003]",
+)
 @click.option(
     "--patience",
     type=click.IntRange(0),
@@ -111,9 +115,7 @@ from edge_lp.text import without_descriptor_2
     show_default=True,
     help="Several GPUs, or several machines named in TF_CONFIG (docs/training.md).",
 )
-@click.option(
-    "--held", type=click.FloatRange(0, 0.5), help="Share of training speakers only checked on."
-)
+@click.option("--held", type=Number(0, 0.5), help="Share of training speakers only checked on.")
 @click.option("--quick", is_flag=True, help="A first model in some five minutes.")
 @click.option("--seed", type=click.IntRange(0), help="Of everything that is drawn.")
 @click.option(

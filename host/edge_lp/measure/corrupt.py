@@ -65,10 +65,13 @@ class Material:
     def of(
         cls, conditions: Sequence[Condition], noise: str | Path | None, rooms: str | Path | None
     ) -> Material:
-        """What the conditions need. AudioError: a folder that is missing, or nothing in it."""
+        """What the conditions need. AudioError: a folder that is missing, or nothing in it, or that
+        nothing asks for."""
         in_noise, in_rooms = any(c.snr is not None for c in conditions), rooms is not None
         if in_noise and noise is None:
             raise AudioError("an SNR needs noise: name a folder of recordings with --noise")
+        if noise is not None and not in_noise:
+            raise AudioError("--noise is mixed in at an SNR: say how many dB below with --snr")
         return cls(
             _noises(noise) if in_noise and noise is not None else [],
             _responses(rooms) if in_rooms and rooms is not None else [],
@@ -134,10 +137,11 @@ def under(
 ) -> np.ndarray:
     """A recording as it is, or what is around its word under a condition, as evaluate hears it.
     AudioError: it cannot be read, or as Material.of."""
+    material = Material.of([c], noise, rooms)
     if c == CLEAN:
         return read_file(path)
     pcm = read_clip(Path(path), samples_of([[Path(path)]]))
-    return corrupt(pcm, Path(path).stem, c, Material.of([c], noise, rooms))
+    return corrupt(pcm, Path(path).stem, c, material)
 
 
 def _shifted(x: np.ndarray, by: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from edge_lp.measure.clips import SILENCE, UNKNOWN
 from edge_lp.measure.trace import Trace, trace
 from edge_lp.model.format import unpack
 from edge_lp.model.reference import ReferenceNet
-from edge_lp.model.spec import DetectorConfig
+from edge_lp.model.spec import I_IN, DetectorConfig
 from edge_lp.runtime import FRAME_SECONDS, SAMPLE_RATE
 from edge_lp.text import plain
 
@@ -33,7 +33,8 @@ BEHIND = {EVENT: REFRACTORY, CANDIDATE: HELD}  # what a decision's gate is until
 @dataclass(frozen=True)
 class Explanation:
     """trace: of the spiking net; reference: the same weights in float arithmetic, (frames, n) of
-    each hidden layer; reference_logits: (frames, labels); nmse: of each hidden layer; gates: what
+    each hidden layer; reference_logits: (frames, labels); nmse: of each hidden layer, of the units
+    that move by more than one spike can say (its square over 12, as of any rounding); gates: what
     the detector made of each frame."""
 
     trace: Trace
@@ -49,12 +50,13 @@ class Explanation:
         return self.trace.labels[int(frames.sum(axis=0).argmax())]
 
 
-def nmse(reference: np.ndarray, decoded: np.ndarray) -> float:
+def nmse(reference: np.ndarray, decoded: np.ndarray, least: float = 1e-6) -> float:
     """Normalised error as Nair & Indiveri define it (eq. 7), 1 = perfect: 1 - sum (ref - y)^2 / sum
-    (ref - mean)^2 over time, averaged over the units whose reference moves."""
+    (ref - mean)^2 over time, averaged over the units whose reference moves: its variance is above
+    `least`. Their code leaves out units that hardly move, too, for one of them spoils the mean."""
     error = ((reference - decoded) ** 2).sum(axis=0)
     spread = ((reference - reference.mean(axis=0)) ** 2).sum(axis=0)
-    moves = spread > 1e-6 * len(reference)
+    moves = spread > least * len(reference)
     return float((1 - error[moves] / spread[moves]).mean()) if moves.any() else float("nan")
 
 
@@ -103,11 +105,12 @@ def explain(data: bytes, pcm: np.ndarray) -> Explanation:
     states = [layer[0] for layer in net.states(t.features[None])]
     ends = np.cumsum([0, *t.layers])
     decoded = [t.decoded[:, a:b] for a, b in zip(ends, ends[1:])]
+    spike = I_IN * 64 * spec.feedback / (spec.ceiling + 1)  # what one stands for, at once
     return Explanation(
         t,
         states,
         net(t.features[None])[0],
-        [nmse(r, d) for r, d in zip(states, decoded)],
+        [nmse(r, d, spike**2 / 12) for r, d in zip(states, decoded)],
         gates(t.posteriors, t.n_keywords, c),
     )
 
@@ -176,7 +179,7 @@ def json(e: Explanation) -> dict[str, Any]:
             for x in t.events
         ],
         "verdict": verdict(e),
-        "nmse": [round(x, 4) for x in e.nmse],
+        "nmse": [None if np.isnan(x) else round(x, 4) for x in e.nmse],
         "spikes": [int(x.sum()) for x in np.split(t.spikes, np.cumsum(t.layers)[:-1], axis=1)],
         "stretches": [
             {
@@ -217,10 +220,10 @@ def tables(e: Explanation) -> list[Any]:
             s.gate,
             style="dim" if dim else "bold" if s.gate == EVENT else None,
         )
-    layers = ", ".join(f"{x:.3f}" for x in e.nmse)
+    layers = ", ".join("–" if np.isnan(x) else f"{x:.3f}" for x in e.nmse)
     return [
         plain(verdict(e)),
         f"as a clip (evaluate): {plain(e.decision)}",
         t,
-        f"spiking against float, NMSE by layer (1 is perfect): {layers}",
+        f"spiking against float, NMSE by layer (1 is perfect; units that move): {layers}",
     ]
