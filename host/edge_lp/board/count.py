@@ -85,9 +85,9 @@ def count(
     functions: bool = True,
     more: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Board name (m3, m4, m7, m33, m55, rv32), model -> instructions per second of audio: of each
-    part, "total", and "functions". pcm: int16 at 16 kHz; None: five seconds of babble. more: other
-    variables of the Makefile."""
+    """Board name (m0, m3, m4, m7, m33, m55, rv32), model -> instructions per second of audio: of
+    each part, "total", and "functions". pcm: int16 at 16 kHz; None: five seconds of babble. more:
+    other variables of the Makefile."""
     t = target(name)
     if not t.counting:
         known = ", ".join(n for n, other in TARGETS.items() if other.counting)
