@@ -112,6 +112,17 @@ def test_what_is_checked_and_kept_is_an_average(tmp_path, monkeypatch):
     assert any(not np.allclose(a, b, rtol=1e-2) for a, b in zip(kept[4], each[2 * STEPS + 1]))
 
 
+def test_a_run_of_another_version_is_not_gone_on_with(tmp_path, monkeypatch):
+    """One whose optimiser kept no averages."""
+    staged(tmp_path, monkeypatch, SCORES[:2])
+    with np.load(tmp_path / "float.last.npz") as f:
+        kept = {k: f[k] for k in f.files}
+    kept.pop(max((k for k in kept if k[0] == "o"), key=lambda k: int(k[1:])))
+    np.savez(tmp_path / "float.last.npz", **kept)
+    with pytest.raises(EdgeLpError, match="of another version; begin anew in another --out"):
+        staged(tmp_path, monkeypatch, SCORES[:2])
+
+
 def test_the_rate_is_where_the_stages_begin():
     """Coarse from --rate to a third of it, float from there to nothing; 3 bits have their own."""
     coarse, fine, quantised, spiking = fit._plan(configure(None, rate=0.0012))

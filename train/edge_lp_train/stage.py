@@ -166,7 +166,8 @@ def _load(path: Path, model: keras.Model, optimizer: Any) -> tuple[int, float]:
     """What `last` holds into the model and the optimiser; epochs done, best score."""
     names = [f"w{i}" for i in range(len(model.weights))]
     slots = [f"o{i}" for i in range(len(optimizer.variables))]
-    f = read_arrays(path, ["done", "top", *names, *slots])
+    what = f"{path} is damaged or of another version; begin anew in another --out"
+    f = read_arrays(path, ["done", "top", *names, *slots], what)
     try:
         for name, v in zip(names + slots, [*model.weights, *optimizer.variables]):
             v.assign(f[name])
