@@ -8,7 +8,7 @@
  *   - All groups are updated before any spike is delivered, so a ring of max delay + 1 slots is
  *     enough: the slot of this step is free again when a spike with the longest delay needs it.
  *   - A source knows its synapses (first, next), so a spike costs nothing but its own. */
-#include "lp_core.h"
+#include "lp_update.h"
 
 /* -------------------------------------------------------------------------------- validation -- */
 
@@ -46,11 +46,11 @@ static int has_refractory(const lp_group *g)
     return 0;
 }
 
-static int decay_shift(uint32_t decay, uint8_t *shift)
+/* decay = odd * 2^(12 - shift): the odd part */
+static uint16_t odd_part(uint16_t decay, uint8_t *shift)
 {
-    *shift = 0;
-    while (*shift < 12 && 4096u >> *shift != decay) ++*shift;
-    return 4096u >> *shift == decay;
+    for (*shift = 12; *shift && !(decay & 1); decay >>= 1) --*shift;
+    return decay;
 }
 
 static void place(lp_core *core, const lp_core_spec *s, group_state *groups, lp_arena *a)
@@ -73,18 +73,18 @@ static void place(lp_core *core, const lp_core_spec *s, group_state *groups, lp_
         t.stride = in.words;
         t.base = in.base;
         t.packed = in.packed;
-        t.u = lp_take(a, g->n * sizeof(int32_t));
-        t.v = lp_take(a, g->n * sizeof(int32_t));
+        t.u = lp_take(a, lp_padded(g->n) * sizeof(int32_t));
+        t.v = lp_take(a, lp_padded(g->n) * sizeof(int32_t));
         t.offset = lp_take(a, t.slots * sizeof(uint16_t));
         if (s->flags & LP_STRICT)
             t.wide = lp_take(a, (size_t)t.slots * t.stride * 2 * sizeof(int64_t));
         else t.acc = lp_take(a, (size_t)t.slots * t.stride * sizeof(lanes));
         if (has_refractory(g)) t.refract = lp_take(a, g->n * sizeof(uint16_t));
-        if (!g->silent) t.spikes = lp_take(a, g->n);
+        if (!g->silent) t.spikes = lp_take(a, lp_padded(g->n));
         if (groups) {
-            const int shifts = decay_shift(g->du, &t.shift_u);
-            t.lean = (uint8_t)(shifts & decay_shift(g->dv, &t.shift_v) & (g->vmin == 0));
-            t.quick = (uint8_t)shifts;
+            t.odd_u = odd_part(g->du, &t.shift_u);
+            t.odd_v = odd_part(g->dv, &t.shift_v);
+            t.lean = t.odd_u == 1 && t.odd_v == 1 && g->vmin == 0;
             groups[i] = t;
         }
     }
@@ -147,18 +147,6 @@ int lp_core_init(lp_core **out, const lp_core_spec *s, void *memory, size_t byte
     return LP_OK;
 }
 
-static void clear_slot(group_state *t, uint32_t slot)
-{
-    if (t->wide) {
-        lp_zero(t->wide + (size_t)slot * t->stride * 2, t->stride * 2 * sizeof(int64_t));
-    } else {
-        lanes *row = t->acc + (size_t)slot * t->stride;
-        uint32_t both = (uint32_t)t->base << 16 | t->base;
-        for (uint32_t i = 0; i < t->stride; i++) row[i].w = both;
-    }
-    t->offset[slot] = t->base;
-}
-
 void lp_core_reset(lp_core *core)
 {
     if (!core) return;
@@ -169,158 +157,7 @@ void lp_core_reset(lp_core *core)
     }
 }
 
-/* ------------------------------------------------------------------------------------ update -- */
-
-/* Steps 2-7 of the core for one group with shared parameters. The last two are constants at each
- * call, `silent` at some: with vectors, loops without a branch.
- * adds: add has one value a compartment on u's way into v, the joined v or bias_each, in place of
- * g->bias. Without vectors it pays to look where nothing can happen: a compartment at rest, or a v
- * at its floor of 0 that is pulled down.
- * lean: 1, see group_state; above 1, it is both shifts. quick: see group_state, and bias is 0.
- * Ranges: |u|, |bias|, |join| <= 2^23, so their sum is below 2^25; |decay(v)| <= 2^23 and
- * |wrap24| <= 2^23, so v is below 2^24. */
-LP_INLINE void update(group_state *t, uint8_t *restrict spikes, const int32_t *restrict add,
-                      int silent, const int adds, const int lean, const int quick)
-{
-    const lp_group *g = t->spec;
-    const uint32_t n = g->n;
-    const uint16_t *restrict q = (t->acc + (size_t)t->head * t->stride)->h;
-    const uint16_t offset = t->offset[t->head];
-    int32_t *restrict u = t->u;
-    int32_t *restrict v = t->v;
-    const int32_t ku = 4096 - g->du, kv = 4096 - g->dv, su = lean > 1 ? lean : t->shift_u,
-                  sv = lean > 1 ? lean : t->shift_v, vmin = lean ? 0 : g->vmin, vmax = g->vmax;
-    const int32_t vth = silent ? INT32_MAX : g->vth, up = (1 << sv) - 1;
-    for (uint32_t i = 0; i < n; i++) {
-        int32_t sum = (int16_t)(uint16_t)(q[i] - offset), more = adds ? add[i] : g->bias;
-        if (!VECTORS && lean && !silent && !(u[i] | v[i] | sum | more)) {
-            spikes[i] = 0;
-            continue;
-        }
-        int32_t now = lp_wrap24((lean || quick ? lp_decay_shift(u[i], su) : lp_decay(u[i], ku)) +
-                                sum * 64);
-        int32_t in = quick ? now : lp_wrap24(now + more);
-        u[i] = now;
-        if (!VECTORS && lean && v[i] == 0 && in <= 0) {
-            if (!silent) spikes[i] = 0;
-            continue;
-        }
-        int32_t x = lp_clip((lean ? v[i] - ((v[i] + up) >> sv) : lp_decay(v[i], kv)) + in, vmin,
-                            vmax);
-        int32_t fired = x > vth;
-        v[i] = fired ? 0 : x;
-        if (VECTORS || !silent) spikes[i] = (uint8_t)fired;
-    }
-}
-
-LP_CLONES static void update_plain(group_state *t, uint8_t *spikes)
-{
-    /* now, as the bias may be rewritten between steps */
-    if (VECTORS && t->quick && t->spec->bias == 0)
-        update(t, spikes, NULL, t->spec->silent, 0, 0, 1);
-    else update(t, spikes, NULL, t->spec->silent, 0, 0, 0);
-}
-LP_CLONES static void update_adding(group_state *t, uint8_t *spikes, const int32_t *add)
-{
-    const int silent = t->spec->silent;
-    if (!t->lean) update(t, spikes, add, silent, 1, 0, 0);
-    else if (t->shift_u != 6 || t->shift_v != 6) update(t, spikes, add, silent, 1, 1, 0);
-    /* a constant shift where tau is 64: one instruction in ten on a Cortex-M */
-    else if (silent) update(t, spikes, add, 1, 1, 6, 0);
-    else update(t, spikes, add, 0, 1, 6, 0);
-}
-
-#if VECTORS
-#define BLOCK 64u
-#else
-#define BLOCK 1u /* nothing to gain, and a small stack */
-#endif
-
-typedef struct { /* a block of compartments' parameters: 4096 - du, 4096 - dv, bias + join, vth */
-    int32_t keep_u[BLOCK], keep_v[BLOCK], more[BLOCK], vth[BLOCK];
-} block;
-
-/* restrict counts for parameters only, and without it nothing is vectorised */
-LP_CLONES static void update_block(const lp_group *g, uint32_t n, const block *restrict each,
-                                   const int32_t *restrict more, const int32_t *restrict vth,
-                                   const uint16_t *restrict q, uint16_t offset, int32_t *restrict u,
-                                   int32_t *restrict v, uint8_t *restrict spikes)
-{
-    const int32_t vmin = g->vmin, vmax = g->vmax;
-    for (uint32_t i = 0; i < n; i++) {
-        const int32_t sum = (int16_t)(uint16_t)(q[i] - offset);
-        const int32_t now = lp_wrap24(lp_decay(u[i], each->keep_u[i]) + sum * 64);
-        const int32_t in = lp_wrap24(now + more[i]);
-        const int32_t x = lp_clip(lp_decay(v[i], each->keep_v[i]) + in, vmin, vmax);
-        const int32_t fired = x > vth[i];
-        u[i] = now;
-        v[i] = fired ? 0 : x;
-        spikes[i] = (uint8_t)fired;
-    }
-}
-
-static void fill(int32_t *restrict to, int32_t x)
-{
-    for (uint32_t i = 0; i < BLOCK; i++) to[i] = x;
-}
-
-LP_CLONES static void keep(int32_t *restrict to, const uint16_t *restrict decay, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) to[i] = 4096 - decay[i];
-}
-
-LP_CLONES static void sum(int32_t *restrict to, const int32_t *restrict x,
-                          const int32_t *restrict y, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) to[i] = x[i] + y[i];
-}
-
-/* The same where a group has parameters of its own for each compartment, or a bias beside a joined
- * v: a block of them at a time is laid out in arrays, so that the loop over it has no branch. What
- * is shared is laid out once. */
-static void update_each(group_state *t, uint8_t *restrict spikes, const int32_t *join)
-{
-    const lp_group *g = t->spec;
-    const uint16_t *q = (t->acc + (size_t)t->head * t->stride)->h;
-    const int own_vth = g->vth_each && !g->silent;
-    block each;
-    int32_t bias[BLOCK];
-    fill(each.keep_u, 4096 - g->du);
-    fill(each.keep_v, 4096 - g->dv);
-    fill(bias, g->bias);
-    fill(each.vth, g->silent ? INT32_MAX : g->vth);
-    for (uint32_t at = 0; at < g->n; at += BLOCK) {
-        const uint32_t n = g->n - at < BLOCK ? g->n - at : BLOCK;
-        const int32_t *more = g->bias_each ? g->bias_each + at : bias;
-        if (g->du_each) keep(each.keep_u, g->du_each + at, n);
-        if (g->dv_each) keep(each.keep_v, g->dv_each + at, n);
-        if (join) {
-            sum(each.more, more, join + at, n);
-            more = each.more;
-        }
-        update_block(g, n, &each, more, own_vth ? g->vth_each + at : each.vth, q + at,
-                     t->offset[t->head], t->u + at, t->v + at, spikes + at);
-    }
-}
-
-/* Steps 4 and 7, after the others: what is still clamped is 0 and has not fired, as no threshold is
- * below 0. */
-LP_CLONES static void hold(group_state *t)
-{
-    const uint16_t *restrict period = t->spec->refract_each;
-    uint16_t *restrict refract = t->refract;
-    uint8_t *restrict spikes = t->spikes;
-    int32_t *restrict v = t->v;
-    const uint32_t n = t->spec->n;
-    const uint16_t shared = t->spec->refract;
-    for (uint32_t i = 0; i < n; i++) {
-        const uint16_t left = refract[i], fired = left ? 0 : spikes[i],
-                       next = fired ? (period ? period[i] : shared) : left;
-        v[i] = left ? 0 : v[i];
-        spikes[i] = (uint8_t)fired;
-        refract[i] = (uint16_t)(next - (next > 0));
-    }
-}
+/* ------------------------------------------------------------------------------------ spikes -- */
 
 /* The spiking compartments, in order. The row is padded to 8 with zeros; the list has room for 8
  * more. */
@@ -374,7 +211,9 @@ static int step(lp_core *core, const uint16_t *inputs, size_t n_inputs)
         const int32_t *join = g->join == LP_NO_JOIN ? NULL : core->groups[g->join].v;
         /* a silent group's zeros go where nobody looks */
         uint8_t *spikes = t->spikes ? t->spikes : (uint8_t *)core->list;
-        t->head = core->clock->heads[i];
+        const uint32_t head = core->clock->heads[i];
+        t->head = head;
+        core->clock->heads[i] = head + 1 == t->slots ? 0 : head + 1;
         if (t->wide) {
             lp_overflow where = {0};
             if (lp_strict_update(t, join, &where) && !bad) {
@@ -383,12 +222,9 @@ static int step(lp_core *core, const uint16_t *inputs, size_t n_inputs)
                 where.group = i;
                 core->clock->overflow = where;
             }
-        } else if (g->du_each || g->dv_each || g->vth_each || (join && (g->bias_each || g->bias)))
-            update_each(t, spikes, join);
-        else if (join || g->bias_each) update_adding(t, spikes, join ? join : g->bias_each);
-        else update_plain(t, spikes);
+            clear_slot(t, head);
+        } else update_group(t, spikes, join);
         if (t->refract) hold(t);
-        clear_slot(t, t->head);
         counts->updates += g->n;
         if (s->flags & LP_COUNT) counts->active += count_active(t);
     }
@@ -398,10 +234,6 @@ static int step(lp_core *core, const uint16_t *inputs, size_t n_inputs)
         uint32_t count = t->spikes ? list_spikes(core, t->spikes, t->spec->n) : 0;
         counts->spikes += count;
         if (count) deliver_all(core, i, core->list, count);
-    }
-    for (uint32_t i = 0; i < s->n_groups; i++) {
-        uint32_t next = core->clock->heads[i] + 1;
-        core->clock->heads[i] = next == core->groups[i].slots ? 0 : next;
     }
     counts->steps++;
     return bad ? LP_E_OVERFLOW : LP_OK;

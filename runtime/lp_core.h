@@ -2,6 +2,7 @@
 /* Inside the core: its state in memory, and what its files ask of each other. Not for users of the
  * runtime.
  *   lp_core.c     lays the state out and steps it
+ *   lp_update.h   updates a group of compartments, a part of it
  *   lp_synapse.c  knows the kinds of synapses: checks them and delivers spikes
  *   lp_strict.c   strict mode's slow step
  *   lp_state.c    state out and back in */
@@ -20,6 +21,10 @@ typedef uint16_t lanes16 __attribute__((vector_size(32), aligned(2), may_alias))
 #define VECTORS 0
 #endif
 
+/* Room for whole vectors, so that a loop over them has no rest: behind a group's u, v, spikes and
+ * accumulators. */
+static inline uint32_t lp_padded(uint32_t n) { return VECTORS ? (n + 31) & ~31u : n; }
+
 /* two accumulator lanes; h[] is in compartment order on every machine, w is for LP_DENSE3 */
 typedef union {
     uint32_t w;
@@ -30,7 +35,7 @@ typedef struct {
     const lp_group *spec;
     int32_t *u, *v;
     uint16_t *refract; /* steps still clamped; NULL when no compartment has a refractory period */
-    uint8_t *spikes;   /* NULL: silent; else n of them, padded to 8 with zeros */
+    uint8_t *spikes;   /* NULL: silent; else n of them, to a multiple of 8 with zeros */
     lanes *acc;        /* ring of `slots` rows of `stride` words */
     /* strict mode: the same ring, 64 bits wide, 2 * stride a row, in place of acc */
     int64_t *wide;
@@ -40,7 +45,7 @@ typedef struct {
     uint16_t packed; /* LP_DENSE3 rows are added by the word */
     /* lean: both decays are powers of two, 2^(12 - shift), and v's floor is 0 */
     uint8_t lean, shift_u, shift_v;
-    uint8_t quick; /* u's decay is a power of two */
+    uint16_t odd_u, odd_v; /* decay = odd * 2^(12 - shift) */
 } group_state;
 
 /* the head of the dynamic block */
@@ -80,7 +85,8 @@ uint64_t lp_deliver(group_state *t, const lp_synapses *y, const uint16_t *list, 
 /* Strict mode's part of a step: updates a group, join NULL or the joined group's new v. 0, or 1
  * with *where's index, what and value filled by the first compartment that left a range. */
 int lp_strict_update(group_state *t, const int32_t *join, lp_overflow *where);
-/* Strict mode's delivery: one source's spike into a slot's exact sums. The synapses visited. */
-uint64_t lp_strict_add(int64_t *wide, const lp_synapses *y, uint32_t n_dst, uint32_t src);
+/* Strict mode's delivery: the spikes into a slot's exact sums. The synapses visited. */
+uint64_t lp_strict_add(int64_t *wide, const lp_synapses *y, uint32_t n_dst, const uint16_t *list,
+                       size_t count);
 
 #endif

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lp_machine.h"
+
 /* The compiler vectorises; the C stays portable. */
 #if !defined(__GNUC__) || !defined(__x86_64__) || !defined(__linux__) || defined(LP_NO_CLONES)
 #define LP_CLONES
@@ -229,6 +231,13 @@ static inline int32_t lp_decay_shift(int32_t x, int32_t shift)
     return x - ((x + up) >> shift);
 }
 
+/* The same for keep = 4096 - odd * 2^(12 - shift), 0 <= odd < 256: |x odd| + 2^12 < 2^31. */
+static inline int32_t lp_decay_odd(int32_t x, int32_t odd, int32_t shift)
+{
+    int32_t up = ((1 << shift) - 1) & ~(x >> 31);
+    return x - ((x * odd + up) >> shift);
+}
+
 /* The place of the highest bit that is set, x > 0. */
 static inline int32_t lp_top_bit(uint32_t x)
 {
@@ -343,6 +352,12 @@ static inline void lp_zero(void *p, size_t n)
     while (n--) *b++ = 0;
 }
 
+#if defined(__GNUC__) && LP_VECTORS /* a host, whose library knows its processor */
+static inline void lp_copy(void *restrict to, const void *restrict from, size_t n)
+{
+    if (n) __builtin_memcpy(to, from, n); /* of nothing, from may be NULL */
+}
+#else
 static inline void lp_copy(void *restrict to, const void *restrict from, size_t n)
 {
     uint8_t *restrict b = to;
@@ -352,5 +367,6 @@ static inline void lp_copy(void *restrict to, const void *restrict from, size_t 
 #endif
     while (c != end) *b++ = *c++;
 }
+#endif
 
 #endif

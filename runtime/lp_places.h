@@ -27,19 +27,22 @@ static inline void lp_places_fill(lp_places *table)
 LP_INLINE uint32_t lp_places_of(const lp_places *restrict table, const uint8_t *restrict flags,
                                 uint32_t n, uint16_t *restrict list)
 {
+    const uint8_t *const end = flags + n;
     uint16_t *to = list;
 #if defined(__GNUC__)
     lp_lanes8 from = {0};
+#else
+    uint16_t from = 0;
 #endif
-    for (uint32_t i = 0; i < n; i += 8) {
+    for (; flags < end; flags += 8) {
         /* byte k times 2^(7 - 7 k + 56) is bit 56 + k */
-        const uint32_t set = (uint32_t)(lp_le64(flags + i) * 0x0102040810204080u >> 56);
+        const uint64_t set = lp_le64(flags) * 0x0102040810204080u >> 56;
 #if defined(__GNUC__)
         *(lp_lanes8 *)to = *(const lp_lanes8 *)table->at[set] + from;
-        from += 8;
 #else
-        for (uint32_t k = 0; k < 8; k++) to[k] = (uint16_t)(table->at[set][k] + i);
+        for (uint32_t k = 0; k < 8; k++) to[k] = (uint16_t)(table->at[set][k] + from);
 #endif
+        from += 8;
         to += table->count[set];
     }
     return (uint32_t)(to - list);

@@ -81,11 +81,11 @@ static int within(const uint8_t *p, size_t n, int32_t lo, int32_t hi) /* n int32
 static int group_holds(const lp_core *core, const uint8_t *state, uint32_t i)
 {
     const group_state *t = &core->groups[i];
-    const size_t n = t->spec->n;
+    const size_t n = t->spec->n, all = lp_padded(t->spec->n);
     uint32_t head;
     lp_copy(&head, piece(core, state, &core->clock->heads[i]), sizeof head);
-    if (head >= t->slots || !within(piece(core, state, t->u), n, -LP_V_LIMIT - 1, LP_V_LIMIT) ||
-        !within(piece(core, state, t->v), n, t->spec->vmin, t->spec->vmax))
+    if (head >= t->slots || !within(piece(core, state, t->u), all, -LP_V_LIMIT - 1, LP_V_LIMIT) ||
+        !within(piece(core, state, t->v), all, t->spec->vmin, t->spec->vmax))
         return 0;
     for (size_t k = 0; t->refract && k < n; k++) {
         uint16_t left;

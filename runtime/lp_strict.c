@@ -38,7 +38,7 @@ int lp_strict_update(group_state *t, const int32_t *join, lp_overflow *where)
 
 /* Every kind, one synapse at a time, into sums that cannot wrap (2^16 sources a block,
  * |w| <= 2^15: 2^32 blocks fit). */
-uint64_t lp_strict_add(int64_t *wide, const lp_synapses *y, uint32_t n_dst, uint32_t src)
+static uint64_t add(int64_t *wide, const lp_synapses *y, uint32_t n_dst, uint32_t src)
 {
     const uint8_t *e = NULL, *row = y->data;
     uint32_t from = 0, to = n_dst;
@@ -56,4 +56,12 @@ uint64_t lp_strict_add(int64_t *wide, const lp_synapses *y, uint32_t n_dst, uint
         wide[i] += w;
     }
     return to - from;
+}
+
+uint64_t lp_strict_add(int64_t *wide, const lp_synapses *y, uint32_t n_dst, const uint16_t *list,
+                       size_t count)
+{
+    uint64_t visited = 0;
+    for (size_t k = 0; k < count; k++) visited += add(wide, y, n_dst, list[k]);
+    return visited;
 }

@@ -87,6 +87,7 @@ incoming lp_incoming(const lp_core_spec *s, uint32_t group)
             *(weight < 0 ? &down : &up) += weight < 0 ? -weight : weight;
         else in.packed = 0;
     }
+    in.words = lp_padded(2 * in.words) / 2; /* a loop over all lanes has no rest */
     if (down + up > 65535) in.packed = 0;
     if (in.packed) in.base = (uint16_t)down;
     return in;
@@ -95,67 +96,57 @@ incoming lp_incoming(const lp_core_spec *s, uint32_t group)
 /* ---------------------------------------------------------------------------------- delivery -- */
 
 #if VECTORS
-/* Sixty-four targets at a time stay in registers over all rows; the count of targets done. */
-LP_INLINE uint32_t add_blocks(uint16_t *a, const int16_t *weights, uint32_t n, const uint16_t *list,
-                              size_t count)
+/* sum <- a + the rows, of sixteen targets a vector: they stay in registers over all rows. */
+LP_INLINE void add_vectors(uint16_t *a, uint16_t *sum, const int16_t *weights, uint32_t n,
+                           const uint16_t *list, size_t count, const uint32_t vectors)
 {
-    uint32_t i = 0;
-    for (; i + 64 <= n; i += 64) {
-        lanes16 *to = (lanes16 *)(a + i);
-        lanes16 s0 = to[0], s1 = to[1], s2 = to[2], s3 = to[3];
-        for (size_t k = 0; k < count; k++) {
-            const lanes16 *row = (const lanes16 *)(weights + (size_t)list[k] * n + i);
-            s0 += row[0];
-            s1 += row[1];
-            s2 += row[2];
-            s3 += row[3];
-        }
-        to[0] = s0;
-        to[1] = s1;
-        to[2] = s2;
-        to[3] = s3;
+    lanes16 s[8], *const from = lp_hidden(a), *const to = sum == a ? from : lp_hidden(sum);
+    for (uint32_t k = 0; k < vectors; k++) s[k] = from[k];
+    for (const uint16_t *const end = list + count; list != end; list++) {
+        const lanes16 *row = lp_hidden((void *)(weights + (size_t)*list * n));
+        for (uint32_t k = 0; k < vectors; k++) s[k] += row[k];
     }
-    return i;
+    for (uint32_t k = 0; k < vectors; k++) to[k] = s[k];
+}
+
+/* Where n is no multiple of sixteen, the last sixteen targets are a vector of their own, summed
+ * before the others are: what both have is the same in both. */
+LP_CLONES static void add_dense16(uint16_t *a, const int16_t *weights, uint32_t n,
+                                  const uint16_t *list, size_t count)
+{
+    uint16_t last[16];
+    uint32_t i = 0;
+    if (n % 16 && n > 16) add_vectors(a + n - 16, last, weights + n - 16, n, list, count, 1);
+    for (; i + 128 <= n; i += 128) add_vectors(a + i, a + i, weights + i, n, list, count, 8);
+    for (; i + 64 <= n; i += 64) add_vectors(a + i, a + i, weights + i, n, list, count, 4);
+    for (; i + 32 <= n; i += 32) add_vectors(a + i, a + i, weights + i, n, list, count, 2);
+    for (; i + 16 <= n; i += 16) add_vectors(a + i, a + i, weights + i, n, list, count, 1);
+    if (i == n) return;
+    if (n > 16) lp_copy(a + n - 16, last, sizeof last);
+    for (; n < 16 && i < n; i++)
+        for (size_t k = 0; k < count; k++)
+            a[i] = (uint16_t)(a[i] + (uint16_t)weights[(size_t)list[k] * n + i]);
 }
 #else
-LP_INLINE uint32_t add_blocks(uint16_t *a, const int16_t *weights, uint32_t n, const uint16_t *list,
-                              size_t count)
-{
-    (void)a, (void)weights, (void)n, (void)list, (void)count;
-    return 0;
-}
-#endif
-
-LP_INLINE void add_rows(uint16_t *restrict a, const int16_t *weights, uint32_t n,
+static void add_dense16(uint16_t *restrict a, const int16_t *weights, uint32_t n,
                         const uint16_t *list, size_t count)
 {
-    const uint32_t from = add_blocks(a, weights, n, list, count);
     size_t k = 0;
-    if (from == n) return;
     for (; k + 1 < count; k += 2) { /* two rows a pass: half the accumulator traffic */
         const int16_t *restrict x = weights + (size_t)list[k] * n;
         const int16_t *restrict y = weights + (size_t)list[k + 1] * n;
-        for (uint32_t i = from; i < n; i++)
-            a[i] = (uint16_t)(a[i] + (uint16_t)x[i] + (uint16_t)y[i]);
+        for (uint32_t i = 0; i < n; i++) a[i] = (uint16_t)(a[i] + (uint16_t)x[i] + (uint16_t)y[i]);
     }
     if (k < count) {
         const int16_t *restrict x = weights + (size_t)list[k] * n;
-        for (uint32_t i = from; i < n; i++) a[i] = (uint16_t)(a[i] + (uint16_t)x[i]);
+        for (uint32_t i = 0; i < n; i++) a[i] = (uint16_t)(a[i] + (uint16_t)x[i]);
     }
 }
+#endif
 
 /* Long rows come from far away: a few at a time, from end to end, as memory streams. */
 #define STREAMS 8u
 #define LONG_ROW 1024u
-
-LP_CLONES static void add_dense16(lanes *acc, const int16_t *weights, uint32_t n,
-                                  const uint16_t *list, size_t count)
-{
-    if (VECTORS && n >= LONG_ROW)
-        for (; count > STREAMS; list += STREAMS, count -= STREAMS)
-            add_rows(acc->h, weights, n, list, STREAMS);
-    add_rows(acc->h, weights, n, list, count);
-}
 
 /* Word k of a row, field j (bits 3 j) of its halves: codes + 4 of compartments 2 (j words + k) and
  * one more. Up to nine rows are summed before they are unpacked, every other field at a time: 9 * 7
@@ -277,15 +268,17 @@ uint64_t lp_deliver(group_state *t, const lp_synapses *y, const uint16_t *list, 
     uint32_t slot = t->head + 1 + y->delay;
     /* head < slots and delay < slots: one subtraction is enough */
     if (slot >= t->slots) slot -= t->slots;
-    uint64_t visited = 0;
-    if (t->wide) {
-        for (size_t s = 0; s < count; s++)
-            visited += lp_strict_add(t->wide + (size_t)slot * t->stride * 2, y, n, list[s]);
-        return visited;
-    }
+    if (t->wide) return lp_strict_add(t->wide + (size_t)slot * t->stride * 2, y, n, list, count);
     lanes *acc = t->acc + (size_t)slot * t->stride;
     switch (y->kind) {
-    case LP_DENSE16: add_dense16(acc, y->data, n, list, count); break;
+    case LP_DENSE16: {
+        size_t k = 0;
+        if (VECTORS && n >= LONG_ROW)
+            for (; count - k > STREAMS; k += STREAMS)
+                add_dense16(acc->h, y->data, n, list + k, STREAMS);
+        add_dense16(acc->h, y->data, n, list + k, count - k);
+        break;
+    }
     case LP_DENSE3:
         if (!t->packed) {
             add_dense3_each(acc->h, y->data, n, y->shift, list, count);

@@ -11,7 +11,7 @@ import numpy as np
 from edge_lp._runtime import ffi, lib
 from edge_lp.errors import EdgeLpError, ModelError
 
-__all__ = ["check", "ffi", "lib", "memory", "pointer", "size_of"]
+__all__ = ["aligned", "check", "ffi", "lib", "memory", "pointer", "size_of"]
 _MESSAGES = {
     lib.LP_E_ARG: (ValueError, "an argument is out of its range"),
     lib.LP_E_SPACE: (MemoryError, "the memory given is too small or not aligned to 8 bytes"),
@@ -72,3 +72,13 @@ def size_of(function: Any, *args: Any) -> int:
 
 def pointer(ctype: str, array: np.ndarray) -> Any:
     return ffi.cast(ctype, array.ctypes.data)
+
+
+def aligned(array: np.ndarray) -> np.ndarray:
+    """A copy from a 64-byte boundary on: rows whose vectors cross cache lines take a tenth longer
+    to add."""
+    room = np.empty(array.nbytes + 63, np.uint8)
+    first = -room.ctypes.data % 64
+    copy = room[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_lp.binding import check, ffi, lib, memory, pointer, size_of
+from edge_lp.binding import aligned, check, ffi, lib, memory, pointer, size_of
 from edge_lp.errors import OverflowDetected
 from edge_lp.integers import number, whole
 from edge_lp.turns import Turns
@@ -257,11 +257,12 @@ class Core:
         n_dst = self.groups[s.dst].n
         weights = None
         if s.dense is not None:
-            weights = self._array("dense weight", s.dense, -32768, 32767, np.int16)
+            weights = whole("dense weight", s.dense, -32768, 32767, np.int16)
             if weights.shape != (n_src, n_dst):
                 raise ValueError(
                     f"dense weights have shape {weights.shape}, expected {(n_src, n_dst)}"
                 )
+            weights = aligned(weights)
             c.kind, c.data, work = lib.LP_DENSE16, pointer("void *", weights), weights.size
         elif s.sparse is not None:
             weights = self._fill_sparse(c, s.sparse, n_src, n_dst)
@@ -274,7 +275,7 @@ class Core:
             self._keep.append(codes)
             c.kind = lib.LP_SPARSE3 if s.dense3 is None else lib.LP_DENSE3
             c.data, c.bytes, work = pointer("void *", codes), len(codes), 3 * len(codes)
-        self._weights.append(weights)
+        self._weights.append(weights)  # keeps them, too
         return work
 
     def _fill_sparse(self, c: Any, sparse: Any, n_src: int, n_dst: int) -> np.ndarray:
@@ -464,7 +465,7 @@ class Core:
         """The probes as C has them, and the bytes of a row of each."""
         c_probes = ffi.new("lp_probe[]", max(1, len(probes)))
         for c, (g, w), r in zip(c_probes, probes, rows):
-            c.group, c.what, c.rows = g, _PROBES[w][0], pointer("void *", r)
+            c.group, c.what, c.rows = g, _PROBES[w][0], ffi.from_buffer(r)
         return c_probes, ffi.new("size_t[]", [r.itemsize * r.shape[1] for r in rows] or 1)
 
     def taken_overflows(self) -> Overflows:

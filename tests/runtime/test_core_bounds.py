@@ -51,6 +51,39 @@ def test_decay_of_every_delta_at_the_edges(floor) -> None:
         )
 
 
+ODD_255 = [0, 1, 128, 255, 410, 510, 1020, 1024, 2040, 2048, 3072, 4080, 4096]
+ODD_MORE = [257, 511, 1023, 1028, 2044, 2047, 2052, 4095]
+
+
+@pytest.mark.parametrize("delta", ODD_255 + ODD_MORE)
+def test_currents_and_voltages_at_the_edges(delta) -> None:
+    """Shared decays in whole vectors (lp_update.h): lp_decay_odd where the odd part fits 8 bits, no
+    wrap where a quarter decays; u and v at each edge of 24 bits and beside it, accumulators at the
+    edges of 16, in groups that fill no vector, some and several. What lies behind a group gets a
+    bias, too, and never spikes."""
+    q = [-32768, -32767, -1, 0, 1, 32767]
+    for n in (1, 15, 32, 33, 70):
+        start_u, start_v = np.resize(EDGES, n), np.resize(EDGES[::-1], n)
+        for bias, weight in [(0, w) for w in q] + [(LIMIT, 0), (-LIMIT, 32767)]:
+            group = binding.Group(n, delta, delta, vth=LIMIT - 5, bias=bias)
+            dense = np.full((1, n), weight, np.int16)
+            core = binding.Core([group], [binding.Synapses(None, 0, dense=dense)], 1)
+            core.run(1, np.array([0, 1]), np.array([0]))  # it is due in the next step
+            core.set_state(0, "u", start_u)
+            core.set_state(0, "v", start_v)
+            u, v, spikes = core.run(2, probes=[(0, "u"), (0, "v"), (0, "spikes")])
+            now, x = start_u, start_v
+            for step, sum_ in enumerate((weight, 0)):
+                now = oracle.wrap(oracle.decay(now, delta) + 64 * sum_, 24)
+                x = oracle.decay(x, delta) + oracle.wrap(now + bias, 24)
+                x = np.clip(x, -LIMIT, LIMIT)
+                fired = x > LIMIT - 5
+                x = np.where(fired, 0, x)
+                np.testing.assert_array_equal(u[step], now)
+                np.testing.assert_array_equal(v[step], x)
+                np.testing.assert_array_equal(spikes[step], fired)
+
+
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_the_widest_sum_on_the_way_to_v(sign) -> None:
     """|u|, |bias| and |join| at 2^23 together: below 2^25 before the wrap, v below 2^24 before the

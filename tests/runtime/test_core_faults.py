@@ -104,12 +104,15 @@ def test_b1_ring_heads_and_registers_are_checked_under_a_forged_seal() -> None:
     state = core.save()
     head = 16 + 40 + 32  # behind the seal, the counts and the place of an overflow
     u = head + 16  # room for three heads, of which there are two
-    v, spikes = u + 16, u + 96  # 3 numbers are padded to 8 bytes, as is all that follows
+    lanes = 32 if lib.built_for_vectors() else 4  # 3 numbers: to whole vectors, or to 8 bytes
+    v = u + 4 * lanes
+    spikes = v + 4 * lanes + 16 + 5 * 2 * lanes + 8  # behind 5 slots and their offsets, refract
     assert state == forge(state, head, state[head : head + 4])  # forging as such works
     for at, value in (
         (head, 5),  # of 5 slots
         (head + 4, 1),  # of 1
         (u, 2**23),
+        *[(u + 4 * lanes - 4, 2**23)][: lib.built_for_vectors()],  # behind the group: updated, too
         (v, 2**23),
         (spikes, 2),
         (spikes + 3, 1),  # a spike of compartment 3 of 0..2
