@@ -109,6 +109,11 @@ def test_models_side_by_side(room, tmp_path, capsys):
     assert (tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_models_of_one_size_stand_side_by_side():
+    a, b, c, tiny = presets.beside([24.15, 24.25, 24.16, 7.8])
+    assert a < b < c and b / a > 1.03 and c / b > 1.03 and a < 24.15 < c and tiny == 7.8
+
+
 def test_detectors_beside_each_other(room, tmp_path, capsys, monkeypatch):
     """Each as calibrate measures it by itself; other windows give other curves, in the order asked
     for; what cannot be is one line."""
