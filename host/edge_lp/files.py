@@ -11,11 +11,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 import select
 import stat
 import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -79,7 +77,7 @@ def _open_already(there: os.stat_result) -> int | None:
 
 
 def _temporary(folder: Path) -> Path:
-    return folder / f".edge-lp-{secrets.token_hex(6)}.part"
+    return folder / f".edge-lp-{os.urandom(6).hex()}.part"
 
 
 NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -223,6 +221,8 @@ def check_writable(path: str | Path) -> None:
 def read_arrays(path: str | Path, limit: int = MAX_ARRAYS) -> dict[str, np.ndarray]:
     """The arrays of an .npz file, none of them pickled. EdgeLpError: it cannot be read, is no such
     file, or inflates to more than `limit` bytes, which is looked at before anything is inflated."""
+    import zipfile
+
     import numpy as np
 
     try:

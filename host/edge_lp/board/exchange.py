@@ -8,7 +8,6 @@ never a request."""
 
 from __future__ import annotations
 
-import secrets
 import struct
 import time
 from collections import deque
@@ -79,6 +78,8 @@ class Exchange:
     patience: seconds without progress after which the board counts as gone."""
 
     def __init__(self, port: str, line: Any, patience: float = GIVE_UP_AFTER) -> None:
+        import secrets
+
         self.port, self.line, self.patience = port, line, patience
         self.counts, self.number = LineCounts(), secrets.randbelow(65536)  # of the next request
         self._buffer = bytearray()

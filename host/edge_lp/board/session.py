@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -112,6 +111,8 @@ class Board:
     def hello(self, patience: float = 4.0) -> BoardInfo:
         """Opens a session: the board starts afresh, with its model's detector and no outputs but
         events."""
+        import secrets
+
         self.exchange.start()
         body = self.ask(HELLO, struct.pack("<BI", PROTOCOL, secrets.randbits(32)), patience)
         if len(body) < HELLO_BODY.size:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from edge_lp.cli.common import JSON, model_bytes
@@ -70,6 +68,7 @@ def verify(
     Sends it clips; features, logits, spike counts and events have to be those of MODEL here.
     One line a clip; exit code 0 only if all are equal.
     """
+    import json
     from dataclasses import asdict
 
     from edge_lp.board.verify import run

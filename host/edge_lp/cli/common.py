@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Sequence
@@ -182,6 +181,8 @@ def show_json(found: Any) -> None:
 
 
 def json_text(found: Any) -> str:
+    import json
+
     return json.dumps(found, indent=1) + "\n"
 
 

@@ -23,18 +23,21 @@ def inspect(model: str, cores: bool, as_json: bool) -> None:
 
     Labels, layers, bytes, memory, operating point, detector, what a chip could hold, provenance.
     """
-    from edge_lp.model import cores as chip
     from edge_lp.model.describe import describe, tables
-    from edge_lp.model.find import read_model
-    from edge_lp.model.format import unpack
 
-    data = read_model(model)
-    found = describe(data)
-    on_cores = chip.layout(unpack(data)) if cores else None
+    data = model_bytes(model)
+    found: dict[str, Any] = describe(data)
+    more: list[Any] = []
+    if cores:
+        from edge_lp.model import cores as chip
+        from edge_lp.model.format import unpack
+
+        found["cores"] = chip.layout(unpack(data))
+        more = chip.tables(found["cores"])
     if as_json:
-        show_json({**found, "cores": on_cores} if on_cores else found)
+        show_json(found)
     else:
-        show(*tables(found), *(chip.tables(on_cores) if on_cores else []))
+        show(*tables(found), *more)
 
 
 @click.command()

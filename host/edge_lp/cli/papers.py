@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edge_lp.cli.common import console, fail
 from edge_lp.errors import EdgeLpError, MissingDependency
-from edge_lp.files import make_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
@@ -19,28 +21,32 @@ from edge_lp.files import make_folder
     "--out",
     default="reproduction",
     show_default=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(file_okay=False),
     help="Folder of the results; what is there already is not done again.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of everything that is drawn.")
 @click.option(
     "--data",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=click.Path(exists=True, file_okay=False),
     help="Folder with the data sets that experiments on speech or text name.",
 )
 @click.option(
     "--page",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(dir_okay=False),
     help="The page with all pictures and verdicts.  [default: REPRODUCTION.md in --out]",
 )
 def reproduce(
-    names: tuple[str, ...], full: bool, out: Path, seed: int, data: Path | None, page: Path | None
+    names: tuple[str, ...], full: bool, out: str, seed: int, data: str | None, page: str | None
 ) -> int:
     """Figures and tables of the papers, re-run beside the published numbers.
 
     Without a name: the list. Each experiment leaves a picture, a JSON and a verdict in --out; a
     stopped run goes on where it was.
     """
+    from pathlib import Path
+
+    from edge_lp.files import make_folder
+
     try:
         from edge_lp_papers.page import write_page
         from edge_lp_papers.registry import chosen, experiments
@@ -50,20 +56,21 @@ def reproduce(
             f"reproduce needs the Python package {e.name}: pip install 'edge-lp[papers]'"
         ) from None
     if not names:
-        console().print(_listed(experiments().values(), out))
+        console().print(_listed(experiments().values(), Path(out)))
         return 0
     code, wanted = 0, chosen(names)
-    make_folder(out)
+    folder, recordings = make_folder(out), Path(data) if data else None
     for experiment in wanted:
         try:
-            verdict = run(experiment, out, full, seed, data)["verdict"]
+            verdict = run(experiment, folder, full, seed, recordings)["verdict"]
             click.echo(f"{experiment.name}: {verdict['state']}. {verdict['text']}")
         except EdgeLpError as e:  # the others can still be run
             code = fail(f"edge-lp reproduce: {experiment.name}: {e}")
         except KeyboardInterrupt:
             fail(f"stopped in {experiment.name}; the same command goes on where it was")
             raise
-    write_page(list(experiments().values()), out, page or out / "REPRODUCTION.md")
+    written = Path(page) if page else folder / "REPRODUCTION.md"
+    write_page(list(experiments().values()), folder, written)
     return code
 
 

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import tempfile
 import time
 from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +19,10 @@ from edge_lp.files import write_file
 from edge_lp.hear.detect import BoardEar, BoardMicrophone, HostEar
 from edge_lp.runtime import SAMPLE_RATE
 from edge_lp.text import Notice
+
+if TYPE_CHECKING:
+    import subprocess
+    import tempfile
 
 STEP = 0.01  # of a posterior, by which + and - move a threshold
 LAST = 10  # seconds that `s` saves
@@ -134,6 +137,9 @@ class Controls:
 
     def _draw(self, data: bytes, path: Path) -> None:
         """By a process of its own: listening would stand still for seconds."""
+        import subprocess
+        import tempfile
+
         folder = tempfile.TemporaryDirectory(prefix="edge-lp-")
         model, picture = Path(folder.name, "model.lpb"), path.with_suffix(".png")
         words = [sys.executable, "-m", "edge_lp", "explain", str(model), str(path)]

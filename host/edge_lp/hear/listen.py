@@ -12,28 +12,29 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edge_lp.audio.blocks import Blocks, amplified, framed, real_time, with_tail
 from edge_lp.audio.files import file_blocks
-from edge_lp.audio.microphone import MicrophoneBlocks
 from edge_lp.audio.oddities import Oddities
 from edge_lp.audio.pipe import pipe_blocks
 from edge_lp.audio.record import Recorder
 from edge_lp.board.session import Board, parse_device
 from edge_lp.errors import AudioError, EdgeLpError
-from edge_lp.hear.command import Command
 from edge_lp.hear.detect import BoardEar, BoardMicrophone, HostEar
 from edge_lp.hear.page import Page
-from edge_lp.hear.screen import JsonLines, Lines, View, output
+from edge_lp.hear.screen import JsonLines, Lines, output
 from edge_lp.measure.clips import recordings
 from edge_lp.model.find import read_model
 from edge_lp.model.spec import DetectorConfig
 from edge_lp.model.tune import arguments, tuned
 from edge_lp.runtime import FRAME_SECONDS, SAMPLE_RATE, Model
 from edge_lp.text import Notice, notice, only_our_lines
+
+if TYPE_CHECKING:
+    from edge_lp.hear.view import View
 
 GAP = 1.0  # seconds between the recordings of a folder
 
@@ -86,6 +87,8 @@ def open_device(
         blocks: Iterable[np.ndarray]
         lost, buffer, name = (lambda: 0), 0.0, "stdin" if device == "-" else device
         if microphone:
+            from edge_lp.audio.microphone import MicrophoneBlocks
+
             stack.enter_context(only_our_lines())
             mic = stack.enter_context(
                 MicrophoneBlocks(device[4:] or None, note, reconnect, channel or 1)
@@ -232,8 +235,9 @@ def _run(
         with contextlib.ExitStack() as stack:
             run = lambda d: None
             if command:
-                quiet = isinstance(shown, View)
-                run = stack.enter_context(Command(command, timeout, shown.note, quiet)).run
+                from edge_lp.hear.command import Command
+
+                run = stack.enter_context(Command(command, timeout, shown.note, shown.quiet)).run
             source = stack.enter_context(opening(note=shown.note))
             shown.source, shown.buffer = source.name, source.buffer
             stack.enter_context(shown)

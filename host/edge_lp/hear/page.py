@@ -45,7 +45,7 @@ class Page:
                 f"--web needs the Python package {e.name}: pip install 'edge-lp[web]'"
             ) from None
         self._lines, self._ear, self._name, self._wait = lines, ear, name, wait
-        self.source, self.buffer, self.over = "", 0.0, False
+        self.source, self.buffer, self.over, self.quiet = "", 0.0, False, False
         self._records, self._frames, self._lost = b"", 0, 0
         self._neurons = 0 if isinstance(ear, BoardEar) else sum(ear.neurons)
         model = b"" if isinstance(ear, BoardEar) else ear.data

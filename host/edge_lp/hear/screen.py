@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge_lp.hear.detect import BoardEar, Heard, HostEar
-from edge_lp.hear.view import View
 from edge_lp.measure.stream import Detection
 from edge_lp.text import console, notice, plain
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+    from edge_lp.hear.view import View
 
 
 def output(
@@ -29,13 +29,15 @@ def output(
     out = lines.console
     if as_lines or not out.is_terminal or out.is_dumb_terminal:
         return lines
+    from edge_lp.hear.view import View
+
     return View(out, ear, model, lines.show, folder)
 
 
 class JsonLines:
-    """A line of JSON a detection."""
+    """A line of JSON a detection. quiet: what a command says would disturb what is shown."""
 
-    over = False
+    over = quiet = False
     source = ""
     buffer = 0.0
 
@@ -53,6 +55,8 @@ class JsonLines:
             self.show(d)
 
     def show(self, d: Detection) -> None:
+        import json
+
         print(json.dumps(asdict(d)), flush=True)
 
     def note(self, line: str) -> None:

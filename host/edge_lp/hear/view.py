@@ -50,6 +50,8 @@ class View:
     the screen is as it was before, every detection is said by `show`, and every notice: they are
     not lost with the picture."""
 
+    quiet = True  # what a command says would disturb the picture
+
     def __init__(
         self,
         console: Any,

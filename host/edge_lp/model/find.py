@@ -3,22 +3,18 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 
 from edge_lp.errors import ModelError
 from edge_lp.files import write_file
 from edge_lp.runtime import Model
 
+MODELS = Path(__file__).resolve().parents[1] / "models"  # beside the package's own folders
+
 
 def shipped_models() -> list[str]:
     """Names of the models that come with the package."""
-    folder = resources.files("edge_lp") / "models"
-    return (
-        sorted(f.name[:-4] for f in folder.iterdir() if f.name.endswith(".lpb"))
-        if folder.is_dir()
-        else []
-    )
+    return sorted(f.stem for f in MODELS.glob("*.lpb"))
 
 
 def resolve_model(name: str | Path) -> Path:
@@ -35,7 +31,7 @@ def resolve_model(name: str | Path) -> Path:
     if path.is_file():
         return path
     if str(name) in shipped_models():
-        return Path(str(resources.files("edge_lp") / "models" / f"{name}.lpb"))
+        return MODELS / f"{name}.lpb"
     raise ModelError(
         f"no model {str(name)!r}: expected a file, a run directory or a shipped model "
         f"({', '.join(shipped_models()) or 'none here'})"
