@@ -183,7 +183,15 @@ PRESETS = {
         "the wake word computer and the ten commands",
     ),
     "tiny": Preset(
-        TrainConfig(hidden=(64, 64), held=0.03, licence=_LICENCE),
+        TrainConfig(
+            hidden=(64, 64),
+            held=0.03,
+            licence=_LICENCE,
+            windows=(16, 60, 120),
+            stride=4,
+            threshold=0.835,
+            latency=40,
+        ),
         "the classes of commands12 in 8 KB",
     ),
     "paper": Preset(
@@ -198,7 +206,16 @@ PRESETS = {
         "Boeshertz et al. 2024: lpFF 128, two lpRNN of 512, tau 64; 345 KB, no board's size",
     ),
     "digits10": Preset(
-        TrainConfig(words=DIGITS, held=0.03, licence=_LICENCE), "the digits zero to nine"
+        TrainConfig(
+            words=DIGITS,
+            held=0.03,
+            licence=_LICENCE,
+            windows=(16, 60, 120),
+            stride=4,
+            threshold=0.82,
+            latency=40,
+        ),
+        "the digits zero to nine",
     ),
     "commands35": Preset(
         TrainConfig(
