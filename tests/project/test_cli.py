@@ -77,7 +77,7 @@ MOST = "tensorflow keras scipy sounddevice soundfile soxr matplotlib serial nir 
 MOST += " subprocess tempfile zipfile importlib.resources importlib.metadata multiprocessing"
 MOST += " asyncio concurrent.futures email ssl json edge_lp.board.emulate"
 ALL = f"{MOST} numpy rich edge_lp._runtime edge_lp.files pathlib urllib.parse hashlib secrets"
-HEAR = "numpy.random hashlib secrets edge_lp.loihi edge_lp.hear.command edge_lp.hear.view"
+HEAR = "numpy.random hashlib secrets edge_lp.loihi edge_lp.hear.command edge_lp.hear.view rich"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ HEAR = "numpy.random hashlib secrets edge_lp.loihi edge_lp.hear.command edge_lp.
     [
         ("--help", ALL, "Commands:"),
         ("inspect commands12", f"{MOST} edge_lp.loihi.network edge_lp.model.cores", "labels"),
-        ("listen --plain --device -", f"{MOST} {HEAR}", "0.1 s heard"),
+        ("listen --device -", f"{MOST} {HEAR}", "0.1 s heard"),
     ],
 )
 def test_start_loads_nothing_heavy(arguments, heavy, says):

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,8 +28,10 @@ def output(
     if as_json:
         return JsonLines()
     lines = Lines()
+    if as_lines or not sys.stdout.isatty():
+        return lines
     out = lines.console
-    if as_lines or not out.is_terminal or out.is_dumb_terminal:
+    if not out.is_terminal or out.is_dumb_terminal:
         return lines
     from edge_lp.hear.view import View
 
@@ -66,8 +70,10 @@ class JsonLines:
 class Lines(JsonLines):
     """A line for a reader a detection."""
 
-    def __init__(self) -> None:
-        self.console = console()
+    @cached_property
+    def console(self) -> Any:
+        """Made for the first line: rich takes a tenth of the time that listening takes to start."""
+        return console()
 
     def show(self, d: Detection) -> None:
         self.console.print(_line(d), soft_wrap=True)
