@@ -361,7 +361,7 @@ def test_no_board(tmp_path):
     for wrong in ("serial:", "tty", "serial:/dev/x@fast", "serial:/dev/x@0"):
         with pytest.raises(session.BoardError, match="expected serial:PORT|no line has 0 baud"):
             session.parse_device(wrong)
-    with pytest.raises(EdgeLpError, match="expected one of m3"):
+    with pytest.raises(EdgeLpError, match="expected one of m0, m3"):
         Emulator("m5", MODEL).__enter__()
 
 
