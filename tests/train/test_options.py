@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """--patience, --rate, --activity, --spiking-epochs and --quick: what they change in a run."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -121,6 +122,21 @@ def test_a_run_of_another_version_is_not_gone_on_with(tmp_path, monkeypatch):
     np.savez(tmp_path / "float.last.npz", **kept)
     with pytest.raises(EdgeLpError, match="of another version; begin anew in another --out"):
         staged(tmp_path, monkeypatch, SCORES[:2])
+
+
+@pytest.mark.parametrize(
+    "wrong, why",
+    [
+        (["--preset", "nosuch"], "no preset 'nosuch'"),
+        (["--say", ""], '"" cannot be a keyword'),
+        (["--words", "yes,yes"], "named twice"),
+        (["--hidden", "0"], "--hidden (0,)"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_before_tensorflow_is_loaded(monkeypatch, wrong, why):
+    monkeypatch.setitem(sys.modules, "edge_lp_train.fit", None)  # its import would be an error
+    done = CliRunner().invoke(main, ["train", "--data", "x", *wrong])
+    assert done.exit_code == 2 and why in done.stderr
 
 
 def test_the_rate_is_where_the_stages_begin():

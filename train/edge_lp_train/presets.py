@@ -80,7 +80,8 @@ class TrainConfig:
         """EdgeLpError in one line: what no net can be trained with."""
         reserved = [w for w in self.words if w in (UNKNOWN, SILENCE) or not w.strip()]
         if reserved or not self.words:
-            raise EdgeLpError(f"{reserved or 'nothing'} cannot be a keyword; name one of the words")
+            named = ", ".join(f'"{w}"' for w in reserved)
+            raise EdgeLpError(f"{named or 'nothing'} cannot be a keyword; name a word that is said")
         for name in (
             "coarse_epochs",
             "spiking_epochs",

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from edge_lp.cli.common import Number, numbers_of, words_of
@@ -162,12 +164,31 @@ def train(
         from edge_lp_train.download import speech_commands
 
         data = str(speech_commands(data or "speech_commands"))
-    units = numbers_of(hidden)
     if not (data or resume or say):
         raise click.UsageError(
             "--data DIR is missing: a folder with one folder of recordings per word. Or --say a "
             "word."
         )
+    settings: dict[str, Any] = {
+        "spiking_epochs": spiking_epochs,
+        "activity": activity,
+        "seed": seed,
+        "hidden": numbers_of(hidden),
+        "said": tuple(w.strip() for w in say) or None,
+        "synth_clips": synth,
+        "clips_per_epoch": clips_per_epoch,
+        "batch": batch,
+        "rate": rate,
+        "patience": patience,
+        "held": held,
+        "quick": quick,
+        "wake": words_of(wake),
+        "wake_seconds": wake_seconds,
+    }
+    if not resume:  # before TensorFlow, which takes seconds
+        from edge_lp_train.presets import configure
+
+        configure(preset, words_of(words), **settings).check()
     try:
         with without_descriptor_2():
             from edge_lp_train.fit import train as fit
@@ -186,26 +207,6 @@ def train(
     }
     folders = {name: Path(path) for name, path in given.items() if path}
     run = fit(
-        Path(out),
-        folders,
-        preset,
-        words_of(words),
-        resume,
-        epochs,
-        spiking_epochs=spiking_epochs,
-        activity=activity,
-        seed=seed,
-        hidden=units,
-        said=tuple(w.strip() for w in say) or None,
-        synth_clips=synth,
-        clips_per_epoch=clips_per_epoch,
-        batch=batch,
-        rate=rate,
-        patience=patience,
-        strategy=strategy,
-        held=held,
-        quick=quick,
-        wake=words_of(wake),
-        wake_seconds=wake_seconds,
+        Path(out), folders, preset, words_of(words), resume, epochs, strategy=strategy, **settings
     )
     click.echo(run / "model.lpb")
