@@ -221,7 +221,7 @@ LP_CLONES static void hold(group_state *t)
     }
 }
 
-static void update_group(group_state *t, uint8_t *spikes, const int32_t *join)
+LP_APART static void update_group(group_state *t, uint8_t *spikes, const int32_t *join)
 {
     const lp_group *g = t->spec;
     const int own = g->du_each || g->dv_each || g->vth_each;
