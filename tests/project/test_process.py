@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner
+from edge_lp.audio.record import HEADER
 from edge_lp.audio.signals import babble
 from edge_lp.board import discover, emulate
 from edge_lp.cli import main
@@ -110,6 +111,8 @@ def test_a2_the_cursor_comes_back(files):
 def test_a2_a_terminal_that_is_closed(files, tmp_path):
     """Nothing can be said any more; what was heard is kept."""
     p, ours, _ = on_a_terminal(files, "--record", tmp_path / "x.wav")
+    while not any(part.stat().st_size > HEADER.size for part in tmp_path.iterdir()):
+        os.read(ours, 4096)  # the first screen comes before the first block
     os.close(ours)
     p.send_signal(signal.SIGHUP)
     p.send_signal(signal.SIGHUP)
