@@ -31,7 +31,7 @@
 
 #if defined(__GNUC__)
 #define LP_INLINE static inline __attribute__((always_inline))
-#define LP_ONCE __attribute__((cold)) /* for size, among what runs always */
+#define LP_ONCE __attribute__((cold))      /* for size, among what runs always */
 #define LP_APART __attribute__((noinline)) /* its stack is not that of all its caller calls */
 #if __GNUC__ >= 7
 #define LP_ON __attribute__((fallthrough)) /* to the next case */
