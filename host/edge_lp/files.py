@@ -83,6 +83,18 @@ def _temporary(folder: Path) -> Path:
 NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
+def _as_new(part: Path, name: Path) -> None:
+    """The file under a name that nobody has, whole from its first moment: whoever is killed leaves
+    no empty one. Where a folder knows no links, the name is reserved first. FileExistsError."""
+    try:
+        os.link(part, name)
+    except FileExistsError:
+        raise
+    except OSError:
+        os.close(os.open(name, os.O_WRONLY | NEW))
+        os.replace(part, name)
+
+
 class Output:
     """An output under way: write() as it comes, then keep() or discard(); as a context manager it
     is kept unless something went wrong. `seekable`: a regular file, of which patch() can change
@@ -146,22 +158,22 @@ class Output:
                 return self.path
             self._close()
             try:
-                name = self._reserve()
-                os.replace(self._part, name)
+                name = self._place(self._part)
             finally:
                 self._part.unlink(missing_ok=True)
             return self.path if name == self._target else name
 
-    def _reserve(self) -> Path:
+    def _place(self, part: Path) -> Path:
         now, there, n = _status(self._target), self._there, 1
         if now and there and os.path.samestat(now, there) and now.st_mtime_ns == there.st_mtime_ns:
+            os.replace(part, self._target)
             return self._target
         while True:
             name = self._target
             if n > 1:
                 name = name.with_name(f"{name.stem}-{n}{name.suffix}")
             try:
-                os.close(os.open(name, os.O_WRONLY | NEW))
+                _as_new(part, name)
                 return name
             except FileExistsError:
                 n += 1

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,3 +175,30 @@ def test_a22_no_arrays(tmp_path, make, says):
     with pytest.raises(EdgeLpError, match=says) as e:
         read_arrays(tmp_path / "x.npz")
     assert "\n" not in str(e.value)
+
+
+def test_a_new_name_is_whole_from_its_first_moment(tmp_path, monkeypatch):
+    """It was reserved by an empty file, which a process that is killed then leaves: a training that
+    was stopped there did not go on."""
+    real, opened = os.open, []
+    monkeypatch.setattr(
+        os, "open", lambda path, *a: opened.append(Path(path).name) or real(path, *a)
+    )
+    write_file(tmp_path / "state.json", b"[3]")
+    assert len(opened) == 1 and opened[0].endswith(".part")
+    assert os.listdir(tmp_path) == ["state.json"]
+    assert (tmp_path / "state.json").read_bytes() == b"[3]"
+
+
+def test_a_folder_without_links(tmp_path, monkeypatch):
+    """As on FAT: what is there stays there as well."""
+
+    def no_links(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    a, b = Output(tmp_path / "x"), Output(tmp_path / "x")
+    a.write(b"a"), b.write(b"b")
+    assert a.keep() == tmp_path / "x" and b.keep() == tmp_path / "x-2"
+    assert [(tmp_path / n).read_bytes() for n in ("x", "x-2")] == [b"a", b"b"]
+    assert sorted(os.listdir(tmp_path)) == ["x", "x-2"]
