@@ -275,7 +275,7 @@ class Core:
             self._keep.append(codes)
             c.kind = lib.LP_SPARSE3 if s.dense3 is None else lib.LP_DENSE3
             c.data, c.bytes, work = pointer("void *", codes), len(codes), 3 * len(codes)
-        self._weights.append(weights)  # keeps them, too
+        self._weights.append(weights)  # which also keeps alive what c.data points at
         return work
 
     def _fill_sparse(self, c: Any, sparse: Any, n_src: int, n_dst: int) -> np.ndarray:

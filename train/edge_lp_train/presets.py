@@ -159,75 +159,45 @@ OTHERS = (
     *("marvin", "sheila", "tree", "visual", "wow"),
 )
 _LICENCE = "trained on CC BY 4.0 recordings (Speech Commands, Warden 2018)"
+_MEASURED = TrainConfig(held=0.03, licence=_LICENCE)
+_EVERY_FOURTH = replace(_MEASURED, windows=(16, 60, 120), stride=4)
 PRESETS = {
     "commands12": Preset(
-        TrainConfig(
-            held=0.03,
-            licence=_LICENCE,
-            windows=(16, 60, 120),
-            stride=4,
-            threshold=0.87,
-            latency=39,
-        ),
+        replace(_EVERY_FOURTH, threshold=0.87, latency=39),
         "ten commands, unknown and silence: the 12 classes of Speech Commands",
     ),
     "computer": Preset(
-        TrainConfig(
+        replace(
+            _MEASURED,
             words=("computer", *COMMANDS),
             wake=("computer",),
             halves=("computer",),
             said=("computer",),
             synth_clips=240,
-            held=0.03,
-            licence=_LICENCE,
         ),
         "the wake word computer and the ten commands",
     ),
     "tiny": Preset(
-        TrainConfig(
-            hidden=(64, 64),
-            held=0.03,
-            licence=_LICENCE,
-            windows=(16, 60, 120),
-            stride=4,
-            threshold=0.835,
-            latency=40,
-        ),
+        replace(_EVERY_FOURTH, hidden=(64, 64), threshold=0.835, latency=40),
         "the classes of commands12 in 8 KB",
     ),
     "paper": Preset(
-        TrainConfig(
-            hidden=(128, 512, 512),
-            feed_forward=1,
-            delta=64,
-            steps=14,
-            held=0.03,
-            licence=_LICENCE,
-        ),
+        replace(_MEASURED, hidden=(128, 512, 512), feed_forward=1, delta=64, steps=14),
         "Boeshertz et al. 2024: lpFF 128, two lpRNN of 512, tau 64; 345 KB, no board's size",
     ),
     "digits10": Preset(
-        TrainConfig(
-            words=DIGITS,
-            held=0.03,
-            licence=_LICENCE,
-            windows=(16, 60, 120),
-            stride=4,
-            threshold=0.82,
-            latency=40,
-        ),
+        replace(_EVERY_FOURTH, words=DIGITS, threshold=0.82, latency=40),
         "the digits zero to nine",
     ),
     "commands35": Preset(
-        TrainConfig(
+        replace(
+            _MEASURED,
             words=(*COMMANDS, *DIGITS, *OTHERS),
             hidden=(160, 160),
             float_epochs=60,
             qat_epochs=30,
             # so many words leave fewer places for others: there are none in the data set
             unknown_share=0.05,
-            held=0.03,
-            licence=_LICENCE,
         ),
         "all 35 words of Speech Commands; needs the whole data set",
     ),
