@@ -17,7 +17,7 @@ from edge_lp.errors import AudioError, EdgeLpError
 from edge_lp.measure.splits import find_split, split_clips
 from edge_lp_train import data, files, fit, net, sampler, stage
 from edge_lp_train.augment import Augment
-from edge_lp_train.check import Check
+from edge_lp_train.check import Check, best_shift
 from edge_lp_train.presets import PRESETS, TrainConfig, configure
 from edge_lp_train.summary import summary, warnings
 
@@ -257,7 +257,7 @@ def test_biases_of_unknown_and_silence_are_fitted():
     means[np.arange(120), truth] = 1
     rng = np.random.default_rng(0)
     means = [means + rng.normal(0, 0.1, means.shape) + np.array([0, 0.9, -1.1])] * 2
-    shift = fit.best_shift(means, truth, (1, 2))
+    shift = best_shift(means, truth, (1, 2))
     assert shift[0] == 0 and -1.2 < shift[1] < -0.5 and 0.3 < shift[2] < 1.4
     assert np.mean((means[0] + shift).argmax(1) == truth) > 0.99
 

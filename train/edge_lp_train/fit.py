@@ -235,31 +235,9 @@ def best_so_far(out: Path, config: TrainConfig) -> dict[str, np.ndarray] | None:
 
 
 def _fit_biases(model: keras.Model, config: TrainConfig, check: Check) -> None:
-    """Moves the logits of unknown and of silence, one after the other and again, to where accuracy
-    and the mean of the classes' recalls on validation, clean and in noise, are best."""
+    """Moves the logits of unknown and of silence to where they decide best."""
     bias, look = model.get_layer("readout").bias, infer(model)
-    means = [look(x).mean(axis=1) for x in check.x]
-    shift = best_shift(means, check.labels, (len(config.words), len(config.words) + 1))
+    shift = check.shift([look(x).mean(axis=1) for x in check.x])
     bias.assign_add(shift)
     for name, by in zip(config.labels[-2:], shift[-2:]):
         log.print(f"bias of {name} moved by {by:+.3f}")
-
-
-def best_shift(means: list[np.ndarray], truth: np.ndarray, of: tuple[int, ...]) -> np.ndarray:
-    """(labels,) what to add to the logits `of` some labels; means: (clips, labels) of each
-    condition."""
-    shift = np.zeros(means[0].shape[1], np.float32)
-    classes = np.unique(truth)
-
-    def quality(shift: np.ndarray) -> float:
-        found = [(m + shift).argmax(1) for m in means]
-        raw = np.mean([np.mean(f == truth) for f in found])
-        recalls = [[(f == c)[truth == c].mean() for c in classes] for f in found]
-        return float(raw + np.mean(recalls))
-
-    for label in of * 2:
-        axis = np.eye(len(shift), dtype=np.float32)[label]
-        steps = np.arange(-1.5, 1.51, 0.125) - shift[label]
-        by = max(steps, key=lambda s: (quality(shift + s * axis), -abs(s + shift[label])))
-        shift = shift + np.float32(by) * axis
-    return shift
