@@ -7,8 +7,9 @@ import pytest
 pytest.importorskip("tensorflow", reason="training needs TensorFlow: pip install 'edge-lp[train]'")
 
 from edge_lp.errors import EdgeLpError
+from edge_lp.model.find import float_weights
 from edge_lp_train import net
-from edge_lp_train.presets import configure
+from edge_lp_train.presets import PRESETS, configure
 
 
 def test_a_start_from_a_net_of_other_labels(tmp_path):
@@ -67,3 +68,20 @@ def test_a_start_from_a_narrower_net_is_widened(tmp_path, capsys):
         other = configure(None, ("yes", "no"), hidden=hidden)
         with pytest.raises(EdgeLpError, match=why):
             net.start_from(net.build(other), other, path)
+
+
+def test_the_output_layer_of_a_shipped_net_is_taken(tmp_path, capsys):
+    """Every shipped net's weights name their labels, so its output layer is not lost; where nothing
+    names them, that is said."""
+    for name in ("commands12", "computer", "digits10", "tiny"):
+        path = float_weights(name)
+        config = PRESETS[name].config
+        model = net.build(config)
+        net.start_from(model, config, path)
+        with np.load(path) as f:
+            assert np.array_equal(net.weights_of(model, config)["w2"], f["w2"])
+            without = {k: f[k] for k in f if k != "labels"}
+        assert "anew" not in capsys.readouterr().err
+    np.savez(tmp_path / "old.npz", **without)
+    net.start_from(model, config, tmp_path / "old.npz")
+    assert "the output layer begins anew" in " ".join(capsys.readouterr().err.split())

@@ -113,6 +113,28 @@ def test_a_resumed_run_is_complete(run):
     assert not [p for p in run.iterdir() if p.name.startswith(".")]  # no temporary file is left
 
 
+def test_three_bits_begin_from_what_start_has(run, folder, tmp_path, monkeypatch):
+    """--epochs 0 N: no float stage, other steps a frame, and what guides is the net of --start with
+    the alpha that it was trained with."""
+    guides, begin = [], fit.run_stage
+
+    def watched(*a, guide=None, **kw):
+        alpha = lambda model: float(model.get_layer("lp0").cell.retention()[0])
+        guides.append((a[1][a[2]].name, alpha(a[3]), alpha(guide)))
+        return begin(*a, guide=guide, **kw)
+
+    monkeypatch.setattr(fit, "run_stage", watched)
+    more = SMALL | dict(epochs=(0, 1), words=WORDS, steps=4, spiking_epochs=0)
+    with pytest.raises(EdgeLpError, match="Name a model by --start"):
+        fit.train(tmp_path / "none", folders(folder), **more)
+    out = fit.train(tmp_path / "codes", folders(folder) | {"start": run}, **more)
+    assert guides == [("3-bit", pytest.approx((31 / 32) ** 4), pytest.approx((31 / 32) ** 7))]
+    assert [r["stage"] for r in stage.history(out)] == ["3-bit"]
+    assert unpack((out / "model.lpb").read_bytes()).steps == 4
+    with np.load(out / "weights_float.npz") as f, np.load(run / "weights_float.npz") as theirs:
+        assert np.array_equal(f["w1"], theirs["w1"])  # the output layer, too
+
+
 def test_the_model_is_what_was_trained(run, folder):
     """Keras's 3-bit net and the same in NumPy agree to rounding on the test clips. The spiking net
     in Keras, which the last stage trains, is the one in C until a rounding has moved a spike, and

@@ -31,7 +31,7 @@ from edge_lp_train.distribute import place
 from edge_lp_train.export import CONFIG, FLOAT, QUANTISED, finest_scale, to_spec
 from edge_lp_train.files import log, read_arrays, write_arrays
 from edge_lp_train.mine import hard_places
-from edge_lp_train.net import build, start_from, weights_of
+from edge_lp_train.net import build, keep_alpha, start_from, weights_of
 from edge_lp_train.presets import TrainConfig, configure
 from edge_lp_train.quantize import best_scale
 from edge_lp_train.report import report
@@ -142,6 +142,8 @@ def train(
             )
         _check_run(out)
         config = configure(preset, words, **changes)
+    if not config.float_epochs and "start" not in folders:
+        raise EdgeLpError("0 float epochs: what are 3 bits to begin from? Name a model by --start")
     check_config(config)
     where.share(config).check()
     material = data.load_corpus(folders, config, where.worker, where.workers)
@@ -174,21 +176,22 @@ def train(
 
 
 def _plan(config: TrainConfig) -> list[Stage]:
-    coarse = min(config.coarse_epochs, config.float_epochs - 1)
+    coarse, floating, rounded, spiking = config.stages
     between = config.rate / 3 if coarse else config.rate
-    rounded = config.float_epochs + config.qat_epochs
     return [
         Stage("coarse", coarse, config.rate, between, 0, 1.0),
-        Stage("float", config.float_epochs - coarse, between, 0.0, coarse, 1.6),
-        Stage("3-bit", config.qat_epochs, config.qat_rate, 0.0, config.float_epochs, 2.2),
-        Stage("spiking", config.spiking_epochs, config.qat_rate / 2, 0.0, rounded, 4.0),
+        Stage("float", floating, between, 0.0, coarse, 1.6),
+        Stage("3-bit", rounded, config.qat_rate, 0.0, coarse + floating, 2.2),
+        Stage("spiking", spiking, config.qat_rate / 2, 0.0, coarse + floating + rounded, 4.0),
     ]
 
 
 def _stages(
     out: Path, config: TrainConfig, sampler: Sampler, check: Check, start: Path | None
 ) -> dict[str, np.ndarray]:
-    """The four stages; returns the quantised net's weights and scales."""
+    """The four stages; returns the quantised net's weights and scales. What guides the last two is
+    the float net: the one that was trained here or, with no float epochs, the one of `start` with
+    the alpha that it was trained with."""
     plan = _plan(config)
     coarse, fine = build(config, sub_steps=1), build(config)
     if start is not None:
@@ -196,12 +199,15 @@ def _stages(
     if plan[0].epochs:
         run_stage(out, plan, 0, coarse, sampler, check, config)
     fine.set_weights(coarse.get_weights())
-    run_stage(out, plan, 1, fine, sampler, check, config)
+    if plan[1].epochs:
+        run_stage(out, plan, 1, fine, sampler, check, config)
     weights = weights_of(fine, config)
     write_arrays(out / FLOAT, weights)
     scales = _scales(weights, config)
     quantised = build(config, scales)
     quantised.set_weights(fine.get_weights())
+    if start is not None and not plan[1].epochs:
+        keep_alpha(fine, start)
     sampler.hard = hard_places(sampler.long_speech, config, infer(fine))
     run_stage(out, plan, 2, quantised, sampler, check, config, guide=fine)
     spiking = build(config, scales, spiking=True)

@@ -113,6 +113,8 @@ def start_from(model: keras.Model, config: TrainConfig, path: Path) -> None:
         pairs += [(cell.kernel, f[f"w{i}"]), (cell.bias, f[f"b{i}"])]
         pairs += [(cell.recurrent_kernel, f[f"u{i}"])] if cell.recurrent else []
     last, theirs = model.get_layer("readout"), _labels_of(path, f)
+    if not set(theirs) & set(config.labels):
+        log.print(f"{path} names none of these labels: the output layer begins anew")
     pairs += [(last.kernel, _of_labels(np.asarray(last.kernel), f[f"w{n}"], config, theirs))]
     pairs += [(last.bias, _of_labels(np.asarray(last.bias), f[f"b{n}"], config, theirs))]
     for part, value in pairs:
@@ -126,6 +128,14 @@ def start_from(model: keras.Model, config: TrainConfig, path: Path) -> None:
     if units != config.hidden:
         more = ", ".join(str(b - a) for a, b in zip(units, config.hidden))
         log.print(f"{path} widened: {more} more units of seed {config.seed}, heard by none as yet")
+
+
+def keep_alpha(model: keras.Model, path: Path) -> None:
+    """Gives the hidden layers the alpha that the weights in `path` were trained with."""
+    alpha = float(read_arrays(path, ["alpha"])["alpha"])
+    for layer in model.layers:
+        if isinstance(layer, LowPassRNN):
+            layer.cell.alpha_weight.assign(np.full(layer.cell.units, alpha))
 
 
 def _widened(fresh: np.ndarray, given: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ class TrainConfig:
     steps: int = 7  # core steps a frame; alpha = (1 - delta / 4096) ** steps
     sub_steps: int = 2  # of the float net, a frame
     coarse_epochs: int = 18  # of the float stage, at first, with one sub-step: half the time
-    float_epochs: int = 28
+    float_epochs: int = 28  # coarse ones included; 0: 3 bits from the float weights of --start
     qat_epochs: int = 16
     spiking_epochs: int = 0  # behind these, of the net as the core runs it
     clips_per_epoch: int = 12800
@@ -73,6 +73,12 @@ class TrainConfig:
     seed: int = 1
 
     @property
+    def stages(self) -> tuple[int, int, int, int]:
+        """Epochs of the coarse, the float, the 3-bit and the spiking stage."""
+        coarse = max(0, min(self.coarse_epochs, self.float_epochs - 1))
+        return coarse, self.float_epochs - coarse, self.qat_epochs, self.spiking_epochs
+
+    @property
     def labels(self) -> tuple[str, ...]:
         return (*self.words, UNKNOWN, SILENCE)
 
@@ -84,6 +90,7 @@ class TrainConfig:
             raise EdgeLpError(f"{named or 'nothing'} cannot be a keyword; name a word that is said")
         for name in (
             "coarse_epochs",
+            "float_epochs",
             "spiking_epochs",
             "activity",
             "patience",
@@ -92,7 +99,7 @@ class TrainConfig:
         ):
             if getattr(self, name) < 0:
                 raise EdgeLpError(f"{name} is {getattr(self, name)}, expected 0 or more")
-        for name in ("float_epochs", "qat_epochs", "batch", "reuse"):
+        for name in ("qat_epochs", "batch", "reuse"):
             if getattr(self, name) < 1:
                 raise EdgeLpError(f"{name} is {getattr(self, name)}, expected 1 or more")
         if self.wake != self.words[: len(self.wake)]:

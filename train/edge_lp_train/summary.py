@@ -24,9 +24,7 @@ COST_MS = (1.2, 0.8, 1.5, 1.9, 3.5)
 
 def minutes(config: TrainConfig) -> float:
     """About how long training takes on one free core of 2025 at 128,128; larger nets longer."""
-    coarse = min(config.coarse_epochs, config.float_epochs - 1)
-    floating = config.float_epochs - coarse
-    epochs = (coarse, floating, config.qat_epochs, config.spiking_epochs)
+    epochs = config.stages
     model = sum(n * ms for n, ms in zip(epochs, COST_MS[1:]))
     fresh = COST_MS[0] * (sum(epochs) + config.reuse - 1) / config.reuse
     size = sum(n * n for n in config.hidden) / (2 * 128**2)

@@ -69,9 +69,9 @@ from edge_lp.text import without_descriptor_2
 @click.option(
     "--epochs",
     nargs=2,
-    type=click.IntRange(1),
+    type=click.IntRange(0),
     metavar="FLOAT QAT",
-    help="Epochs in float, then with 3-bit weights.",
+    help="Epochs in float (0: begin in 3 bits from what --start has), then with 3-bit weights.",
 )
 @click.option(
     "--spiking-epochs",
