@@ -58,6 +58,11 @@ typedef struct {
     int32_t re, im;
 } point;
 
+/* Of a table's turn, both negated. Not (int16_t)w: vectors shall not be as long as ones of 16 bits
+ * would be. */
+LP_INLINE int32_t cosine(uint32_t w) { return (int32_t)(w << 16) >> 16; }
+LP_INLINE int32_t sine(uint32_t w) { return (int32_t)w >> 16; }
+
 /* A point is turned in 32 bits, in two halves: z = 2^15 high + low, 0 <= low < 2^15, and as |re|,
  * |im| < 2^30 high has 16 bits. A Cortex-M4 multiplies both parts of a half at once, from one word.
  */
@@ -71,9 +76,6 @@ LP_INLINE int32_t cross(pair p, uint32_t w, int32_t acc) { return lp_mac2_crosse
 typedef point pair;
 LP_INLINE pair low(point z) { return (pair){z.re & 0x7fff, z.im & 0x7fff}; }
 LP_INLINE pair high(point z) { return (pair){z.re >> 15, z.im >> 15}; }
-/* not (int16_t)w: vectors shall not be as long as ones of 16 bits would be */
-LP_INLINE int32_t cosine(uint32_t w) { return (int32_t)(w << 16) >> 16; }
-LP_INLINE int32_t sine(uint32_t w) { return (int32_t)w >> 16; }
 LP_INLINE int32_t dot(pair p, uint32_t w, int32_t acc)
 {
     return acc + p.re * cosine(w) + p.im * sine(w);
@@ -125,10 +127,15 @@ LP_INLINE void store_long(longs *z, uint32_t i, uint64_t x)
 }
 #endif
 
-/* The window is symmetric: its second half, in the order of its first for vectors. */
-LP_INLINE int32_t falling(const uint16_t *half, uint32_t n)
+/* The Hann window at i, i + 128, i + 256 and i + 384, i < 128, in Q15: halves of 1 - cos, rounded
+ * down, from -cos and -sin of 2 pi i / 512. */
+typedef struct {
+    int32_t at[4];
+} window;
+LP_INLINE window hann(uint32_t w)
 {
-    return LP_VECTORS ? half[n - HALF] : lp_hann[LP_WINDOW - n];
+    const int32_t c = cosine(w), s = sine(w);
+    return (window){{(32768 + c) >> 1, (32768 - s) >> 1, (32768 - c) >> 1, (32768 + s) >> 1}};
 }
 
 /* The first two stages of the FFT, at angles 0 and a quarter turn: exact, without products.
@@ -140,16 +147,15 @@ LP_CLONES static void begin(const int16_t *restrict x, int32_t *restrict z)
 {
     enum { LANES = LP_VECTORS ? 8 : 1 };
     static const uint8_t reversed[8] = {0, 4, 2, 6, 1, 5, 3, 7};
-    uint16_t half[LP_VECTORS ? HALF : 1];
-    for (uint32_t n = 0; LP_VECTORS && n < HALF; n++) half[n] = lp_hann[HALF - n];
     for (uint32_t n = 0; n < HALF / 4; n += LANES) {
         int32_t to_re[LANES][4], to_im[LANES][4];
         for (uint32_t l = 0; l < LANES; l++) {
             const uint32_t i = 2 * (n + l), j = i + 128, k = i + 256, m = i + 384;
-            const point a = {x[i] * lp_hann[i] >> 9, x[i + 1] * lp_hann[i + 1] >> 9},
-                        c = {x[j] * lp_hann[j] >> 9, x[j + 1] * lp_hann[j + 1] >> 9},
-                        b = {x[k] * falling(half, k) >> 9, x[k + 1] * falling(half, k + 1) >> 9},
-                        d = {x[m] * falling(half, m) >> 9, x[m + 1] * falling(half, m + 1) >> 9};
+            const window e = hann(lp_bin_turns[i]), o = hann(lp_bin_turns[i + 1]);
+            const point a = {x[i] * e.at[0] >> 9, x[i + 1] * o.at[0] >> 9},
+                        c = {x[j] * e.at[1] >> 9, x[j + 1] * o.at[1] >> 9},
+                        b = {x[k] * e.at[2] >> 9, x[k + 1] * o.at[2] >> 9},
+                        d = {x[m] * e.at[3] >> 9, x[m + 1] * o.at[3] >> 9};
             const point s = {a.re + b.re, a.im + b.im}, t = {a.re - b.re, a.im - b.im},
                         u = {c.re + d.re, c.im + d.im}, v = {c.re - d.re, c.im - d.im};
             to_re[l][0] = s.re + u.re, to_im[l][0] = s.im + u.im;
@@ -171,15 +177,15 @@ LP_CLONES static void begin(const int16_t *restrict x, int32_t *restrict z)
  * -i (re + i im) = im - i re. */
 LP_INLINE void pass(int32_t *restrict z, uint32_t h)
 {
-    const uint32_t step = LP_VECTORS ? 1 : 64 / h, second = LP_VECTORS ? h : 64;
-    uint32_t near[LP_VECTORS ? 2 * 64 : 1]; /* for vectors, without steps */
-    for (uint32_t j = 0; LP_VECTORS && j < 2 * h; j++)
-        near[j] = lp_turns[j < h ? 64 / h * j : 64 + 64 / h * (j - h)];
-    const uint32_t *turns = LP_VECTORS ? near : lp_turns;
+    const uint32_t step = 64 / h;
+    uint32_t first[LP_VECTORS ? 64 : 1], second[LP_VECTORS ? 64 : 1]; /* without steps between */
+    for (uint32_t j = 0; LP_VECTORS && j < h; j++)
+        first[j] = lp_turns[step * j], second[j] = lp_bin_turns[2 * step * j];
     for (uint32_t n = 0; n < HALF; n += 4 * h)
         for (uint32_t j = 0; j < h; j++) {
             int32_t *const x = at(z, n + j), *const y = at(x, 2 * h);
-            const uint32_t w1 = turns[step * j], w2 = turns[second + step * j];
+            const uint32_t w1 = LP_VECTORS ? first[j] : lp_turns[step * j],
+                           w2 = LP_VECTORS ? second[j] : lp_bin_turns[2 * step * j];
             const point b = turn(load(x, h), w1, 16383), d = turn(load(y, h), w1, 16383);
             const point p = load(x, 0), q = load(y, 0);
             const point a0 = {p.re - b.re, p.im + b.im}, b0 = {p.re + b.re, p.im - b.im},

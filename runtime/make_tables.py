@@ -26,12 +26,9 @@ def pair(angle):
 
 
 def main():
-    # two radix-2 stages a pass: the angles of both
-    turns = [pair(math.pi * j / n) for n in (64, 128) for j in range(64)]
+    # two radix-2 stages a pass: the angles of the second are every other one of the bins'
+    turns = [pair(math.pi * j / 64) for j in range(64)]
     bins = [pair(2 * math.pi * k / FFT) for k in range(FFT // 4 + 1)]
-    hann = [
-        (32768 - round(32768 * math.cos(2 * math.pi * i / FFT))) >> 1 for i in range(FFT // 2 + 1)
-    ]
     log2 = [round(16384 * math.log2(1 + i / 32)) for i in range(33)]
     # Position of each bin on the axis where band b has its peak at b + 1: bin k gives its fraction
     # to band floor(p), the rest to the one below.
@@ -55,16 +52,12 @@ def main():
 /* clang-format off */
 
 /* Turns by an angle: round(-2^15 cos) in the lower half, round(-2^15 sin) in the upper one; minus,
- * since 2^15 would not fit. Of pi j / 64, j = 0..63, then of pi j / 128. */
+ * since 2^15 would not fit. Of pi j / 64, j = 0..63 */
 static const uint32_t lp_turns[{len(turns)}] = {{
     {rows(turns, 8)}}};
-/* The same of 2 pi k / {FFT}, k = 0..{FFT // 4} */
+/* The same of 2 pi k / {FFT}, k = 0..{FFT // 4}, of which the Hann window is made, too */
 static const uint32_t lp_bin_turns[{len(bins)}] = {{
     {rows(bins, 8)}}};
-
-/* Periodic Hann window in Q15, (1 - cos(2 pi i / {FFT})) / 2, i = 0..{FFT // 2} */
-static const uint16_t lp_hann[{len(hann)}] = {{
-    {rows(hann)}}};
 
 /* round(2^14 log2(1 + i / 32)), i = 0..32 */
 static const uint16_t lp_log2_fraction[{len(log2)}] = {{
@@ -74,7 +67,7 @@ static const uint16_t lp_log2_fraction[{len(log2)}] = {{
  * {HIGH_HZ:g} Hz, peak 1. Segment b, between the peaks of bands b - 1 and b, is the bins
  * lp_mel_start[b] .. lp_mel_start[b + 1] - 1; bin k adds lp_mel_weight[k - lp_mel_start[0]] / 256
  * of its power to band b and the rest to band b - 1. */
-static const uint16_t lp_mel_start[{len(starts)}] = {{
+static const uint8_t lp_mel_start[{len(starts)}] = {{
     {rows(starts)}}};
 static const uint8_t lp_mel_weight[{len(weight)}] = {{
     {rows(weight)}}};
