@@ -21,7 +21,7 @@ from edge_lp.model.format import pack, unpack
 from edge_lp.model.reference import ReferenceNet
 from edge_lp.runtime import Frontend, Model, Net
 from edge_lp_train import data, fit, net, sampler, stage
-from edge_lp_train.augment import Augment
+from edge_lp_train.augment import Augment, steady
 from edge_lp_train.check import Check, Quality, to_clip
 from edge_lp_train.export import to_spec
 from edge_lp_train.losses import detector_loss
@@ -420,6 +420,25 @@ def test_a_wake_word_is_drawn_more_often_and_in_more_noise():
     assert 2.0 < count[0] / count[1] < 4.5
     band = lambda i: np.mean([d[0][40:80].argmax(axis=1).mean() for d in drawn if d[3] == i])
     assert band(0) > band(1) + 5  # the hum's band is above the tone's
+
+
+def test_steady_noise_has_any_spectrum():
+    """Each draw is as loud at its end as at its beginning, octave by octave, and no two draws have
+    the same octaves."""
+
+    def octaves(x):
+        power = np.abs(np.fft.rfft(x)) ** 2
+        hz = np.arange(len(power)) * 16000 / len(x)
+        return np.array([power[(hz >= f) & (hz < 2 * f)].mean() for f in 125 * 2 ** np.arange(6)])
+
+    drawn = [steady(32000, np.random.default_rng(i)) for i in range(40)]
+    level = 10 * np.log10([octaves(x) for x in drawn])
+    halves = 10 * np.log10([octaves(x[:16000]) / octaves(x[16000:]) for x in drawn])
+    assert np.abs(halves).max() < 4 < np.diff(level, axis=1).std(axis=0).min()
+    assert np.array_equal(drawn[3], steady(32000, np.random.default_rng(3)))
+    heard = Augment(configure(None, WORDS), [np.ones(99, np.int16)], [], [])
+    kinds = [heard.background(160, np.random.default_rng(i)).std() < 1e-3 for i in range(400)]
+    assert 0.6 < np.mean(kinds) < 0.9  # a recording, here a constant, three times in four
 
 
 def test_hard_places_are_found_and_drawn():

@@ -9,6 +9,7 @@ from edge_lp.runtime import HOP, SAMPLE_RATE
 
 from edge_lp_train.presets import TrainConfig
 
+RECORDED = 0.75  # of backgrounds are voices or recordings; the rest is steady noise
 FFT = 2 * SAMPLE_RATE  # points of the transform in which rooms and low-passes are applied
 
 
@@ -46,6 +47,17 @@ def room_responses(recordings: list[np.ndarray]) -> np.ndarray:
     return np.array(out) if out else np.zeros((0, FFT // 2 + 1), np.complex64)
 
 
+def steady(n: int, rng: np.random.Generator) -> np.ndarray:
+    """(n,) float32 Gaussian noise whose spectrum wanders from octave to octave, as that of a room
+    or a microphone: no set of recordings has each, and to a net that knows a few any other may be
+    a word."""
+    spectrum = np.fft.rfft(rng.standard_normal(n))
+    octave = np.log2(1 + np.arange(len(spectrum)) * (SAMPLE_RATE / n / 125))
+    knots = np.cumsum(rng.normal(0, 8, 7)) + rng.normal(0, 6, 7)  # dB at 0, 125, 375 ... 7875 Hz
+    decibels = np.interp(octave, np.arange(7), knots)
+    return np.fft.irfft(spectrum * 10 ** (decibels / 20), n).astype(np.float32)
+
+
 class Augment:
     def __init__(
         self,
@@ -63,21 +75,17 @@ class Augment:
         self.noise_p = cumulative(p)
 
     def background(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """(n,) float32 of unit power: a recording, several voices, or white to brown noise."""
+        """(n,) float32 of unit power: a recording, several voices, or steady noise."""
         kind = rng.random()
         if self.speech and kind < self.config.babble_share:
             x = np.zeros(n, np.float32)
             for _ in range(int(rng.integers(3, 8))):
                 x += piece(self.speech[int(rng.integers(len(self.speech)))], n, rng)
-        elif self.noise and kind < 0.85:
+        elif self.noise and kind < RECORDED:
             x = piece(self.noise[pick(self.noise_p, rng)], n, rng)
             x = x.astype(np.float32)
         else:
-            x = rng.standard_normal(n).astype(np.float32)
-            pole = rng.uniform(0.0, 0.95)
-            spectrum = np.fft.rfft(x)
-            w = np.exp(-2j * np.pi * np.arange(len(spectrum)) / n)
-            x = np.fft.irfft(spectrum / (1 - pole * w), n).astype(np.float32)
+            x = steady(n, rng)
         return x / _rms(x)
 
     def _voice(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -208,7 +208,8 @@ def _stages(
     quantised.set_weights(fine.get_weights())
     if start is not None and not plan[1].epochs:
         keep_alpha(fine, start)
-    sampler.hard = hard_places(sampler.long_speech, config, infer(fine))
+    if config.wake:
+        sampler.hard = hard_places(sampler.long_speech, config, infer(fine))
     run_stage(out, plan, 2, quantised, sampler, check, config, guide=fine)
     spiking = build(config, scales, spiking=True)
     spiking.set_weights(quantised.get_weights())

@@ -22,14 +22,13 @@ def hard_places(
     speech: Sequence[np.ndarray], config: TrainConfig, infer: Infer
 ) -> list[tuple[int, int]]:
     """(recording, sample): the ends of the PLACES stretches with the greatest scores for a wake
-    word, or, where there is none, for any keyword; the greatest first. Of the speech so much is
-    heard as a check does."""
+    word, the greatest first. Of the speech so much is heard as a check does."""
     x = features(islice(pieces(speech, CHUNK), MAX_SPEECH // CHUNK))
     if not len(x):
         return []
-    n = len(config.wake) or len(config.words)
+    wake = slice(len(config.wake))
     found = []
-    for i, s in enumerate(frame_scores(infer(x), config.windows)[..., :n].max(axis=2)):
+    for i, s in enumerate(frame_scores(infer(x), config.windows)[..., wake].max(axis=2)):
         for _ in range(EACH):
             t = int(s.argmax())
             found.append((float(s[t]), i * CHUNK + (t + 1) * HOP))
