@@ -55,6 +55,27 @@ int steps_of(lp_core *core, uint64_t *work, size_t at_once, size_t steps, const 
     return status;
 }
 
+void axons_of(const uint8_t *flags, size_t steps, size_t n, uint32_t *starts, uint16_t *axons)
+{
+    uint32_t count = 0;
+    starts[0] = 0;
+    for (size_t k = 0; k < steps; k++, flags += n) {
+        size_t i = 0;
+        for (; i + 8 <= n; i += 8) {
+            if (!lp_le64(flags + i)) continue; /* most eights are quiet */
+            for (size_t j = i; j < i + 8; j++) {
+                axons[count] = (uint16_t)j;
+                count += flags[j] != 0;
+            }
+        }
+        for (; i < n; i++) {
+            axons[count] = (uint16_t)i;
+            count += flags[i] != 0;
+        }
+        starts[k + 1] = count;
+    }
+}
+
 int built_for_vectors(void) { return LP_VECTORS; }
 
 size_t board_frontend_size(void) { return LP_BOARD_FRONTEND; }

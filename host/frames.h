@@ -25,6 +25,10 @@ int steps_of(lp_core *core, uint64_t *work, size_t at_once, size_t steps, const 
              const uint16_t *inputs, lp_probe *probes, const size_t *sizes, size_t n_probes,
              size_t *done);
 
+/* flags[steps][n], not 0 where an axon spikes -> as lp_core_run takes them: starts[steps + 1] and
+ * axons, room for one more than spike. */
+void axons_of(const uint8_t *flags, size_t steps, size_t n, uint32_t *starts, uint16_t *axons);
+
 /* Whether the runtime here was built for vectors: memory is then larger than a board's. */
 int built_for_vectors(void);
 /* lp_frontend_size of a board, which has no vectors. */

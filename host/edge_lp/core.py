@@ -14,6 +14,7 @@ import numpy as np
 from edge_lp.binding import aligned, check, ffi, lib, memory, pointer, size_of
 from edge_lp.errors import OverflowDetected
 from edge_lp.integers import number, whole
+from edge_lp.listed import Listed
 from edge_lp.turns import Turns
 
 MAX_DELAY: int = lib.LP_MAX_DELAY
@@ -338,7 +339,7 @@ class Core:
     def run(
         self,
         steps: int,
-        starts: np.ndarray | None = None,
+        starts: np.ndarray | Listed | None = None,
         inputs: np.ndarray | None = None,
         probes: Sequence[tuple[int, str]] = (),
     ) -> list[np.ndarray]:
@@ -357,7 +358,7 @@ class Core:
         self,
         steps: int,
         take: Callable[[int, list[np.ndarray]], None],
-        starts: np.ndarray | None = None,
+        starts: np.ndarray | Listed | None = None,
         inputs: np.ndarray | None = None,
         probes: Sequence[tuple[int, str]] = (),
     ) -> None:
@@ -386,11 +387,11 @@ class Core:
         return [np.empty((steps, n), dtype) for n, dtype in map(self._row, probes)]
 
     def _events(
-        self, steps: int, starts: np.ndarray | None, inputs: np.ndarray | None
+        self, steps: int, starts: np.ndarray | Listed | None, inputs: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray] | None:
         """The input spikes, checked: every offset first, then what lies between them."""
-        if starts is None:
-            return None
+        if starts is None or isinstance(starts, Listed):
+            return starts
         named = np.zeros(0, np.uint16) if inputs is None else inputs
         axons = whole("input axon", named, 0, self.n_inputs - 1, np.uint16)
         offsets = whole("input offset", starts, 0, len(axons), np.uint32)

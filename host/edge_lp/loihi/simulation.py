@@ -14,6 +14,7 @@ import numpy as np
 from edge_lp import core
 from edge_lp.errors import OverflowWarning
 from edge_lp.learning import Noise, PlasticCore, rewards_of
+from edge_lp.listed import Listed, listed
 from edge_lp.loihi import limits
 from edge_lp.loihi.description import MANTISSAS, Connection, Group, Inputs, Numbers, told
 from edge_lp.loihi.limits import LimitError, check_each, check_flag, check_number, check_range
@@ -332,7 +333,7 @@ def _noise_of(index: int, g: Group) -> Noise:
     return Noise(index, x.on == "u", 64 * x.offset, x.exponent, x.seed)
 
 
-def events(inputs: Any, steps: int, n: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+def events(inputs: Any, steps: int, n: int) -> tuple[np.ndarray | Listed | None, np.ndarray | None]:
     """Input spikes as the core takes them: where each step's axons start, and the axons."""
     if inputs is None:
         return None, None
@@ -353,10 +354,7 @@ def events(inputs: Any, steps: int, n: int) -> tuple[np.ndarray | None, np.ndarr
             bad = a[(a != 0) & (a != 1)].flat[0] if a.dtype.kind in "iuf" else a.dtype
             raise LimitError(f"inputs have {bad!r}, expected only 0 and 1, or booleans")
         a = a != 0
-    t, axons = np.divmod(np.flatnonzero(a), max(1, n))
-    starts = np.zeros(steps + 1, np.int64)
-    np.cumsum(np.bincount(t, minlength=steps), out=starts[1:])
-    return starts, axons
+    return listed(a), None
 
 
 def lower(c: Connection, index: dict[Group, int]) -> list[tuple[core.Synapses, np.ndarray | None]]:
