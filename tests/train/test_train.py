@@ -122,15 +122,26 @@ def test_three_bits_begin_from_what_start_has(run, folder, tmp_path, monkeypatch
         return begin(*a, guide=guide, **kw)
 
     monkeypatch.setattr(fit, "run_stage", watched)
-    more = SMALL | dict(epochs=(0, 1), words=WORDS, steps=4, spiking_epochs=0)
+    more = SMALL | dict(epochs=(0, 1), words=WORDS, steps=4, spiking_epochs=0, activity=0.0)
     with pytest.raises(EdgeLpError, match="Name a model by --start"):
         fit.train(tmp_path / "none", folders(folder), **more)
     out = fit.train(tmp_path / "codes", folders(folder) | {"start": run}, **more)
-    assert guides == [("3-bit", pytest.approx((31 / 32) ** 4), pytest.approx((31 / 32) ** 7))]
+    assert guides == [("3-bit", pytest.approx((31 / 32) ** 4), pytest.approx((31 / 32) ** 6))]
     assert [r["stage"] for r in stage.history(out)] == ["3-bit"]
     assert unpack((out / "model.lpb").read_bytes()).steps == 4
     with np.load(out / "weights_float.npz") as f, np.load(run / "weights_float.npz") as theirs:
         assert np.array_equal(f["w1"], theirs["w1"])  # the output layer, too
+    # from codes, in their scales, guided by the float net that they came from
+    with np.load(out / "weights_quantised.npz") as f:
+        other = {k: f[k] for k in f} | {"s_w1": f["s_w1"] + 1}
+    np.savez(tmp_path / "codes.npz", **other)
+    guided = folders(folder) | {"start": tmp_path / "codes.npz", "guide": run}
+    with pytest.raises(EdgeLpError, match="--guide is for 3 bits alone"):
+        fit.train(tmp_path / "float", guided, **more | dict(epochs=(1, 1)))
+    again = fit.train(tmp_path / "again", guided, **more)
+    assert guides[1] == guides[0]
+    with np.load(again / "weights_quantised.npz") as f:
+        assert f["s_w1"] == other["s_w1"]
 
 
 def test_the_model_is_what_was_trained(run, folder):

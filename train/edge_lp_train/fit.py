@@ -31,7 +31,7 @@ from edge_lp_train.distribute import place
 from edge_lp_train.export import CONFIG, FLOAT, QUANTISED, finest_scale, to_spec
 from edge_lp_train.files import log, read_arrays, write_arrays
 from edge_lp_train.mine import hard_places
-from edge_lp_train.net import build, keep_alpha, start_from, weights_of
+from edge_lp_train.net import build, keep_alpha, scales_of, start_from, weights_of
 from edge_lp_train.presets import TrainConfig, configure
 from edge_lp_train.quantize import best_scale
 from edge_lp_train.report import report
@@ -116,10 +116,10 @@ def train(
     **changes: Any,
 ) -> Path:
     """Trains on the folders "data" (one sub-folder per word) and, if given, "noise", "speech",
-    "rooms", "rebuilt", "teacher" (data.load_corpus) and "start" (float weights to begin with, or
-    the model that they belong to), and writes into `out`: config.json, history.csv, weights,
-    learning curve, confusion matrix, model.lpb. strategy: distribute.place. changes: fields of
-    TrainConfig, None for the preset's.
+    "rooms", "rebuilt", "teacher" (data.load_corpus), "start" (weights to begin with) and "guide"
+    (of a float net that guides 3 bits), each a file or the model that it belongs to, and writes
+    into `out`: config.json, history.csv, weights, learning curve, confusion matrix, model.lpb.
+    strategy: distribute.place. changes: fields of TrainConfig, None for the preset's.
 
     resume goes on where an earlier call stopped: its configuration holds, but for the epochs, and
     its folders unless a "data" folder is given. Keywords that voices speak ("said" in changes) need
@@ -128,10 +128,13 @@ def train(
     where, out = place(strategy), Path(out)
     if where.worker:
         out = out / f"worker-{where.worker}"
-    if "start" in folders and not folders["start"].is_file():  # a run, or a shipped model
-        folders = folders | {"start": float_weights(folders["start"])}
+    for net in ("start", "guide"):
+        if net in folders and not folders[net].is_file():  # a run, or a shipped model
+            folders = folders | {net: float_weights(folders[net])}
     if epochs:
         changes |= {"float_epochs": epochs[0], "qat_epochs": epochs[1]}
+        if not epochs[0] and changes.get("rate"):  # the one stage that there is
+            changes["qat_rate"] = changes.pop("rate")
     if resume:
         config = _resumed(out, preset, words, changes)
         folders = folders if "data" in folders else _folders(out) | folders
@@ -144,6 +147,8 @@ def train(
         config = configure(preset, words, **changes)
     if not config.float_epochs and "start" not in folders:
         raise EdgeLpError("0 float epochs: what are 3 bits to begin from? Name a model by --start")
+    if config.float_epochs and "guide" in folders:
+        raise EdgeLpError("--guide is for 3 bits alone (--epochs 0 N): else the float net guides")
     check_config(config)
     where.share(config).check()
     material = data.load_corpus(folders, config, where.worker, where.workers)
@@ -158,7 +163,8 @@ def train(
     check = Check(material.validation, config, material.held)
     try:
         with where.strategy.scope():
-            weights = _stages(out, config, sampler, check, folders.get("start"))
+            nets = folders.get("start"), folders.get("guide")
+            weights = _stages(out, config, sampler, check, *nets)
     except KeyboardInterrupt:
         best = best_so_far(out, config)
         if best:
@@ -187,11 +193,16 @@ def _plan(config: TrainConfig) -> list[Stage]:
 
 
 def _stages(
-    out: Path, config: TrainConfig, sampler: Sampler, check: Check, start: Path | None
+    out: Path,
+    config: TrainConfig,
+    sampler: Sampler,
+    check: Check,
+    start: Path | None,
+    guide: Path | None,
 ) -> dict[str, np.ndarray]:
     """The four stages; returns the quantised net's weights and scales. What guides the last two is
-    the float net: the one that was trained here or, with no float epochs, the one of `start` with
-    the alpha that it was trained with."""
+    a float net: the one that was trained here or, with no float epochs, the one of `guide` (of
+    `start` where there is none) with the alpha that it was trained with."""
     plan = _plan(config)
     coarse, fine = build(config, sub_steps=1), build(config)
     if start is not None:
@@ -204,10 +215,13 @@ def _stages(
     weights = weights_of(fine, config)
     write_arrays(out / FLOAT, weights)
     scales = _scales(weights, config)
+    if start is not None and not plan[1].epochs:
+        scales |= scales_of(start)
     quantised = build(config, scales)
     quantised.set_weights(fine.get_weights())
     if start is not None and not plan[1].epochs:
-        keep_alpha(fine, start)
+        start_from(fine, config, guide or start)
+        keep_alpha(fine, guide or start)
     if config.wake:
         sampler.hard = hard_places(sampler.long_speech, config, infer(fine))
     run_stage(out, plan, 2, quantised, sampler, check, config, guide=fine)

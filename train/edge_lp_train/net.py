@@ -130,6 +130,11 @@ def start_from(model: keras.Model, config: TrainConfig, path: Path) -> None:
         log.print(f"{path} widened: {more} more units of seed {config.seed}, heard by none as yet")
 
 
+def scales_of(path: Path) -> dict[str, int]:
+    """The scales of weights that were trained in 3 bits; of float weights none."""
+    return {k[2:]: int(v) for k, v in read_arrays(path, []).items() if k.startswith("s_")}
+
+
 def keep_alpha(model: keras.Model, path: Path) -> None:
     """Gives the hidden layers the alpha that the weights in `path` were trained with."""
     alpha = float(read_arrays(path, ["alpha"])["alpha"])

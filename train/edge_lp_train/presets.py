@@ -170,7 +170,7 @@ _MEASURED = TrainConfig(held=0.03, licence=_LICENCE)
 _EVERY_FOURTH = replace(_MEASURED, windows=(16, 60, 120), stride=4)
 PRESETS = {
     "commands12": Preset(
-        replace(_EVERY_FOURTH, threshold=0.87, latency=39),
+        replace(_EVERY_FOURTH, steps=6, activity=1.0, threshold=0.87, latency=39),
         "ten commands, unknown and silence: the 12 classes of Speech Commands",
     ),
     "computer": Preset(

@@ -57,7 +57,13 @@ from edge_lp.text import without_descriptor_2
     "--start",
     type=click.Path(),
     help="A model of as many layers to begin with, widened if it has fewer units: a run, a shipped "
-    "one, or float weights (.npz).",
+    "one, or weights (.npz).",
+)
+@click.option(
+    "--guide",
+    type=click.Path(),
+    help="With --epochs 0 N: a float net of the same size whose posterior guides 3 bits.  "
+    "[default: that of --start]",
 )
 @click.option(
     "--out",
@@ -103,7 +109,7 @@ from edge_lp.text import without_descriptor_2
 @click.option(
     "--rate",
     type=Number(0, min_open=True),
-    help="Adam's rate at first, in float.  [default: 0.003]",
+    help="Adam's rate at first, in float (with --epochs 0 N: in 3 bits).  [default: 0.003]",
 )
 @click.option(
     "--patience",
@@ -136,6 +142,7 @@ def train(
     rebuilt: str | None,
     teacher: str | None,
     start: str | None,
+    guide: str | None,
     out: str,
     epochs: tuple[int, int] | None,
     spiking_epochs: int | None,
@@ -204,6 +211,7 @@ def train(
         "rebuilt": rebuilt,
         "teacher": teacher,
         "start": start,
+        "guide": guide,
     }
     folders = {name: Path(path) for name, path in given.items() if path}
     run = fit(
