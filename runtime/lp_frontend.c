@@ -172,15 +172,20 @@ LP_CLONES static void begin(const int16_t *restrict x, int32_t *restrict z)
     }
 }
 
+/* Every step-th of a table's turns, n of them, side by side for vectors. */
+LP_APART static void gather(uint32_t *to, const uint32_t *table, uint32_t n, uint32_t step)
+{
+    for (uint32_t j = 0; j < n; j++) to[j] = table[step * j];
+}
+
 /* Two stages at once of a complex radix-2 FFT of length 256, in place, decimation in time: four
  * transforms of length h become one. The second stage's odd half, d, is turned by a quarter more:
  * -i (re + i im) = im - i re. */
 LP_INLINE void pass(int32_t *restrict z, uint32_t h)
 {
     const uint32_t step = 64 / h;
-    uint32_t first[LP_VECTORS ? 64 : 1], second[LP_VECTORS ? 64 : 1]; /* without steps between */
-    for (uint32_t j = 0; LP_VECTORS && j < h; j++)
-        first[j] = lp_turns[step * j], second[j] = lp_bin_turns[2 * step * j];
+    uint32_t first[LP_VECTORS ? 64 : 1], second[LP_VECTORS ? 64 : 1];
+    if (LP_VECTORS) gather(first, lp_turns, h, step), gather(second, lp_bin_turns, h, 2 * step);
     for (uint32_t n = 0; n < HALF; n += 4 * h)
         for (uint32_t j = 0; j < h; j++) {
             int32_t *const x = at(z, n + j), *const y = at(x, 2 * h);
