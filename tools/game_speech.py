@@ -1,23 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hours of real speech from two free adventure games, as recordings to train on and to measure by.
+"""Hours of real speech from three free games, as recordings to train on and to measure by.
 
     python tools/game_speech.py queen queen.1c --out SPEECH/training/amazon_queen
     python tools/game_speech.py sky sky.dnr sky.dsk --out SPEECH/testing/steel_sky
+    python tools/game_speech.py urquan uqm-0.8.0-voice.uqm uqm-0.8.0-content.uqm \
+        --out SPEECH/testing/urquan
 
-Debian distributes both with their actors' voices: flight-of-the-amazon-queen (4.6 h, MP3 at
-11 kHz) and beneath-a-steel-sky (2.3 h, 8 bits at 11 kHz). Lines of dialogue are joined, with 0.05
-to 0.35 s between them, to recordings of a minute or more at 16 kHz, FLAC. Of the first game, whose
-texts are known, only lines that have none of --without are written; of the second, all. Nothing of
-either may be passed on in parts: the folders are for one's own use.
+Debian distributes them with their actors' voices: flight-of-the-amazon-queen (4.6 h, MP3 at
+11 kHz), beneath-a-steel-sky (2.3 h, 8 bits at 11 kHz) and, in non-free, uqm-voice and uqm-content
+(11.4 h, Vorbis at 11 kHz, CC BY-NC-SA 2.5). Lines of the first two are joined, with 0.05 to 0.35 s
+between them, to recordings of a minute or more at 16 kHz, FLAC. Of the first game only lines whose
+texts have none of --without are written; of the second all. What is said in the third, some 19 s
+at a time, is a recording each, or each part of it without --without, named by its character;
+TRANSCRIPTS.tsv says what it is. Nothing may be passed on in parts: the folders are for one's own
+use.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import re
 import struct
 import sys
+import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -25,6 +32,7 @@ import numpy as np
 import soundfile
 from edge_lp.audio.resample import Convert, to_int16
 from edge_lp.errors import EdgeLpError
+from edge_lp.measure.transcripts import TEXTS
 from edge_lp.runtime import SAMPLE_RATE
 
 WORDS = "yes no up down left right on off stop go computer"
@@ -34,6 +42,8 @@ QUIET = 30  # RMS below which a line is nothing
 SPEECH_FILES = 50000  # number of the first resource that is speech
 SKY_RATE = 11025
 SKY_HEADER = 22
+URQUAN_LINE = r"^#\(([^)]*)\)(.*)\n?((?:(?!#\().*\n?)*)"
+GUARD = 0.2  # seconds from a row that is left out
 
 
 # ---------------------------------------------------------------------- Flight of the Amazon Queen
@@ -62,7 +72,7 @@ def queen_lines(path: Path, without: set[str]) -> Iterator[tuple[np.ndarray, int
         sentence = found[1] if found else None
         if name[0] == "C":
             sentence = next((s for s in reversed(scenes) if name.startswith(s)), None)
-        words = set(re.findall("[a-z]+", " ".join(texts.get(sentence or "", [])).lower()))
+        words = _words(" ".join(texts.get(sentence or "", [])))
         if words and not words & without:
             pcm, rate = soundfile.read(io.BytesIO(table[name + ".SB"]), dtype="int16")
             yield pcm, rate
@@ -193,6 +203,84 @@ def unpack(data: bytes) -> bytes:
     return bytes(out)
 
 
+# ------------------------------------------------------------------------------ The Ur-Quan Masters
+
+
+def urquan_lines(
+    voice: Path, content: Path, without: set[str]
+) -> Iterator[tuple[str, str, np.ndarray, int]]:
+    """(name, text, samples int16, rate) of each line, or of the parts of it that have none of the
+    words `without`. Archives of Ogg files, of texts with "#(LINE)  file.ogg" above each, and of
+    tables of how many ms each row of a text takes but the last; the voices' own texts count more
+    than the content's."""
+    texts: dict[str, tuple[str, str]] = {}  # of character/file: its line, its text
+    times: dict[str, list[int]] = {}  # of character/line
+    content_, voices = _archive(content), _archive(voice)
+    for archive in (content_, voices):
+        for name in archive.namelist():
+            if found := re.search(r"([^/]+)/\1\.(txt|ts)$", name):
+                said = archive.read(name).decode("utf-8", "replace").replace("\r", "")
+                for key, head, rows in re.findall(URQUAN_LINE, said, re.M):
+                    if found[2] == "ts":
+                        times[f"{found[1]}/{key}"] = [int(n) for n in re.findall(r"\d+", head)]
+                    for sound in re.findall(r"[\w-]+(?=\.ogg)", head):
+                        texts[f"{found[1]}/{sound}"] = f"{found[1]}/{key}", rows
+    sounds = sorted(n for n in voices.namelist() if n.endswith(".ogg"))
+    if not sounds:
+        raise EdgeLpError(f"{voice}: no .ogg files in it; expected the game's voices (uqm-voice)")
+    for name in sounds:
+        character, sound = name[: -len(".ogg")].split("/")[-2:]
+        if f"{character}/{sound}" not in texts:
+            continue
+        line, text = texts[f"{character}/{sound}"]
+        rows = [r for r in text.split("\n") if r.strip()]
+        pcm, rate = soundfile.read(io.BytesIO(voices.read(name)), dtype="int16")
+        ends = np.cumsum(times.get(line, [])) * rate // 1000
+        if len(ends) != len(rows) - 1:  # not told where its rows end
+            rows, ends = [" ".join(rows)], np.zeros(0, int)
+        for i, (first, last) in enumerate(_runs([_words(r).isdisjoint(without) for r in rows])):
+            start = 0 if first == 0 else int(ends[first - 1]) + int(GUARD * rate)
+            end = len(pcm) if last == len(rows) else int(ends[last - 1]) - int(GUARD * rate)
+            part = "" if last - first == len(rows) else f"-{i}"
+            if end - start >= rate:
+                said = " ".join(" ".join(rows[first:last]).split())
+                yield f"{sound}{part}", said, pcm[start:end], rate
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall("[a-z]+", text.lower()))
+
+
+def _runs(good: list[bool]) -> Iterator[tuple[int, int]]:
+    """(first, last + 1) of each run of what is good."""
+    for is_good, run in itertools.groupby(enumerate(good), lambda x: x[1]):
+        if is_good:
+            which = [i for i, _ in run]
+            yield which[0], which[-1] + 1
+
+
+def _archive(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile as e:
+        raise EdgeLpError(f"{path}: {e}; expected an archive of the game (.uqm)") from None
+
+
+def write_lines(lines: Iterable[tuple[str, str, np.ndarray, int]], out: Path) -> tuple[int, float]:
+    """Writes each line as OUT/NAME.flac and all texts; returns lines and hours."""
+    out.mkdir(parents=True, exist_ok=True)
+    table, samples = ["file\ttext"], 0
+    for name, text, pcm, rate in lines:
+        heard = to_int16(Convert(rate, 1)(pcm[:, None] / 32768, last=True))
+        soundfile.write(out / f"{name}.flac", heard, SAMPLE_RATE, subtype="PCM_16")
+        table.append(f"{name}.flac\t{text}")
+        samples += len(heard)
+        print(f"\r{len(table) - 1} recordings", end="", file=sys.stderr, flush=True)
+    (out / TEXTS).write_text("\n".join(table) + "\n")
+    print(file=sys.stderr)
+    return len(table) - 1, samples / SAMPLE_RATE / 3600
+
+
 # ------------------------------------------------------------------------------------- recordings
 
 
@@ -234,12 +322,20 @@ def main() -> int:
     sky = games.add_parser("sky", help="Beneath a Steel Sky")
     sky.add_argument("index", type=Path, help="sky.dnr")
     sky.add_argument("disk", type=Path, help="sky.dsk")
-    for p in (queen, sky):
+    urquan = games.add_parser("urquan", help="The Ur-Quan Masters, with its texts")
+    urquan.add_argument("voice", type=Path, help="uqm-0.8.0-voice.uqm")
+    urquan.add_argument("content", type=Path, help="uqm-0.8.0-content.uqm")
+    urquan.add_argument("--without", default="", help="words not to be said (default: none)")
+    for p in (queen, sky, urquan):
         p.add_argument("--out", type=Path, required=True, help="folder for the recordings")
     a = parser.parse_args()
     try:
         if a.game == "queen":
             count, hours = join(queen_lines(a.resources, set(a.without.lower().split())), a.out)
+        elif a.game == "urquan":
+            count, hours = write_lines(
+                urquan_lines(a.voice, a.content, set(a.without.lower().split())), a.out
+            )
         else:
             count, hours = join(sky_lines(a.index, a.disk), a.out)
     except (EdgeLpError, OSError) as e:

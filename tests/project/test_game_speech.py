@@ -5,6 +5,7 @@ import base64
 import io
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -68,6 +69,64 @@ def sky(tmp_path):
     (tmp_path / "sky.dnr").write_bytes(index)
     (tmp_path / "sky.dsk").write_bytes(disk)
     return tmp_path / "sky.dnr", tmp_path / "sky.dsk", speech
+
+
+def urquan(tmp_path):
+    """Two lines of one character, in rows of 2, 3 and 1 s, and one whose rows have no times."""
+    voice, content = tmp_path / "voice.uqm", tmp_path / "content.uqm"
+    text = (
+        "#(HELLO)\torz-000.ogg\nWe are Orz.\nGo away, human!\n\nSo much\n\n"
+        "#(who_you)\nWho are you?\n\n#(BYE)\torz-001.ogg\nNo.\nGoodbye.\n"
+    )
+    with zipfile.ZipFile(content, "w") as z:
+        z.writestr("base/comm/orz/orz.txt", text.replace("\n", "\r\n"))
+    rng = np.random.default_rng(4)
+    with zipfile.ZipFile(voice, "w") as z:
+        z.writestr("3dovoice/orz/orz.ts", "#(HELLO) 2000,3000\n#(BYE) \n")
+        for name, seconds in (("000", 6), ("001", 2), ("002", 2)):
+            file = io.BytesIO()
+            pcm = rng.integers(-9000, 9000, 11025 * seconds).astype(np.int16)
+            soundfile.write(file, pcm, 11025, format="OGG", subtype="VORBIS")
+            z.writestr(f"3dovoice/orz/orz-{name}.ogg", file.getvalue())
+    return voice, content
+
+
+def test_urquan_lines_have_their_texts_and_lose_rows_with_a_keyword(tmp_path):
+    paths = urquan(tmp_path)
+    whole = list(game.urquan_lines(*paths, set()))
+    assert [(name, text) for name, text, *_ in whole] == [
+        ("orz-000", "We are Orz. Go away, human! So much"),
+        ("orz-001", "No. Goodbye."),
+    ]
+    parts = list(game.urquan_lines(*paths, {"go", "no"}))
+    assert [(name, text) for name, text, *_ in parts] == [("orz-000-0", "We are Orz.")]
+    (_, _, pcm, rate) = parts[0]
+    assert len(pcm) == 2 * rate - int(game.GUARD * rate)
+    assert pcm.tolist() == whole[0][2][: len(pcm)].tolist()
+    assert [name for name, *_ in game.urquan_lines(*paths, {"we", "are"})] == [
+        "orz-000-0",
+        "orz-001",
+    ]
+
+
+def test_urquan_is_written_with_a_table_that_measures_read(tmp_path):
+    from edge_lp.measure.transcripts import speaker_of, text_of
+
+    out = tmp_path / "speech"
+    tool = [sys.executable, ROOT / "tools/game_speech.py", "urquan", *urquan(tmp_path)]
+    done = subprocess.run([*tool, "--out", out], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("2 lines, "), done.stderr
+    assert text_of(out / "orz-001.flac") == "No. Goodbye."
+    assert speaker_of(out / "orz-000.flac") == "orz"
+    assert soundfile.info(out / "orz-000.flac").duration == pytest.approx(6, abs=0.01)
+
+    tool[-2:] = [tmp_path / "content.uqm", tmp_path / "content.uqm"]
+    done = subprocess.run([*tool, "--out", out], capture_output=True, text=True)
+    assert done.returncode == 2 and "no .ogg files" in done.stderr
+    (tmp_path / "other").write_bytes(b"nothing")
+    tool[-1] = tmp_path / "other"
+    done = subprocess.run([*tool, "--out", out], capture_output=True, text=True)
+    assert done.returncode == 2 and "zip" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_packed_speech_is_unpacked():
