@@ -220,6 +220,22 @@ def test_all_hours_count_crosswise(model, material):
     assert out["words"] == 12 and out["all"]["missed"] == int(expected.missed.sum())
 
 
+def test_the_model_as_it_is_is_measured_on_everything(model, material):
+    """At its own thresholds: what a user has who changes nothing."""
+    c, spec, opened = run(model, material), unpack(model), Model(model)
+    expected = C.Tally.zero(2)
+    for half in streams.positives([material / "words"], ["yes", "no"], material / "noise", 20, 100):
+        for s in half:
+            pcm, said = s.compose()
+            expected += _heard(opened, spec.detector, pcm, said, len(pcm) / 16000)
+    _same(c.as_is[0], expected)
+    assert expected.asked.sum() == 12
+    assert c.as_is[1].seconds == 4 + 5 + 6 + 7
+    out = json.loads(numbers(c))["as_is"]["all"]
+    assert out["missed"] == int(expected.missed.sum())
+    assert out["false"]["events"] == int(c.as_is[1].false.sum())
+
+
 def test_nothing_heard_is_not_never():
     assert det.per_hour(0, 2.0) == {"events": 0, "per_hour": 0.0, "from": 0.0, "to": 1.5}
     assert det.per_hour(4, 2.0)["per_hour"] == 2.0 and det.per_hour(4, 2.0)["to"] == 4.58
@@ -253,8 +269,24 @@ def test_bad_material(model, material, tmp_path):
         C.calibrate(model, [material / "words"], [tmp_path / "one"])
     sound(tmp_path / "bad" / "a.wav", 2, 1)
     (tmp_path / "bad" / "b.wav").write_text("x")
-    with pytest.raises(AudioError, match=r"b\.wav"):
+    with pytest.raises(EdgeLpError, match=r"no speech can be read: b\.wav"):
         C.calibrate(model, [material / "words"], [tmp_path / "bad"])
+    (tmp_path / "mine" / "yes").mkdir(parents=True)
+    for i in range(2):
+        (tmp_path / "mine" / "yes" / f"s{i}_nohash_0.wav").write_text("x")
+    with pytest.raises(AudioError, match=r"s\d_nohash_0\.wav"):
+        C.calibrate(model, [tmp_path / "mine"], [material / "talk"])
+
+
+def test_speech_that_cannot_be_read_costs_only_itself(model, material, tmp_path):
+    sound(tmp_path / "more" / "empty.wav", 0, 1)
+    (tmp_path / "more" / "torn.wav").write_text("x")
+    said = []
+    folders = [material / "talk", tmp_path / "more"]
+    c = C.calibrate(model, [material / "words"], folders, material / "noise", note=said.append)
+    assert c.crosswise[1].seconds == c.as_is[1].seconds == 4 + 5 + 6 + 7
+    (note,) = [n for n in said if "skipped" in n]
+    assert "empty.wav" in note and "torn.wav" in note and str(tmp_path) not in note
 
 
 def test_a_wake_word_s_gate(material):

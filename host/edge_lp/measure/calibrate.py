@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from edge_lp.errors import EdgeLpError
+from edge_lp.errors import AudioError, EdgeLpError
 from edge_lp.measure.chain import Chain, Progress, on_all_cores, quiet
+from edge_lp.measure.clips import reasons
 from edge_lp.measure.stream import Detection, Tally, detections, match, tally
 from edge_lp.measure.streams import Cache, Recorded, Speech, Words, negatives, positives
 from edge_lp.model.format import pack, unpack
@@ -81,7 +82,7 @@ class Calibration:
     """chosen: the half whose speakers chose the thresholds; reported: the other. thresholds: one a
     keyword. worst: the false events of both halves with the greatest scores. crosswise: words
     (without a gate) and speech (with it) of all speakers, each half of them at the thresholds that
-    the other half chose (two-fold cross-validation)."""
+    the other half chose (two-fold cross-validation). as_is: the same at the model's own."""
 
     keywords: list[str]
     wake_words: int
@@ -91,6 +92,7 @@ class Calibration:
     reported: Half
     worst: list[FalseEvent]
     crosswise: tuple[Tally, Tally]
+    as_is: tuple[Tally, Tally]
 
     @property
     def both(self) -> Half:
@@ -218,7 +220,7 @@ def calibrate(
 ) -> Calibration:
     """Measures an .lpb model. positive: folders of words; negative: folders of ordinary speech;
     noise: recordings to lie under the words, snr dB below. AudioError: see positives, negatives;
-    EdgeLpError: too few speakers to halve."""
+    EdgeLpError: too few speakers to halve. Speech that cannot be read is skipped, with a notice."""
     model = Model(data)
     if not model.keywords:
         raise EdgeLpError("the model has no keywords: nothing to calibrate")
@@ -233,26 +235,49 @@ def calibrate(
     for half in (0, 1):
         material += [*((half, s) for s in words[half]), *((half, s) for s in speech[half])]
     bench = _Bench(model, Chain(model), Cache.of(data))
-    halves = _sweep(bench, material, progress)
+    halves, material, skipped = _sweep(bench, material, progress)
+    if not all(h.speech[0].seconds for h in halves):
+        raise EdgeLpError(
+            f"of one half of the speakers no speech can be read: {reasons(skipped)}; give more"
+        )
+    if skipped:
+        note(f"note: skipped {reasons(skipped)}")
     thresholds, others = (GRID[_choice(half, model, target)].tolist() for half in halves)
-    crosswise, found = _hear(bench, material, halves, (thresholds, others), progress)
+    crosswise, as_is, found = _hear(bench, material, halves, (thresholds, others), progress)
     worst_ones = sorted(found, key=lambda f: -f.heard.score)[:worst]
     return Calibration(
         model.keywords, model.detector.wake_words, thresholds, target, *halves, worst_ones,
-        crosswise,
+        crosswise, as_is,
     )  # fmt: skip
 
 
 def _sweep(
     bench: _Bench, material: Sequence[tuple[int, Words | Speech]], progress: Progress
-) -> tuple[Half, Half]:
-    """Everything at every threshold. Only sums are kept."""
+) -> tuple[tuple[Half, Half], list[tuple[int, Words | Speech]], list[tuple[Path, str]]]:
+    """Everything at every threshold, of which only sums are kept; what of it could be read; and
+    which speech could not, and why: one bad file must not cost the hours before it."""
     halves = Half.zero(bench.model.n_keywords), Half.zero(bench.model.n_keywords)
-    swept = on_all_cores(lambda m: bench.sweep(m[1]), material)
-    for (half, stream), row in zip(material, progress(swept, len(material))):
+    read: list[tuple[int, Words | Speech]] = []
+    skipped: list[tuple[Path, str]] = []
+
+    def task(job: tuple[int, Words | Speech]) -> list[Tally] | str:
+        stream = job[1]
+        try:
+            return bench.sweep(stream)
+        except AudioError as e:
+            if isinstance(stream, Words):
+                raise
+            return str(e).removeprefix(f"{stream.path}: ")
+
+    for (half, stream), row in zip(material, progress(on_all_cores(task, material), len(material))):
+        if isinstance(row, str):
+            if isinstance(stream, Speech):
+                skipped.append((stream.path, row))
+            continue
         h, name = halves[half], "words" if isinstance(stream, Words) else "speech"
         setattr(h, name, [a + b for a, b in zip(getattr(h, name), row)])
-    return halves
+        read.append((half, stream))
+    return halves, read, skipped
 
 
 def _choice(half: Half, model: Model, target: Target) -> np.ndarray:
@@ -272,15 +297,17 @@ def _hear(
     halves: tuple[Half, Half],
     thresholds: tuple[Sequence[float], Sequence[float]],
     progress: Progress,
-) -> tuple[tuple[Tally, Tally], list[FalseEvent]]:
+) -> tuple[tuple[Tally, Tally], tuple[Tally, Tally], list[FalseEvent]]:
     """Everything with the first half's thresholds, into the halves; the first half's material with
-    the second half's, too. Returns words and speech crosswise, and the false events with the first
-    half's thresholds."""
-    gated = [with_thresholds(bench.model.detector, t) for t in thresholds]
-    jobs = [(0, half, stream) for half, stream in material]
-    jobs += [(1, half, stream) for half, stream in material if not half]
-    across = {"words_at": Tally.zero(bench.model.n_keywords)}
-    across["speech_at"] = across["words_at"]
+    the second half's, too; and everything with the model's own. Returns words and speech crosswise
+    and with the model's thresholds, and the false events with the first half's."""
+    own = bench.model.detector
+    gated = [*(with_thresholds(own, t) for t in thresholds), own]
+    jobs = [
+        (by, half, stream) for by in (0, 1, 2) for half, stream in material if by != 1 or not half
+    ]
+    none = Tally.zero(bench.model.n_keywords)
+    across, as_is = [none, none], [none, none]  # words, speech
     found: list[FalseEvent] = []
 
     def task(job: tuple[int, int, Words | Speech]) -> tuple[Tally, list[FalseEvent]]:
@@ -289,13 +316,16 @@ def _hear(
 
     done = on_all_cores(task, jobs)
     for (by, half, stream), (counts, false) in zip(jobs, progress(done, len(jobs))):
-        name = "words_at" if isinstance(stream, Words) else "speech_at"
-        if by != half:
-            across[name] = across[name] + counts
+        speech = isinstance(stream, Speech)
+        if by == 2:
+            as_is[speech] += counts
+        elif by != half:
+            across[speech] += counts
         if by == 0:
+            name = "speech_at" if speech else "words_at"
             setattr(halves[half], name, getattr(halves[half], name) + counts)
             found += false
-    return (across["words_at"], across["speech_at"]), found
+    return (across[0], across[1]), (as_is[0], as_is[1]), found
 
 
 def calibrated(data: bytes, c: Calibration) -> bytes:

@@ -116,6 +116,7 @@ def json(c: Calibration) -> dict[str, Any]:
             "words": int(c.crosswise[0].asked.sum()),
             **{name: _at(*c.crosswise, keys) for name, keys in groups(c).items()},
         },
+        "as_is": {name: _at(*c.as_is, keys) for name, keys in groups(c).items()},
         "chosen_on": half(c.chosen),
         "worst": [
             {"file": str(f.path), "t": round(f.heard.t, 2), "word": f.heard.keyword}
@@ -144,6 +145,7 @@ def tables(c: Calibration) -> list[Any]:
             f"crosswise: all {speech.hours:.2f} h and {words.asked.sum()} words, each half of the "
             "speakers at the thresholds that the other half chose", c, words, speech, groups(c),
         ),
+        _report("the same with the model's own thresholds", c, *c.as_is, groups(c)),
         _trade(c),
         *([_listen(c)] if c.worst else []),
     ]  # fmt: skip
