@@ -8,12 +8,13 @@
 
 Debian distributes them with their actors' voices: flight-of-the-amazon-queen (4.6 h, MP3 at
 11 kHz), beneath-a-steel-sky (2.3 h, 8 bits at 11 kHz) and, in non-free, uqm-voice and uqm-content
-(11.4 h, Vorbis at 11 kHz, CC BY-NC-SA 2.5). Lines of the first two are joined, with 0.05 to 0.35 s
-between them, to recordings of a minute or more at 16 kHz, FLAC. Of the first game only lines whose
-texts have none of --without are written; of the second all. What is said in the third, some 19 s
-at a time, is a recording each, or each part of it without --without, named by its character;
-TRANSCRIPTS.tsv says what it is. Nothing may be passed on in parts: the folders are for one's own
-use.
+(11.4 h, Vorbis at 11 kHz, CC BY-NC-SA 2.5: to measure by). Lines of the first two are joined, with
+0.05 to 0.35 s between them, to recordings of a minute or more at 16 kHz, FLAC: of the first game
+those whose texts have none of --without; of the second, whose texts are not known, all of
+--shortest and longer (with 1.5 s no answer of one word, as "yes", is among them). What is said in
+the third, some 19 s at a time, is a recording each, or each part of it without --without, named by
+its character; TRANSCRIPTS.tsv says what it is. Nothing may be passed on in parts: the folders are
+for one's own use.
 """
 
 from __future__ import annotations
@@ -284,8 +285,11 @@ def write_lines(lines: Iterable[tuple[str, str, np.ndarray, int]], out: Path) ->
 # ------------------------------------------------------------------------------------- recordings
 
 
-def join(lines: Iterable[tuple[np.ndarray, int]], out: Path, seed: int = 2) -> tuple[int, float]:
-    """Writes the lines as recordings OUT/000.flac ...; returns lines and hours."""
+def join(
+    lines: Iterable[tuple[np.ndarray, int]], out: Path, shortest: float, seed: int = 2
+) -> tuple[int, float]:
+    """Writes the lines of `shortest` seconds and more as recordings OUT/000.flac ...; returns lines
+    and hours."""
     rng = np.random.default_rng(seed)
     out.mkdir(parents=True, exist_ok=True)
     parts: list[np.ndarray] = []
@@ -299,7 +303,7 @@ def join(lines: Iterable[tuple[np.ndarray, int]], out: Path, seed: int = 2) -> t
         parts.clear()
 
     for pcm, rate in lines:
-        if len(pcm) < rate // 5 or np.sqrt(np.mean(np.square(pcm, dtype=float))) < QUIET:
+        if len(pcm) < rate * shortest or np.sqrt(np.mean(np.square(pcm, dtype=float))) < QUIET:
             continue
         gap = np.zeros(int(SAMPLE_RATE * rng.uniform(*GAP)), np.int16)
         parts += [to_int16(Convert(rate, 1)(pcm[:, None] / 32768, last=True)), gap]
@@ -326,18 +330,22 @@ def main() -> int:
     urquan.add_argument("voice", type=Path, help="uqm-0.8.0-voice.uqm")
     urquan.add_argument("content", type=Path, help="uqm-0.8.0-content.uqm")
     urquan.add_argument("--without", default="", help="words not to be said (default: none)")
+    for p in (queen, sky):
+        p.add_argument("--shortest", type=float, default=0.2, help="seconds of a line (0.2)")
     for p in (queen, sky, urquan):
         p.add_argument("--out", type=Path, required=True, help="folder for the recordings")
     a = parser.parse_args()
     try:
         if a.game == "queen":
-            count, hours = join(queen_lines(a.resources, set(a.without.lower().split())), a.out)
+            count, hours = join(
+                queen_lines(a.resources, set(a.without.lower().split())), a.out, a.shortest
+            )
         elif a.game == "urquan":
             count, hours = write_lines(
                 urquan_lines(a.voice, a.content, set(a.without.lower().split())), a.out
             )
         else:
-            count, hours = join(sky_lines(a.index, a.disk), a.out)
+            count, hours = join(sky_lines(a.index, a.disk), a.out, a.shortest)
     except (EdgeLpError, OSError) as e:
         print(f"game_speech: {e}", file=sys.stderr)
         return 2
