@@ -181,6 +181,8 @@ PRESETS = {
             halves=("computer",),
             said=("computer",),
             synth_clips=240,
+            steps=6,
+            activity=0.5,
         ),
         "the wake word computer and the ten commands",
     ),
