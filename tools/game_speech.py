@@ -43,8 +43,13 @@ QUIET = 30  # RMS below which a line is nothing
 SPEECH_FILES = 50000  # number of the first resource that is speech
 SKY_RATE = 11025
 SKY_HEADER = 22
+# name of a line, what stands beside it, and the rows under it
 URQUAN_LINE = r"^#\(([^)]*)\)(.*)\n?((?:(?!#\().*\n?)*)"
 GUARD = 0.2  # seconds from a row that is left out
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall("[a-z]+", text.lower()))
 
 
 # ---------------------------------------------------------------------- Flight of the Amazon Queen
@@ -216,8 +221,8 @@ def urquan_lines(
     than the content's."""
     texts: dict[str, tuple[str, str]] = {}  # of character/file: its line, its text
     times: dict[str, list[int]] = {}  # of character/line
-    content_, voices = _archive(content), _archive(voice)
-    for archive in (content_, voices):
+    voices = _archive(voice)
+    for archive in (_archive(content), voices):
         for name in archive.namelist():
             if found := re.search(r"([^/]+)/\1\.(txt|ts)$", name):
                 said = archive.read(name).decode("utf-8", "replace").replace("\r", "")
@@ -248,10 +253,6 @@ def urquan_lines(
                 yield f"{sound}{part}", said, pcm[start:end], rate
 
 
-def _words(text: str) -> set[str]:
-    return set(re.findall("[a-z]+", text.lower()))
-
-
 def _runs(good: list[bool]) -> Iterator[tuple[int, int]]:
     """(first, last + 1) of each run of what is good."""
     for is_good, run in itertools.groupby(enumerate(good), lambda x: x[1]):
@@ -267,12 +268,19 @@ def _archive(path: Path) -> zipfile.ZipFile:
         raise EdgeLpError(f"{path}: {e}; expected an archive of the game (.uqm)") from None
 
 
+# ------------------------------------------------------------------------------------- recordings
+
+
+def _resampled(pcm: np.ndarray, rate: int) -> np.ndarray:
+    return to_int16(Convert(rate, 1)(pcm[:, None] / 32768, last=True))
+
+
 def write_lines(lines: Iterable[tuple[str, str, np.ndarray, int]], out: Path) -> tuple[int, float]:
     """Writes each line as OUT/NAME.flac and all texts; returns lines and hours."""
     out.mkdir(parents=True, exist_ok=True)
     table, samples = ["file\ttext"], 0
     for name, text, pcm, rate in lines:
-        heard = to_int16(Convert(rate, 1)(pcm[:, None] / 32768, last=True))
+        heard = _resampled(pcm, rate)
         soundfile.write(out / f"{name}.flac", heard, SAMPLE_RATE, subtype="PCM_16")
         table.append(f"{name}.flac\t{text}")
         samples += len(heard)
@@ -280,9 +288,6 @@ def write_lines(lines: Iterable[tuple[str, str, np.ndarray, int]], out: Path) ->
     (out / TEXTS).write_text("\n".join(table) + "\n")
     print(file=sys.stderr)
     return len(table) - 1, samples / SAMPLE_RATE / 3600
-
-
-# ------------------------------------------------------------------------------------- recordings
 
 
 def join(
@@ -306,7 +311,7 @@ def join(
         if len(pcm) < rate * shortest or np.sqrt(np.mean(np.square(pcm, dtype=float))) < QUIET:
             continue
         gap = np.zeros(int(SAMPLE_RATE * rng.uniform(*GAP)), np.int16)
-        parts += [to_int16(Convert(rate, 1)(pcm[:, None] / 32768, last=True)), gap]
+        parts += [_resampled(pcm, rate), gap]
         count += 1
         if sum(map(len, parts)) > MINUTE:
             write()
@@ -337,13 +342,9 @@ def main() -> int:
     a = parser.parse_args()
     try:
         if a.game == "queen":
-            count, hours = join(
-                queen_lines(a.resources, set(a.without.lower().split())), a.out, a.shortest
-            )
+            count, hours = join(queen_lines(a.resources, _words(a.without)), a.out, a.shortest)
         elif a.game == "urquan":
-            count, hours = write_lines(
-                urquan_lines(a.voice, a.content, set(a.without.lower().split())), a.out
-            )
+            count, hours = write_lines(urquan_lines(a.voice, a.content, _words(a.without)), a.out)
         else:
             count, hours = join(sky_lines(a.index, a.disk), a.out, a.shortest)
     except (EdgeLpError, OSError) as e:

@@ -11,33 +11,37 @@ speech_embedding (Lin et al. 2020, arXiv 2002.01322; Apache-2.0): 96 numbers for
 every 80 ms. A clip is embedded as it is and as training would hear it (augment.py). A hash of their
 names deals the speakers to FOLDS; for each a net of two convolutions learns all words from the
 speakers of the others and judges the clips of its own. Prints how many of these are decided
-rightly, and of the validation clips by all nets together. Embeddings are kept beside --out for a
-second call with other --epochs; delete them when the data, or --copies, changed.
+rightly, and of the validation clips by all nets together. Embeddings are kept under XDG_CACHE_HOME,
+in edge-lp/embeddings.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import sys
-from concurrent.futures import ProcessPoolExecutor
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from edge_lp.cli.common import progress
 from edge_lp.errors import EdgeLpError
+from edge_lp.measure.chain import on_all_cores
 from edge_lp.measure.clips import label_of
+from edge_lp.measure.splits import Clip
 from edge_lp.measure.transcripts import speaker_of
 from edge_lp.runtime import HOP
 from edge_lp_train.augment import Augment
-from edge_lp_train.data import load_corpus
-from edge_lp_train.presets import TrainConfig, configure
+from edge_lp_train.data import fingerprint, load_corpus
+from edge_lp_train.files import cache, keep, read_arrays, write_arrays
+from edge_lp_train.presets import configure
 from edge_lp_train.sampler import Corpus
 
 FOLDS = 5
-PROCESSES = 2
-FRAMES, BEFORE = 150, 25  # of 10 ms: a clip of a second, and what is before and behind it
+FILES = "melspectrogram.tflite", "embedding_model.tflite"
+FRAMES, BEFORE = 150, 25  # of 10 ms: a clip of a second, what is before and behind it
 WINDOW, STEP, BANDS, EMBEDDING = 76, 8, 32, 96  # of the embedding: frames, frames, and numbers
 SNR = (8.0, 30.0)  # dB, of the copies in noise: a teacher should be sure
 BATCH = 256
@@ -50,17 +54,15 @@ class Embedder:
         import tensorflow as tf
 
         def load(name: str, shape: list[int]) -> Any:
-            if not (models / name).is_file():
-                raise EdgeLpError(f"{models} has no {name}; name the folder of the wheel's models")
             net = tf.lite.Interpreter(str(models / name), num_threads=1)
             net.resize_tensor_input(net.get_input_details()[0]["index"], shape)
             net.allocate_tensors()
             return net
 
-        self.bands = load("melspectrogram.tflite", [1, FRAMES * HOP])
+        self.bands = load(FILES[0], [1, FRAMES * HOP])
         frames = int(self.bands.get_output_details()[0]["shape"][2])
         self.starts = range(0, frames - WINDOW + 1, STEP)
-        self.net = load("embedding_model.tflite", [len(self.starts), WINDOW, BANDS, 1])
+        self.net = load(FILES[1], [len(self.starts), WINDOW, BANDS, 1])
 
     @staticmethod
     def _run(net: Any, x: np.ndarray) -> np.ndarray:
@@ -75,54 +77,51 @@ class Embedder:
         return self._run(self.net, windows).reshape(-1, EMBEDDING).astype(np.float16)
 
 
-def corpora(folders: dict[str, Path], config: TrainConfig) -> tuple[Corpus, Corpus, list[Path]]:
-    """The training and the validation clips, and the files of the former."""
-    material = load_corpus(folders, config)
-    if len(material.files) != len(material.training.clips):
-        raise EdgeLpError(
-            f"{len(material.files) - len(material.training.clips)} training clips cannot be read; "
-            "`edge-lp train` names them: take them out"
-        )
-    return material.training, material.validation, [c.path for c in material.files]
+def checksum(models: Path) -> str:
+    """SHA-256 of the embedding's files. EdgeLpError: one is missing."""
+    missing = [name for name in FILES if not (models / name).is_file()]
+    if missing:
+        raise EdgeLpError(f"{models} has no {missing[0]}; name the folder of the wheel's models")
+    return hashlib.sha256(b"".join((models / name).read_bytes() for name in FILES)).hexdigest()
 
 
-def embed_share(
-    models: Path, folders: dict[str, Path], config: TrainConfig, copies: int, share: int
-) -> list[np.ndarray]:
-    """Of the training and of the validation clips each PROCESSES-th from `share` on: (clips,
-    copies, windows, EMBEDDING), the first copy as recorded; for validation that one alone."""
-    embedder, out = Embedder(models), []
-    training, validation, _ = corpora(folders, config)
-    augment = Augment(config, training.noise, [], training.rooms)
-    for corpus, more in (training, copies - 1), (validation, 0):
-        rows = []
-        for i in range(share, len(corpus.clips), PROCESSES):
-            clip, rng = np.asarray(corpus.clips[i]), np.random.default_rng([7, i])
-            plain = np.zeros(FRAMES * HOP, np.int16)
-            plain[BEFORE * HOP :][: len(clip)] = clip[: len(plain) - BEFORE * HOP]
-            heard = [augment.waveform(clip, FRAMES, BEFORE, None, SNR, rng) for _ in range(more)]
-            rows.append([embedder(x) for x in [plain, *heard]])
-        out.append(np.array(rows))
-    return out
+def copies_of(clip: np.ndarray, copies: int, augment: Augment, seed: int) -> Iterator[np.ndarray]:
+    """(FRAMES * HOP,) int16 each: the clip as recorded, and as training would hear it."""
+    plain, rng = np.zeros(FRAMES * HOP, np.int16), np.random.default_rng([7, seed])
+    clip = clip[: len(plain)]
+    at = (len(plain) - len(clip)) // 2
+    plain[at : at + len(clip)] = clip
+    yield plain
+    for _ in range(copies - 1):
+        yield augment.waveform(clip, FRAMES, BEFORE, None, SNR, rng)
 
 
-def embedded(kept: list[Path], *args: Any) -> list[np.ndarray]:
-    """embed_share of all processes together, kept as files."""
-    if not all(p.exists() for p in kept):
-        with ProcessPoolExecutor(PROCESSES) as pool:
-            shares = list(pool.map(embed_share, *zip(*([*args, i] for i in range(PROCESSES)))))
-        for path, parts in zip(kept, zip(*shares)):
-            x = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), np.float16)
-            for i, part in enumerate(parts):
-                x[i::PROCESSES] = part
-            unfinished = path.with_suffix(".part.npy")
-            np.save(unfinished, x)
-            os.replace(unfinished, path)
-    return [np.load(p) for p in kept]
+def embedded(
+    models: Path, corpus: Corpus, clips: list[Clip], copies: int, augment: Augment, of: str
+) -> np.ndarray:
+    """(clips, copies, windows, EMBEDDING) float16 of a corpus and the clips that it was read from,
+    from the cache or by all cores; of: what else they depend on."""
+    path = cache("embeddings", f"{checksum(models)} {fingerprint(clips)} {copies} {of}")
+    if path.is_file():
+        return read_arrays(path, ["x"])["x"]
+    own = threading.local()  # an interpreter may run in one thread at a time
+
+    def task(i: int) -> list[np.ndarray]:
+        if not hasattr(own, "embedder"):
+            own.embedder = Embedder(models)
+        heard = copies_of(np.asarray(corpus.clips[i]), copies, augment, i)
+        return [own.embedder(pcm) for pcm in heard]
+
+    n = len(corpus.clips)
+    x = np.array(list(progress("embedding")(on_all_cores(task, range(n)), n)))
+    keep(path, {"x": x})
+    return x
 
 
-def fold_of(speaker: str) -> int:
-    return hashlib.sha1(speaker.encode("utf-8", "surrogateescape")).digest()[0] % FOLDS
+def folds_of(files: list[Path]) -> np.ndarray:
+    """(files,) the fold of each one's speaker."""
+    names = [speaker_of(p).encode("utf-8", "surrogateescape") for p in files]
+    return np.array([hashlib.sha1(name).digest()[0] % FOLDS for name in names])
 
 
 def head(words: int) -> Any:
@@ -170,14 +169,22 @@ def judged(net: Any, x: np.ndarray) -> np.ndarray:
 
 def teach(models: Path, folders: dict[str, Path], out: Path, copies: int, epochs: int) -> None:
     config = configure(held=0.0)
-    training, validation, files = corpora(folders, config)
-    kept = [out.with_suffix(f".{name}.npy") for name in ("training", "validation")]
-    x, checked = embedded(kept, models, folders, config, copies)
+    material = load_corpus(folders, config)
+    training, validation, clips = material.training, material.validation, material.files
+    checks = material.split("validation")
+    if len(clips) != len(training.clips) or len(checks) != len(validation.clips):
+        raise EdgeLpError(
+            "some clips cannot be read; `edge-lp train` names them and why: take them out"
+        )
+    augment = Augment(config, training.noise, [], training.rooms)
+    heard_in = f"{folders.get('noise')} {folders.get('rooms')}"
+    x = embedded(models, training, clips, copies, augment, heard_in)
+    checked = embedded(models, validation, checks, 1, augment, "")
     words = sorted(set(training.words))
     y = np.array([words.index(w) for w in training.words])
     labels = np.array([label_of(w, config.labels) for w in words])  # of commands12
     gather = np.eye(len(config.labels), dtype=np.float32)[labels]
-    fold = np.array([fold_of(speaker_of(p)) for p in files])
+    fold = folds_of([c.path for c in clips])
     posteriors = np.zeros((len(x), len(config.labels)), np.float32)
     together = np.zeros((len(checked), len(config.labels)), np.float32)
     for k in range(FOLDS):
@@ -191,12 +198,9 @@ def teach(models: Path, folders: dict[str, Path], out: Path, copies: int, epochs
     truth = np.array([label_of(w, config.labels) for w in validation.words])
     right = (together.argmax(1) == truth).mean()
     print(f"validation: {100 * right:.1f} % of {len(truth)} clips")
-    np.savez_compressed(
-        out,
-        files=np.array([f"{p.parent.name}/{p.name}" for p in files]),
-        labels=np.array(config.labels),
-        posteriors=posteriors,
-    )
+    files = np.array([f"{c.word}/{c.path.name}" for c in clips])
+    table = {"files": files, "labels": np.array(config.labels), "posteriors": posteriors}
+    write_arrays(out, table)
 
 
 def main() -> int:

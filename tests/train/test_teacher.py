@@ -65,12 +65,18 @@ def data(tmp_path_factory):
     return root
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache/edge-lp/embeddings"
+
+
 def run(*args):
     tool = [sys.executable, ROOT / "tools/teacher.py"]
     return subprocess.run([*tool, *map(str, args)], capture_output=True, text=True)
 
 
-def test_table_tells_words_and_finds_the_wrong_one(models, data, tmp_path):
+def test_table_tells_words_and_finds_the_wrong_one(models, data, cache, tmp_path):
     from edge_lp.measure.splits import split_clips
     from edge_lp_train.data import teacher_table
     from edge_lp_train.presets import configure
@@ -94,15 +100,20 @@ def test_table_tells_words_and_finds_the_wrong_one(models, data, tmp_path):
     ]
     assert np.mean(right) >= 0.9
 
-    assert np.load(tmp_path / "teacher.training.npy").shape[:2] == (88, 2)
-    again = run(models / "nothing", "--data", data, "--out", out, "--epochs", 1)
-    assert again.returncode == 0  # from the embeddings that are kept
+    kept = {p: p.stat().st_mtime_ns for p in cache.iterdir()}
+    assert sorted(np.load(p)["x"].shape[:2] for p in kept) == [(22, 1), (88, 2)]
+    again = run(models, "--data", data, "--out", out, "--copies", 1, "--epochs", 1)
+    assert again.returncode == 0  # other embeddings of the training clips, the same of validation
+    assert kept.items() <= {p: p.stat().st_mtime_ns for p in cache.iterdir()}.items()
+    assert len(list(cache.iterdir())) == 3
 
 
-def test_no_net_judges_a_speaker_that_it_learnt_from():
-    folds = {teacher.fold_of(f"{i:08x}") for i in range(100)}
-    assert folds == set(range(teacher.FOLDS))
-    assert teacher.fold_of("anna") == teacher.fold_of("anna")
+def test_a_speaker_is_in_one_fold_whatever_they_say(tmp_path):
+    files = [tmp_path / word / f"{i:08x}_nohash_{k}.wav" for i in range(60)
+             for k, word in enumerate(("yes", "no", "yes"))]  # fmt: skip
+    folds = teacher.folds_of(files).reshape(60, 3)
+    assert (folds == folds[:, :1]).all()
+    assert set(folds[:, 0]) == set(range(teacher.FOLDS))
 
 
 def test_wrong_folder_is_one_line(data, tmp_path):

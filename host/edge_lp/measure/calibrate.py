@@ -301,8 +301,8 @@ def _hear(
     """Everything with the first half's thresholds, into the halves; the first half's material with
     the second half's, too; and everything with the model's own. Returns words and speech crosswise
     and with the model's thresholds, and the false events with the first half's."""
-    own = bench.model.detector
-    gated = [*(with_thresholds(own, t) for t in thresholds), own]
+    own, as_it_is = bench.model.detector, 2
+    gated = [*(with_thresholds(own, t) for t in thresholds), own]  # by whose thresholds
     jobs = [
         (by, half, stream) for by in (0, 1, 2) for half, stream in material if by != 1 or not half
     ]
@@ -317,7 +317,7 @@ def _hear(
     done = on_all_cores(task, jobs)
     for (by, half, stream), (counts, false) in zip(jobs, progress(done, len(jobs))):
         speech = isinstance(stream, Speech)
-        if by == 2:
+        if by == as_it_is:
             as_is[speech] += counts
         elif by != half:
             across[speech] += counts
